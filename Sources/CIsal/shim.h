@@ -1,0 +1,2 @@
+// Intel ISA-L: CRC32C and (later) erasure coding, with x86-64 and arm64 kernels chosen at run time.
+#include <isa-l/crc.h>

@@ -1,0 +1,58 @@
+#include "CLinux.h"
+#include <errno.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <time.h>
+
+int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+
+int clinux_openat(int directory, const char *path, int flags, mode_t mode) {
+    return openat(directory, path, flags, mode);
+}
+
+ssize_t clinux_pread_nowait(int fd, void *buffer, size_t length, off_t offset) {
+    struct iovec vector = {buffer, length};
+    return preadv2(fd, &vector, 1, offset, RWF_NOWAIT);
+}
+
+int clinux_punch_hole(int fd, off_t offset, off_t length) {
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int clinux_reserve(int fd, off_t offset, off_t length) {
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int clinux_clone_range(int from, off_t from_offset, off_t length, int to, off_t to_offset) {
+    struct file_clone_range range = {
+        .src_fd = from, .src_offset = from_offset, .src_length = length, .dest_offset = to_offset};
+    return ioctl(to, FICLONERANGE, &range);
+}
+
+ssize_t clinux_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t length) {
+    loff_t source = from_offset, target = to_offset;
+    return copy_file_range(from, &source, to, &target, length, 0);
+}
+
+int clinux_syncfs(int fd) { return syncfs(fd); }
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clinux_boottime_ns(void) { return nanoseconds(CLOCK_BOOTTIME); }
+
+uint64_t clinux_realtime_ns(void) { return nanoseconds(CLOCK_REALTIME); }
+
+uint64_t clinux_raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+int clinux_errno(void) { return errno; }

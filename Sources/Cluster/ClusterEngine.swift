@@ -1,0 +1,58 @@
+package import ObjectModel
+
+/// The port to a cluster engine: who is alive, a durable and totally ordered control log, and the node lease.
+///
+/// All calls and all delegate calls happen on the sheep's one event loop (in simulation: the one thread).
+/// Safety rests on the log's order and on the node lease, never on a time-out alone.
+package protocol ClusterEngine: AnyObject {
+    /// The control state machine's side; set before ``start()``.
+    var delegate: (any ClusterEngineDelegate)? { get set }
+
+    /// Reads the log from its last snapshot, delivers it, then goes on telling of commits and of who is alive.
+    func start()
+
+    /// Tries to append `payload` as the entry `index`, which must be the one after the last delivered.
+    ///
+    /// Another node's entry may win the index; the caller learns by ``ClusterEngineDelegate/committed(index:payload:)``,
+    /// which is called for the winner, and proposes again. Nothing is called for a loser.
+    /// An entry is delivered only when it is durable.
+    func append(_ payload: [UInt8], at index: LogIndex)
+
+    /// Looks for new entries now, because somebody (a peer, an operator) says there are some.
+    func look()
+
+    /// Replaces the log up to and with `index` by a snapshot of the state after it, when the log has grown;
+    /// the engine calls ``ClusterEngineDelegate/snapshot()`` when it wants that.
+    /// When X's last look at the committed end of the log that did not call it down began, in ns of CLOCK_BOOTTIME.
+    /// The node lease lasts ``nodeLeaseDuration`` from there.
+    var lastLookStarted: UInt64 { get }
+
+    /// Asks for proof that `node` is dead (`local`: its liveness lock is free). Calls back with true only on proof.
+    func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void)
+
+    /// Nodes the engine itself calls alive now (this one too); used when a sheep starts.
+    func aliveNodes(completion: @escaping ([NodeID]) -> Void)
+
+    /// Leaves the engine: later calls do nothing. Durable state is already durable.
+    func stop()
+}
+
+package protocol ClusterEngineDelegate: AnyObject {
+    /// The entry `index` is durable and final; called once for each, in order.
+    func committed(index: LogIndex, payload: [UInt8])
+    /// The log starts later than what was delivered: take over this state, which is that after entry `index`.
+    func restored(index: LogIndex, snapshot: [UInt8])
+    /// A snapshot of the state after the last delivered entry, for a log that has grown.
+    func snapshot() -> [UInt8]
+    /// All that was in the log when the engine started has been delivered.
+    func caughtUp()
+    /// The engine saw that a node may have died (its lock was released, its heartbeat ended). A hint, no proof.
+    func suspects(_ node: NodeID)
+    /// The engine cannot go on (the log's folder is gone, a disk failed); `reason` says what and what to do.
+    func engineFailed(_ reason: String)
+}
+
+/// T: how long a look at the control log keeps the node lease, in nanoseconds of CLOCK_BOOTTIME.
+package let nodeLeaseDuration: UInt64 = 1_000_000_000
+/// After a `nodesDown` without proof of death: the time until nobody of them can hold a node lease (1.05 T: clocks drift up to 5 %).
+package let nodeFenceDuration: UInt64 = 1_050_000_000
