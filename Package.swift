@@ -9,8 +9,24 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
 let package = Package(
     name: "sheepdog",
+    products: [
+        .executable(name: "sheep", targets: ["sheep"]),
+        .executable(name: "dog", targets: ["dog"]),
+        .executable(name: "simulate", targets: ["simulate"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
     targets: [
         // Values.
         .target(name: "ObjectModel", swiftSettings: settings),
@@ -18,18 +34,60 @@ let package = Package(
         // Deciders.
         .target(name: "Cluster", dependencies: ["ObjectModel"], swiftSettings: settings),
         .target(name: "ObjectStore", dependencies: ["ObjectModel", "CIsal", "CLinux"], swiftSettings: settings),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "ObjectModel", "SheepProtocol", "Cluster", "ObjectStore", "FrontendKit", nio, logging,
+            ], swiftSettings: settings),
+        // Ports.
+        .target(name: "FrontendKit", dependencies: ["ObjectModel", nio], swiftSettings: settings),
         // Doers.
         .target(
             name: "LocalEngine", dependencies: ["ObjectModel", "Cluster", "CLinux", "CIsal"],
             path: "Sources/ClusterEngines/Local", swiftSettings: settings),
+        .target(
+            name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Cluster", "Gateway", nio, nioPosix, logging],
+            swiftSettings: settings),
+        .target(
+            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix],
+            swiftSettings: settings),
+        .target(
+            name: "NBDFrontend", dependencies: ["ObjectModel", "FrontendKit", nio, nioPosix, logging],
+            path: "Sources/Frontends/NBD", swiftSettings: settings),
         // System libraries.
         .target(name: "CLinux"),
         .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(name: "CNbd", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
+        // The seeded world.
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "ObjectModel", "SheepProtocol", "Cluster", "LocalEngine", "ObjectStore", "Gateway", "FrontendKit", nio, logging,
+            ], swiftSettings: settings),
+        // Programs.
+        .executableTarget(
+            name: "sheep",
+            dependencies: [
+                "ObjectModel", "Cluster", "ObjectStore", "Gateway", "FrontendKit", "LocalEngine", "Transport",
+                "NBDFrontend", "CLinux", nio, nioPosix, arguments, logging,
+            ], swiftSettings: settings),
+        .executableTarget(
+            name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
+            swiftSettings: settings),
+        .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
         // Tests.
-        .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel", "SheepProtocol"], swiftSettings: settings),
+        .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),
+        .testTarget(name: "SheepProtocolTests", dependencies: ["SheepProtocol", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "ClusterTests", dependencies: ["Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
+        .testTarget(
+            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
+            swiftSettings: settings),
+        .testTarget(
+            name: "NBDFrontendTests",
+            dependencies: ["NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],
+            swiftSettings: settings),
     ]
 )
