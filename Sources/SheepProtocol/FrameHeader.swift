@@ -84,14 +84,15 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     // Between sheep.
     case ping = 0x20
     case replicaWrite = 0x21
-    case replicaRead = 0x22
-    case replicaZero = 0x23
-    case replicaFlush = 0x24
-    case replicaGather = 0x25
-    case replicaStatus = 0x26
+    case replicaZero = 0x22
+    case replicaRead = 0x23
+    case replicaStatus = 0x24
+    case replicaFlush = 0x25
+    case replicaGather = 0x26
     case replicaSettled = 0x27
-    case replicaList = 0x28
-    case replicaTable = 0x29
-    case replicaQuery = 0x2A
+    case recoveryListing = 0x28
+    case recoverySlot = 0x29
+    case recoveryRead = 0x2A
+    case usage = 0x2B
     case forward = 0x30
 }

@@ -1,0 +1,144 @@
+package import ObjectModel
+
+/// All objects of one (family, index): the unit of recovery.
+package struct ObjectSlot: Hashable, Comparable, WireCodable {
+    package var family: Family
+    package var index: UInt32
+    package init(family: Family, index: UInt32) { (self.family, self.index) = (family, index) }
+    package var group: PlacementGroup { PlacementGroup(family: family, index: index) }
+    package static func < (a: ObjectSlot, b: ObjectSlot) -> Bool { (a.family, a.index) < (b.family, b.index) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        family = try reader.readValue()
+        index = try reader.read()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(family)
+        writer.write(index)
+    }
+}
+
+/// Asks a source which slots changed since a disk left: those with an object or a removal of at least `since`.
+/// The source first applies the control log up to `logIndex`, so that it refuses writers that do not know of the
+/// syncing member; only then it looks. The reply is a list of ``ObjectSlot``, ascending, without repeats.
+package struct RecoveryListing: Hashable, WireCodable {
+    package var receiverBoot: BootID
+    package var logIndex: LogIndex
+    package var since: LogIndex
+    package var firstGroup: UInt16
+    package var lastGroup: UInt16
+
+    package init(receiverBoot: BootID, logIndex: LogIndex, since: LogIndex, firstGroup: UInt16, lastGroup: UInt16) {
+        (self.receiverBoot, self.logIndex, self.since) = (receiverBoot, logIndex, since)
+        (self.firstGroup, self.lastGroup) = (firstGroup, lastGroup)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        receiverBoot = try reader.readValue()
+        logIndex = try reader.readValue()
+        since = try reader.readValue()
+        firstGroup = try reader.read()
+        lastGroup = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(receiverBoot)
+        writer.write(logIndex)
+        writer.write(since)
+        writer.write(firstGroup)
+        writer.write(lastGroup)
+    }
+}
+
+/// Asks a source for everything it holds at a slot; the reply is a list of ``StoredObject``.
+package struct RecoverySlot: Hashable, WireCodable {
+    package var receiverBoot: BootID
+    package var logIndex: LogIndex
+    package var slot: ObjectSlot
+    /// Re-read the data and compare it with the checksums before answering.
+    package var verify: Bool
+
+    package init(receiverBoot: BootID, logIndex: LogIndex, slot: ObjectSlot, verify: Bool) {
+        (self.receiverBoot, self.logIndex, self.slot, self.verify) = (receiverBoot, logIndex, slot, verify)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        receiverBoot = try reader.readValue()
+        logIndex = try reader.readValue()
+        slot = try reader.readValue()
+        verify = try reader.readBool()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(receiverBoot)
+        writer.write(logIndex)
+        writer.write(slot)
+        writer.write(verify)
+    }
+}
+
+/// An object as a source holds it.
+package struct StoredObject: Hashable, WireCodable {
+    package var name: ObjectName
+    package var version: LogIndex
+    package var objectShift: UInt8
+    package var isHole: Bool
+    /// CRC32C per block, 0 = never written; empty for a hole.
+    package var table: [UInt32]
+
+    package init(name: ObjectName, version: LogIndex, objectShift: UInt8, isHole: Bool, table: [UInt32]) {
+        (self.name, self.version, self.objectShift) = (name, version, objectShift)
+        (self.isHole, self.table) = (isHole, table)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        name = try reader.readValue()
+        version = try reader.readValue()
+        objectShift = try reader.read()
+        guard ObjectShift.allowed.contains(objectShift) else { throw .invalid("object shift") }
+        isHole = try reader.readBool()
+        let count = Int(try reader.read(UInt32.self))
+        guard count * 4 <= reader.remaining else { throw .truncated(need: count * 4, have: reader.remaining) }
+        var table: [UInt32] = []
+        table.reserveCapacity(count)
+        for _ in 0..<count { table.append(try reader.read()) }
+        self.table = table
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(name)
+        writer.write(version)
+        writer.write(objectShift)
+        writer.write(isHole)
+        writer.write(UInt32(table.count))
+        for value in table { writer.write(value) }
+    }
+}
+
+/// Reads a range of exactly this object, without its ancestors. The reply's payload is the data.
+package struct RecoveryRead: Hashable, WireCodable {
+    package var receiverBoot: BootID
+    package var object: ObjectName
+    package var offset: UInt32
+    package var length: UInt32
+
+    package init(receiverBoot: BootID, object: ObjectName, offset: UInt32, length: UInt32) {
+        (self.receiverBoot, self.object, self.offset, self.length) = (receiverBoot, object, offset, length)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        receiverBoot = try reader.readValue()
+        object = try reader.readValue()
+        offset = try reader.read()
+        length = try reader.read()
+        guard UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
+            throw .invalid("range in the object")
+        }
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(receiverBoot)
+        writer.write(object)
+        writer.write(offset)
+        writer.write(length)
+    }
+}

@@ -1,0 +1,104 @@
+package import ObjectModel
+
+/// Reads a range of what a birth shows at an index: its own object, else the nearest ancestor's, else zeros.
+package struct ReplicaRead: Hashable, WireCodable {
+    package var context: ReplicaContext
+    package var family: Family
+    package var birth: Birth
+    package var index: UInt32
+    package var offset: UInt32
+    package var length: UInt32
+
+    package init(context: ReplicaContext, family: Family, birth: Birth, index: UInt32, offset: UInt32, length: UInt32) {
+        (self.context, self.family, self.birth) = (context, family, birth)
+        (self.index, self.offset, self.length) = (index, offset, length)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        context = try reader.readValue()
+        family = try reader.readValue()
+        birth = try reader.readValue()
+        index = try reader.read()
+        offset = try reader.read()
+        length = try reader.read()
+        guard UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
+            throw .invalid("range in the object")
+        }
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(context)
+        writer.write(family)
+        writer.write(birth)
+        writer.write(index)
+        writer.write(offset)
+        writer.write(length)
+    }
+}
+
+/// Asks what is stored for a run of objects that a birth shows; the reply is a list of ``StoredRange``.
+package struct ReplicaStatus: Hashable, WireCodable {
+    package var read: ReplicaRead
+    package init(read: ReplicaRead) { self.read = read }
+    package init(from reader: inout WireReader) throws(WireError) { read = try reader.readValue() }
+    package func encode(to writer: inout WireWriter) { writer.write(read) }
+}
+
+/// Bytes of an object that are stored; what lies between such ranges reads as zeros.
+package struct StoredRange: Hashable, WireCodable {
+    package var offset: UInt32
+    package var length: UInt32
+    package init(offset: UInt32, length: UInt32) { (self.offset, self.length) = (offset, length) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        offset = try reader.read()
+        length = try reader.read()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(offset)
+        writer.write(length)
+    }
+}
+
+/// Makes durable what was applied of a volume before this request; the reply comes when it is.
+package struct ReplicaFlush: Hashable, WireCodable {
+    package var context: ReplicaContext
+    package var family: Family
+    package init(context: ReplicaContext, family: Family) { (self.context, self.family) = (context, family) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        context = try reader.readValue()
+        family = try reader.readValue()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(context)
+        writer.write(family)
+    }
+}
+
+/// A new owner's question to every sheep: fence all lower terms of the volume, then tell what is unsettled.
+/// The reply is a list of ``UnsettledRecord``, sent when no change of a lower term is under way any more.
+package struct ReplicaGather: Hashable, WireCodable {
+    package var context: ReplicaContext
+    package init(context: ReplicaContext) { self.context = context }
+    package init(from reader: inout WireReader) throws(WireError) { context = try reader.readValue() }
+    package func encode(to writer: inout WireWriter) { writer.write(context) }
+}
+
+/// Tells a replica after a silence that every change up to `settled` is done on all members. No reply is waited for.
+package struct ReplicaSettled: Hashable, WireCodable {
+    package var volume: Birth
+    package var term: Term
+    package var settled: Sequence
+    package init(volume: Birth, term: Term, settled: Sequence) {
+        (self.volume, self.term, self.settled) = (volume, term, settled)
+    }
+    package init(from reader: inout WireReader) throws(WireError) {
+        volume = try reader.readValue()
+        term = try reader.readValue()
+        settled = try reader.readValue()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(term)
+        writer.write(settled)
+    }
+}
