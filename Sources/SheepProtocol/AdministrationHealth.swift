@@ -1,0 +1,144 @@
+package import ObjectModel
+
+/// How complete the copies are, over all placement groups.
+package struct RedundancyState: Hashable, Sendable, WireCodable {
+    /// Zones that hold data; fewer than ``largestCopies`` is said aloud.
+    package var zones: UInt32
+    /// The largest number of copies that a volume or the default asks for.
+    package var largestCopies: UInt8
+    /// Groups in use whose members are not all in sync.
+    package var degradedGroups: UInt32
+    /// Groups in use without enough in-sync members to serve writes.
+    package var unavailableGroups: UInt32
+
+    package init(zones: UInt32 = 0, largestCopies: UInt8 = 0, degradedGroups: UInt32 = 0, unavailableGroups: UInt32 = 0) {
+        (self.zones, self.largestCopies) = (zones, largestCopies)
+        (self.degradedGroups, self.unavailableGroups) = (degradedGroups, unavailableGroups)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        zones = try reader.read()
+        largestCopies = try reader.read()
+        degradedGroups = try reader.read()
+        unavailableGroups = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(zones)
+        writer.write(largestCopies)
+        writer.write(degradedGroups)
+        writer.write(unavailableGroups)
+    }
+}
+
+/// What the background verification of checksums found since the nodes started.
+package struct ScrubState: Hashable, Sendable, WireCodable {
+    package var objectsVerified: UInt64
+    package var damagedBlocks: UInt64
+    package var repairedBlocks: UInt64
+    /// When the last full pass ended, nanoseconds since 1970; 0: none yet.
+    package var lastPassAt: UInt64
+
+    package init(
+        objectsVerified: UInt64 = 0, damagedBlocks: UInt64 = 0, repairedBlocks: UInt64 = 0, lastPassAt: UInt64 = 0
+    ) {
+        (self.objectsVerified, self.damagedBlocks) = (objectsVerified, damagedBlocks)
+        (self.repairedBlocks, self.lastPassAt) = (repairedBlocks, lastPassAt)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        objectsVerified = try reader.read()
+        damagedBlocks = try reader.read()
+        repairedBlocks = try reader.read()
+        lastPassAt = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(objectsVerified)
+        writer.write(damagedBlocks)
+        writer.write(repairedBlocks)
+        writer.write(lastPassAt)
+    }
+}
+
+/// Recovery's work: objects and bytes, done of total, and how much of it needed the network.
+package struct RecoveryTotals: Hashable, Sendable, WireCodable {
+    package var objectsDone: UInt64
+    package var objectsTotal: UInt64
+    package var bytesDone: UInt64
+    package var bytesTotal: UInt64
+    /// Objects compared with a peer's.
+    package var objectsExamined: UInt64
+    /// Objects whose data came from a peer.
+    package var objectsFetched: UInt64
+
+    package init(
+        objectsDone: UInt64 = 0, objectsTotal: UInt64 = 0, bytesDone: UInt64 = 0, bytesTotal: UInt64 = 0,
+        objectsExamined: UInt64 = 0, objectsFetched: UInt64 = 0
+    ) {
+        (self.objectsDone, self.objectsTotal) = (objectsDone, objectsTotal)
+        (self.bytesDone, self.bytesTotal) = (bytesDone, bytesTotal)
+        (self.objectsExamined, self.objectsFetched) = (objectsExamined, objectsFetched)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        objectsDone = try reader.read()
+        objectsTotal = try reader.read()
+        bytesDone = try reader.read()
+        bytesTotal = try reader.read()
+        objectsExamined = try reader.read()
+        objectsFetched = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(objectsDone)
+        writer.write(objectsTotal)
+        writer.write(bytesDone)
+        writer.write(bytesTotal)
+        writer.write(objectsExamined)
+        writer.write(objectsFetched)
+    }
+}
+
+/// How far a check has come that `cluster check` or `vdi check` started.
+package struct CheckProgress: Hashable, Sendable, WireCodable {
+    /// Names the check in a poll; a check nobody polls for a minute may be forgotten.
+    package var identity: UInt64
+    package var objectsDone: UInt64
+    package var objectsTotal: UInt64
+    /// Copies that were missing or differed and were made good.
+    package var repaired: UInt64
+    /// Objects that no copy could make good.
+    package var lost: UInt64
+    package var isFinished: Bool
+    /// What was found since the last reply, a line each.
+    package var findings: [String]
+
+    package init(
+        identity: UInt64, objectsDone: UInt64 = 0, objectsTotal: UInt64 = 0, repaired: UInt64 = 0, lost: UInt64 = 0,
+        isFinished: Bool = false, findings: [String] = []
+    ) {
+        (self.identity, self.objectsDone, self.objectsTotal) = (identity, objectsDone, objectsTotal)
+        (self.repaired, self.lost, self.isFinished, self.findings) = (repaired, lost, isFinished, findings)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        identity = try reader.read()
+        objectsDone = try reader.read()
+        objectsTotal = try reader.read()
+        repaired = try reader.read()
+        lost = try reader.read()
+        isFinished = try reader.readBool()
+        findings = try reader.readStrings()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(identity)
+        writer.write(objectsDone)
+        writer.write(objectsTotal)
+        writer.write(repaired)
+        writer.write(lost)
+        writer.write(isFinished)
+        writer.write(strings: findings)
+    }
+}

@@ -1,0 +1,106 @@
+package import ObjectModel
+
+/// Names an open device on its connection.
+package struct DeviceHandle: Identifier {
+    package let rawValue: UInt64
+    @inlinable package init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// A client process, chosen at random at its start; stays the same when it connects to another sheep.
+package struct ClientID: UniqueIdentifier {
+    package let high, low: UInt64
+    @inlinable package init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+}
+
+/// Names one write of a client, so that a repeat after a reconnect is not done a second time over later writes.
+package struct WriteIdentity: Hashable, Sendable, WireCodable {
+    package var client: ClientID
+    /// Counts up from 1 within the client.
+    package var number: UInt64
+
+    package init(client: ClientID, number: UInt64) { (self.client, self.number) = (client, number) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        client = try reader.readValue()
+        number = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(client)
+        writer.write(number)
+    }
+}
+
+/// Body of ``Operation/deviceOpen``; answered by ``DeviceOpened``.
+package struct DeviceOpen: Hashable, Sendable, WireCodable {
+    /// `NAME`, `NAME@TAG` or `NAME@ID`.
+    package var name: String
+    package var readOnly: Bool
+
+    package init(name: String, readOnly: Bool) { (self.name, self.readOnly) = (name, readOnly) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        name = try reader.readString(maximum: 2 * NameLimit.bytes + 1)
+        readOnly = try reader.readBool()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(name)
+        writer.write(readOnly)
+    }
+}
+
+/// The reply's body to ``Operation/deviceOpen``. The handle holds until its close or the end of the connection.
+package struct DeviceOpened: Hashable, Sendable, WireCodable {
+    package var handle: DeviceHandle
+    package var name: String
+    package var description: String
+    /// Bytes.
+    package var size: UInt64
+    package var isReadOnly: Bool
+    package var preferredBlockSize: UInt32
+    /// The most bytes that one read or write may have.
+    package var maximumRequest: UInt32
+    /// The size of the volume's objects as a power of two.
+    package var objectShift: UInt8
+
+    package init(
+        handle: DeviceHandle, name: String, description: String, size: UInt64, isReadOnly: Bool,
+        preferredBlockSize: UInt32, maximumRequest: UInt32, objectShift: UInt8
+    ) {
+        (self.handle, self.name, self.description, self.size) = (handle, name, description, size)
+        (self.isReadOnly, self.preferredBlockSize) = (isReadOnly, preferredBlockSize)
+        (self.maximumRequest, self.objectShift) = (maximumRequest, objectShift)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        handle = try reader.readValue()
+        name = try reader.readString(maximum: 2 * NameLimit.bytes + 1)
+        description = try reader.readString(maximum: NameLimit.note)
+        size = try reader.read()
+        isReadOnly = try reader.readBool()
+        preferredBlockSize = try reader.read()
+        maximumRequest = try reader.read()
+        objectShift = try reader.readObjectShift()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(handle)
+        writer.write(name)
+        writer.write(description)
+        writer.write(size)
+        writer.write(isReadOnly)
+        writer.write(preferredBlockSize)
+        writer.write(maximumRequest)
+        writer.write(objectShift)
+    }
+}
+
+/// Body of ``Operation/deviceFlush`` and ``Operation/deviceClose``; answered by an empty frame.
+package struct DeviceReference: Hashable, Sendable, WireCodable {
+    package var handle: DeviceHandle
+
+    package init(handle: DeviceHandle) { self.handle = handle }
+    package init(from reader: inout WireReader) throws(WireError) { handle = try reader.readValue() }
+    package func encode(to writer: inout WireWriter) { writer.write(handle) }
+}
