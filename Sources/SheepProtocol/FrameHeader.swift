@@ -94,5 +94,9 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case recoverySlot = 0x29
     case recoveryRead = 0x2A
     case usage = 0x2B
+    case nodeReport = 0x2C
+    /// Drains and gives back all leases, as the first half of a clean shutdown of the cluster.
+    case releaseLeases = 0x2D
+    case endProcess = 0x2E
     case forward = 0x30
 }

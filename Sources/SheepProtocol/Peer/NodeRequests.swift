@@ -46,7 +46,9 @@ package struct BirthUsage: Hashable, WireCodable {
 /// A change or question that a gateway without the lease passes to the owner.
 package struct ForwardRequest: Hashable, WireCodable {
     package enum Kind: UInt8, Hashable, Sendable {
-        case read = 0, write, trim, zero, flush, status, attach, detach
+        case read = 0, write, trim, zero, flush, status
+        /// Nothing but the news of replies seen.
+        case confirm
     }
 
     package var volume: Birth

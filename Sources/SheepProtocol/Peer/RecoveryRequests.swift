@@ -49,7 +49,7 @@ package struct RecoveryListing: Hashable, WireCodable {
     }
 }
 
-/// Asks a source for everything it holds at a slot; the reply is a list of ``StoredObject``.
+/// Asks a source for everything it holds at a slot; the reply is a list of ``SourceObject``.
 package struct RecoverySlot: Hashable, WireCodable {
     package var receiverBoot: BootID
     package var logIndex: LogIndex
@@ -77,7 +77,7 @@ package struct RecoverySlot: Hashable, WireCodable {
 }
 
 /// An object as a source holds it.
-package struct StoredObject: Hashable, WireCodable {
+package struct SourceObject: Hashable, WireCodable {
     package var name: ObjectName
     package var version: LogIndex
     package var objectShift: UInt8

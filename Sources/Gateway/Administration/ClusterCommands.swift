@@ -1,0 +1,100 @@
+import Cluster
+import ObjectModel
+import SheepProtocol
+
+extension SheepNode {
+    func format(_ format: ClusterFormat, _ completion: @escaping AdministrationCompletion) {
+        var generator = SystemRandomNumberGenerator()
+        let order = ControlCommand.Format(
+            cluster: ClusterID.random(using: &generator), copies: format.copies, objectShift: format.objectShift,
+            flags: format.flags, force: format.force)
+        propose(.format(order), completion) { _ in .done }
+    }
+
+    func clusterInformation(_ completion: @escaping AdministrationCompletion) {
+        askAll(.nodeReport, as: NodeReport.self) { [self] answers in
+            let state = control.state
+            let reports = Array(answers.values) + [report]
+            var information = ClusterInformation(status: clusterStatus)
+            if let cluster = state.cluster {
+                information.format = FormatRecord(
+                    cluster: cluster.id, createdAt: cluster.createdAt, copies: cluster.copies,
+                    objectShift: cluster.objectShift.rawValue, flags: cluster.flags)
+                information.redundancy = redundancy
+            }
+            information.epochs = state.epochs.reversed().map { epoch in
+                SheepProtocol.EpochRecord(
+                    epoch: epoch.epoch, time: epoch.time,
+                    members: epoch.members.map {
+                        EpochMember(host: $0.address.host, port: $0.address.port, virtualNodes: UInt16(clamping: $0.virtualNodes))
+                    })
+            }
+            information.waitingFor = waitedFor
+            information.waitingRequests = reports.reduce(0) { $0 + $1.waitingRequests }
+            for report in reports {
+                information.recovery.add(report.recovery)
+                information.scrub.damagedBlocks += report.scrub.damagedBlocks
+                information.scrub.repairedBlocks += report.scrub.repairedBlocks
+            }
+            completion(.success(.cluster(information)))
+        }
+    }
+
+    private var clusterStatus: ClusterStatus {
+        let state = control.state
+        if state.cluster == nil { return .waitingForFormat }
+        if state.isShutDown { return .shuttingDown }
+        return isServing && waitedFor.isEmpty ? .running : .waitingForNodes
+    }
+
+    /// Nodes without which some group cannot serve.
+    var waitedFor: [String] {
+        let state = control.state
+        guard state.cluster != nil else { return [] }
+        let closed = state.closedGroups
+        if !isServing { return ["this sheep to join"] }
+        guard closed.hasAny else { return [] }
+        let absent = closed.absentNodes.compactMap { state.nodes[$0] }
+        if absent.isEmpty { return ["placement groups to open"] }
+        return absent.map { "\($0.address) (down since entry \($0.downSince?.description ?? "?"))" }
+    }
+
+    private var redundancy: RedundancyState {
+        let state = control.state
+        var redundancy = RedundancyState()
+        let counts = state.copiesInUse
+        redundancy.largestCopies = max(counts.max() ?? 0, state.cluster?.copies ?? 0)
+        redundancy.zones = UInt32(state.zoneCount)
+        for group in 0..<PlacementGroup.count {
+            var (degraded, unavailable) = (false, false)
+            for copies in counts {
+                let set = replicaSet(of: PlacementGroup(rawValue: UInt16(group)), copies: copies)
+                if !set.syncing.isEmpty || !set.out.isEmpty { degraded = true }
+                if set.inSync.count < max(1, set.minimum) { unavailable = true }
+            }
+            redundancy.degradedGroups += degraded ? 1 : 0
+            redundancy.unavailableGroups += unavailable ? 1 : 0
+        }
+        return redundancy
+    }
+
+    /// First every sheep gives its leases back, with everything on all members; then the log says so, and each ends.
+    func shutdownCluster(_ completion: @escaping AdministrationCompletion) {
+        askAll(.releaseLeases, as: Nothing.self) { [self] _ in
+            releaseAll { [self] in
+                propose(.shutdown, completion) { _ in .done }
+            }
+        }
+    }
+}
+
+extension RecoveryTotals {
+    mutating func add(_ other: RecoveryTotals) {
+        objectsDone += other.objectsDone
+        objectsTotal += other.objectsTotal
+        bytesDone += other.bytesDone
+        bytesTotal += other.bytesTotal
+        objectsExamined += other.objectsExamined
+        objectsFetched += other.objectsFetched
+    }
+}

@@ -1,0 +1,102 @@
+import Cluster
+import ObjectModel
+import SheepProtocol
+
+extension SheepNode {
+    /// The members of the cluster by address; their place in this list is the number that `dog` shows.
+    func nodeList() -> [(row: NodeRow, record: SheepProtocol.NodeRecord)] {
+        let rows = control.state.nodes.values.filter { !$0.isRemoved }
+            .sorted { ($0.address.host, $0.address.port) < ($1.address.host, $1.address.port) }
+        return rows.map { row in
+            let record = SheepProtocol.NodeRecord(
+                node: row.id, host: row.address.host, port: row.address.port, virtualNodes: virtualNodes(of: row),
+                zone: row.zone, state: state(of: row), isGateway: row.isGateway)
+            return (row, record)
+        }
+    }
+
+    private func virtualNodes(of row: NodeRow) -> UInt16 {
+        if row.isGateway { return 0 }
+        let placed = control.state.epochs.last?.members.first { $0.node == row.id }?.virtualNodes
+        return UInt16(clamping: placed ?? UInt32(row.virtualNodes ?? 128))
+    }
+
+    private func state(of row: NodeRow) -> NodeState {
+        guard row.isUp else { return .down }
+        let isComplete = row.diskIDs.allSatisfy { control.state.isInSync($0) }
+        return isComplete || control.state.cluster == nil ? .up : .syncing
+    }
+
+    var report: NodeReport {
+        var report = NodeReport(waitingRequests: UInt64(waitingRequests), isRecovering: !recovery.isIdle)
+        if let space = try? store?.space() { (report.size, report.free) = space }
+        let progress = recovery.progress
+        report.recovery = RecoveryTotals(
+            objectsDone: progress.done, objectsTotal: progress.total, bytesDone: progress.fetchedBytes,
+            bytesTotal: progress.fetchedBytes, objectsExamined: progress.done, objectsFetched: progress.fetchedObjects)
+        report.scrub.damagedBlocks = repairs.found
+        report.scrub.repairedBlocks = repairs.done
+        return report
+    }
+
+    func nodeSpace(_ completion: @escaping AdministrationCompletion) {
+        askAll(.nodeReport, as: NodeReport.self) { [self] answers in
+            var nodes: [NodeSpace] = []
+            for (number, entry) in nodeList().enumerated() where !entry.row.isGateway {
+                guard let report = entry.row.id == identity ? self.report : answers[entry.row.id] else { continue }
+                nodes.append(
+                    NodeSpace(
+                        number: UInt32(number), size: report.size, used: report.size - report.free, available: report.free))
+            }
+            let virtualSize = control.state.volumes.values.filter { !$0.isFrozen && !$0.isDeleted }.reduce(0) { $0 + $1.size }
+            completion(.success(.space(SpaceReport(nodes: nodes, virtualSize: virtualSize))))
+        }
+    }
+
+    /// Nodes that recover now, and those whose last recovery is worth telling.
+    func nodeRecovery(_ completion: @escaping AdministrationCompletion) {
+        askAll(.nodeReport, as: NodeReport.self) { [self] answers in
+            var recoveries: [NodeRecovery] = []
+            for (number, entry) in nodeList().enumerated() {
+                guard let report = entry.row.id == identity ? self.report : answers[entry.row.id], report.isRecovering else { continue }
+                recoveries.append(NodeRecovery(number: UInt32(number), record: entry.record, totals: report.recovery))
+            }
+            completion(.success(.recovery(recoveries)))
+        }
+    }
+
+    func kill(_ target: NodeID, _ completion: @escaping AdministrationCompletion) {
+        if target == identity {
+            completion(.success(.done))
+            clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
+            return
+        }
+        guard control.state.nodes[target]?.isUp == true else {
+            return completion(.failure(SheepError(.noSuchNode, "node \(target) is not up")))
+        }
+        network.send(.endProcess, body: [], payload: nil, to: target) { result in
+            completion(result.map { _ in .done })
+        }
+    }
+
+    func remove(_ target: NodeID, _ completion: @escaping AdministrationCompletion) {
+        propose(.nodeOut(target, byOperator: true), completion) { _ in .done }
+    }
+
+    var statistics: NodeStatistics {
+        var statistics = NodeStatistics(client: RequestCounters(), peer: RequestCounters())
+        let counters = replica.counters
+        statistics.peer.writes = counters.changes
+        statistics.peer.reads = counters.reads
+        statistics.peer.flushes = counters.flushes
+        statistics.peer.total = counters.changes + counters.reads + counters.flushes
+        if let stored = store?.statistics {
+            statistics.peer.bytesRead = stored.readBytes
+            statistics.peer.bytesWritten = stored.writtenBytes
+            statistics.peer.removes = stored.removes
+        }
+        statistics.client = requests
+        statistics.client.active = UInt64(waitingRequests)
+        return statistics
+    }
+}

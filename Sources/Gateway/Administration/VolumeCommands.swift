@@ -1,0 +1,249 @@
+import Cluster
+import ObjectModel
+import ObjectStore
+import SheepProtocol
+
+extension SheepNode {
+    func create(_ create: VolumeCreate, _ completion: @escaping AdministrationCompletion) {
+        propose(
+            .createVolume(.init(name: create.name, size: create.size, copies: create.copies, objectShift: create.objectShift)),
+            completion, reply: created)
+    }
+
+    func clone(_ clone: VolumeClone, _ completion: @escaping AdministrationCompletion) {
+        withVolume(clone.source, completion) { source in
+            propose(.cloneVolume(.init(source: source.birth, name: clone.name)), completion, reply: created)
+        }
+    }
+
+    private func created(_ birth: Birth?) -> AdministrationReply {
+        guard let birth, let volume = control.state.volumes[birth] else { return .done }
+        return .created(VolumeCreated(birth: birth, vid: volume.vid))
+    }
+
+    // MARK: What the owner of an open volume does
+
+    /// Commands on a working volume: done here when nobody holds its lease or this sheep does, else by the owner.
+    func administerOwned(
+        _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
+    ) {
+        let reference: VolumeReference
+        switch request {
+        case .volumeDelete(let delete): reference = delete.volume
+        case .volumeSnapshot(let snapshot): reference = VolumeReference(name: snapshot.name)
+        case .volumeRollback(let target): reference = VolumeReference(name: target.name)
+        case .volumeResize(let resize): reference = VolumeReference(name: resize.name)
+        default: preconditionFailure("\(request) is no command on a working volume")
+        }
+        withVolume(reference, completion) { volume in
+            if let owner = control.state.owner(of: volume.birth), owner != identity {
+                guard peer == nil else { return completion(.failure(SheepError(.busy, "volume \(volume.name) is changing hands: try again"))) }
+                return network.send(.administer, body: request.wire, payload: nil, to: owner) { result in
+                    completion(Self.administrationReply(result))
+                }
+            }
+            switch request {
+            case .volumeDelete(let delete): self.delete(volume, delete, completion)
+            case .volumeSnapshot(let snapshot): self.snapshot(volume, tag: snapshot.tag, completion)
+            case .volumeRollback(let target): self.rollback(volume, to: target, completion)
+            case .volumeResize(let resize):
+                propose(
+                    .resizeVolume(.init(volume: volume.birth, size: resize.size, term: term(of: volume.birth))), completion
+                ) { _ in .done }
+            default: preconditionFailure("refused above")
+            }
+        }
+    }
+
+    static func administrationReply(_ result: Result<PeerReply, SheepError>) -> Result<AdministrationReply, SheepError> {
+        result.flatMap { reply in
+            do throws(WireError) { return .success(try AdministrationReply(wire: reply.body)) } catch {
+                return .failure(SheepError(.unknown, "the owner's answer cannot be read: \(error.text)"))
+            }
+        }
+    }
+
+    private func term(of birth: Birth) -> Term? {
+        guard let lease = control.state.leases[birth], lease.owner == identity else { return nil }
+        return lease.term
+    }
+
+    /// Holds new requests, lets those under way end, makes everything durable, then runs `action`; refused after 5 s.
+    private func whileQuiet(_ volume: VolumeRow, _ completion: @escaping AdministrationCompletion, action: @escaping () -> Void) {
+        guard let session = sessions[volume.birth], session.term != nil else { return action() }
+        // Most of the data becomes durable while writes go on; what is left for the pause is little.
+        session.flush { [self] _ in
+            var isOver = false
+            let resume: (SheepError) -> Void = { error in
+                guard !isOver else { return }
+                isOver = true
+                session.resume()
+                completion(.failure(error))
+            }
+            clock.schedule(after: 5_000_000_000) {
+                resume(SheepError(.busy, "volume \(volume.name): writes under way did not end within 5 seconds; try again"))
+            }
+            session.drain {
+                guard !isOver else { return }
+                session.flush { error in
+                    guard !isOver else { return }
+                    if let error { return resume(error) }
+                    isOver = true
+                    action()
+                }
+            }
+        }
+    }
+
+    private func snapshot(_ volume: VolumeRow, tag: String, _ completion: @escaping AdministrationCompletion) {
+        whileQuiet(volume, completion) { [self] in
+            control.propose(.snapshotVolume(.init(volume: volume.birth, tag: tag, term: term(of: volume.birth)))) { [self] result in
+                switch result {
+                case .volume(let birth):
+                    guard let working = control.state.volumes[birth], let frozen = control.state.volumes[volume.birth] else {
+                        return completion(.success(.done))
+                    }
+                    let snapshot = SnapshotCreated(vid: frozen.vid, id: frozen.snapshotID)
+                    completion(.success(.created(VolumeCreated(birth: birth, vid: working.vid, snapshot: snapshot))))
+                case .refused(let error):
+                    sessions[volume.birth]?.resume()
+                    completion(.failure(error))
+                case .done, .lease: preconditionFailure("a snapshot gave \(result)")
+                }
+            }
+        }
+    }
+
+    private func rollback(_ volume: VolumeRow, to reference: VolumeReference, _ completion: @escaping AdministrationCompletion) {
+        withVolume(reference, completion) { snapshot in
+            guard snapshot.isFrozen else {
+                return completion(.failure(SheepError(.noSuchSnapshot, "name a snapshot of \(volume.name) to roll back to")))
+            }
+            whileQuiet(volume, completion) { [self] in
+                control.propose(
+                    .rollbackVolume(.init(volume: volume.birth, snapshot: snapshot.birth, term: term(of: volume.birth)))
+                ) { [self] result in
+                    switch result {
+                    case .volume(let birth): completion(.success(created(birth)))
+                    case .refused(let error):
+                        sessions[volume.birth]?.resume()
+                        completion(.failure(error))
+                    case .done, .lease: preconditionFailure("a rollback gave \(result)")
+                    }
+                }
+            }
+        }
+    }
+
+    private func delete(_ volume: VolumeRow, _ delete: VolumeDelete, _ completion: @escaping AdministrationCompletion) {
+        if let only = delete.onlyBirth, only != volume.birth {
+            return completion(.failure(SheepError(.noSuchVolume, "volume \(volume.name) is another one by now")))
+        }
+        if let session = sessions[volume.birth], session.users > 0 {
+            return completion(
+                .failure(SheepError(.volumeLocked, "volume \(volume.name) is attached by \(session.users) clients: detach them first")))
+        }
+        propose(.deleteVolume(.init(volume: volume.birth, term: term(of: volume.birth))), completion) { _ in .done }
+    }
+
+    // MARK: Lists
+
+    func listVolumes(named name: String?, _ completion: @escaping AdministrationCompletion) {
+        askAll(.usage, as: WireList<BirthUsage>.self) { [self] answers in
+            var own: [Birth: UInt64] = [:]
+            var shared: [Birth: UInt64] = [:]
+            for usage in answers.values.flatMap(\.elements) + localUsage() {
+                own[usage.birth, default: 0] += usage.own
+                shared[usage.birth, default: 0] += usage.shared
+            }
+            let rows = control.state.volumes.values.filter { !$0.isDeleted && (name == nil || $0.name == name) }
+                .sorted { ($0.name, $0.birth) < ($1.name, $1.birth) }
+            completion(
+                .success(
+                    .volumes(
+                        rows.map { row in
+                            let size = UInt64(row.objectShift.objectSize)
+                            return record(
+                                row, usage: VolumeUsage(own: (own[row.birth] ?? 0) * size, shared: (shared[row.birth] ?? 0) * size))
+                        })))
+        }
+    }
+
+    func record(_ row: VolumeRow, usage: VolumeUsage?) -> SheepProtocol.VolumeRecord {
+        let parent = row.parent.flatMap { control.state.volumes[$0] }
+        return SheepProtocol.VolumeRecord(
+            name: row.name, isSnapshot: row.isFrozen, snapshotID: row.isFrozen ? row.snapshotID : 0,
+            tag: row.isFrozen ? row.tag : "", size: row.size, usage: usage, createdAt: row.createdAt,
+            snapshotAt: row.snapshotAt ?? 0, vid: row.vid, birth: row.birth, parent: row.parent,
+            isClone: row.parent != nil && (parent.map { $0.name != row.name && !$0.name.isEmpty } ?? true),
+            copies: row.copies, objectShift: row.objectShift.rawValue, attributeCount: UInt32(row.attributes.count))
+    }
+
+    /// Counts the objects whose group names this sheep as its first in-sync member, so that all counts add up.
+    func localUsage() -> [BirthUsage] {
+        guard let store else { return [] }
+        let state = control.state
+        var usage: [Birth: BirthUsage] = [:]
+        for family in store.families {
+            let members = state.volumesInFamily(family)
+            var slots: [UInt32: [ObjectStore.StoredObject]] = [:]
+            for object in store.objects(inFamily: family, indices: 0..<(1 << 32)) { slots[object.name.index, default: []].append(object) }
+            for (index, present) in slots {
+                let slot = ObjectSlot(family: family, index: index)
+                for volume in members where replicaSet(of: slot.group, copies: volume.copies).inSync.first?.node == identity {
+                    guard case .object(let name) = store.resolve(family: family, index: index, ancestry: ancestry(of: volume.birth)),
+                        !volume.isDeleted || name.birth == volume.birth
+                    else { continue }
+                    var count = usage[volume.birth] ?? BirthUsage(birth: volume.birth, own: 0, shared: 0)
+                    if name.birth == volume.birth { count.own += 1 } else { count.shared += 1 }
+                    usage[volume.birth] = count
+                }
+                _ = present
+            }
+        }
+        return usage.values.sorted { $0.birth < $1.birth }
+    }
+
+    // MARK: Attributes and locks
+
+    func setAttribute(_ set: AttributeSet, _ completion: @escaping AdministrationCompletion) {
+        withVolume(set.volume, completion) { volume in
+            propose(
+                .setAttribute(.init(volume: volume.birth, key: set.key, value: set.value, exclusive: set.exclusive)), completion
+            ) { _ in .done }
+        }
+    }
+
+    func getAttribute(_ get: AttributeGet, _ completion: @escaping AdministrationCompletion) {
+        withVolume(get.volume, completion) { volume in
+            guard let value = volume.attributes[get.key] else {
+                return completion(.failure(SheepError(.noSuchAttribute, "volume \(volume.name) has no attribute \(get.key)")))
+            }
+            completion(.success(.attribute(value)))
+        }
+    }
+
+    func listAttributes(_ reference: VolumeReference, _ completion: @escaping AdministrationCompletion) {
+        withVolume(reference, completion) { volume in
+            let keys = volume.attributes.map { AttributeKey(key: $0.key, valueLength: UInt32($0.value.count)) }
+            completion(.success(.attributeKeys(keys.sorted { $0.key < $1.key })))
+        }
+    }
+
+    func lockList() -> [LockRecord] {
+        let state = control.state
+        return state.locks.compactMap { birth, lock -> LockRecord? in
+            guard let volume = state.volumes[birth] else { return nil }
+            let owners = lock.owners.compactMap { state.nodes[$0]?.address.description }
+            return LockRecord(
+                name: volume.name, snapshotID: volume.isFrozen ? volume.snapshotID : 0, tag: volume.tag, vid: volume.vid,
+                isShared: lock.isShared, owners: owners)
+        }.sorted { $0.name < $1.name }
+    }
+
+    func unlock(_ reference: VolumeReference, _ completion: @escaping AdministrationCompletion) {
+        withVolume(reference, completion) { volume in
+            propose(.unlockVolume(volume.birth, owner: nil), completion) { _ in .done }
+        }
+    }
+}

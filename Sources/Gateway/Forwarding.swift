@@ -1,0 +1,283 @@
+package import NIOCore
+package import ObjectModel
+package import SheepProtocol
+
+/// A gateway's requests under way at another sheep, the owner of the volume.
+struct Forwarder {
+    private let boot: BootID
+    private var nextRequest: UInt64 = 1
+    private var pending: [(key: UInt64, request: VolumeRequest)] = []
+    private var nextKey: UInt64 = 0
+
+    init(boot: BootID) { self.boot = boot }
+
+    var isIdle: Bool { pending.isEmpty }
+
+    /// A number of its own for a change; it stays the request's own over all tries.
+    mutating func number(_ request: VolumeRequest) -> ChangeOrigin {
+        if let origin = request.origin { return origin }
+        let origin = ChangeOrigin(boot: boot, request: nextRequest)
+        nextRequest += 1
+        request.origin = origin
+        return origin
+    }
+
+    mutating func insert(_ request: VolumeRequest) -> UInt64 {
+        nextKey += 1
+        pending.append((nextKey, request))
+        return nextKey
+    }
+
+    /// Nil when the request was taken back meanwhile.
+    mutating func remove(_ key: UInt64) -> VolumeRequest? {
+        guard let at = pending.firstIndex(where: { $0.key == key }) else { return nil }
+        return pending.remove(at: at).request
+    }
+
+    /// Below this number every change of this gateway has its reply.
+    var repliesSeenBelow: UInt64 {
+        pending.compactMap { $0.request.origin?.request }.min() ?? nextRequest
+    }
+
+    /// What the lost owner has not answered, for another try under the same numbers.
+    mutating func takePending() -> [VolumeRequest] {
+        defer { pending = [] }
+        return pending.map(\.request)
+    }
+}
+
+/// The owner's memory of changes that other gateways forwarded: a repeat is answered, not executed.
+struct ForwardedChanges {
+    private var done: [BootID: Set<UInt64>] = [:]
+    private var running: [ChangeOrigin: [PeerCompletion]] = [:]
+
+    func isDone(_ origin: ChangeOrigin) -> Bool { done[origin.boot]?.contains(origin.request) ?? false }
+
+    mutating func finished(_ origin: ChangeOrigin) { done[origin.boot, default: []].insert(origin.request) }
+
+    /// False: the same change is under way already, and its reply answers this one too.
+    mutating func start(_ origin: ChangeOrigin, reply: @escaping PeerCompletion) -> Bool {
+        if running[origin] != nil {
+            running[origin]!.append(reply)
+            return false
+        }
+        running[origin] = [reply]
+        return true
+    }
+
+    mutating func takeReplies(_ origin: ChangeOrigin) -> [PeerCompletion] { running.removeValue(forKey: origin) ?? [] }
+
+    /// The gateway has these replies: its repeats can no longer come.
+    mutating func forget(_ boot: BootID, below request: UInt64) {
+        guard let known = done[boot] else { return }
+        done[boot] = known.filter { $0 >= request }
+    }
+}
+
+extension VolumeSession {
+    // MARK: As the gateway without the lease
+
+    /// Passes a request on; a change that is not one change of one object is cut into such, each with its own number,
+    /// so that what a new owner finds done of it answers a repeat.
+    func forward(_ request: VolumeRequest, to owner: NodeID) {
+        if case .change(let kind, let length, let data, let durable, let completion) = request.work {
+            let pieces = changePieces(kind, offset: request.offset, length: length)
+            if pieces.count > 1 {
+                return forwardPieces(pieces, kind: kind, start: request.offset, data: data, durable: durable, completion: completion)
+            }
+        }
+        forwardWhole(request, to: owner)
+    }
+
+    private func changePieces(_ kind: ChangeKind, offset: UInt64, length: UInt64) -> [Range<UInt64>] {
+        var pieces: [Range<UInt64>] = []
+        var position = offset
+        let (end, size, block) = (offset + length, UInt64(objectSize), UInt64(blockSize))
+        while position < end {
+            var next = min(end, (position / size + 1) * size)
+            if kind != .write {
+                // An end block in part is a write; what is between is not.
+                if position % block != 0 { next = min(next, (position / block + 1) * block) }
+                else if next % block != 0, next / block * block > position { next = next / block * block }
+            }
+            pieces.append(position..<next)
+            position = next
+        }
+        return pieces
+    }
+
+    private func forwardPieces(
+        _ pieces: [Range<UInt64>], kind: ChangeKind, start: UInt64, data: ByteBuffer, durable: Bool,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        var remaining = pieces.count
+        var failure: SheepError?
+        for piece in pieces {
+            let at = data.readerIndex + Int(piece.lowerBound - start)
+            let slice = kind == .write ? data.getSlice(at: at, length: piece.count)! : ByteBuffer()
+            let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: slice, durable: durable) { error in
+                remaining -= 1
+                if failure == nil { failure = error }
+                if remaining == 0 { completion(failure) }
+            }
+            submit(VolumeRequest(offset: piece.lowerBound, work: work, receivedAt: node.clock.now()))
+        }
+    }
+
+    private func forwardWhole(_ request: VolumeRequest, to owner: NodeID) {
+        let message: ForwardRequest
+        var payload: ByteBuffer?
+        func make(_ kind: ForwardRequest.Kind, _ length: UInt64, durable: Bool = false, origin: ChangeOrigin? = nil) -> ForwardRequest {
+            ForwardRequest(
+                volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
+                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow)
+        }
+        switch request.work {
+        case .read(let length, _, _): message = make(.read, UInt64(length))
+        case .change(let kind, let length, let data, let durable, _):
+            let origin = forwarder.number(request)
+            let forwarded: ForwardRequest.Kind = switch kind { case .write: .write; case .trim: .trim; case .zero: .zero }
+            message = make(forwarded, length, durable: durable, origin: origin)
+            payload = kind == .write ? data : nil
+        case .flush: message = make(.flush, 0)
+        case .status(let length, _): message = make(.status, length)
+        }
+        let key = forwarder.insert(request)
+        node.network.send(.forward, body: message.wire, payload: payload, to: owner) { [weak self] result in
+            self?.forwardAnswered(key, result: result)
+        }
+    }
+
+    private func forwardAnswered(_ key: UInt64, result: Result<PeerReply, SheepError>) {
+        guard let request = forwarder.remove(key) else { return }
+        switch result {
+        case .success(let reply):
+            complete(request, with: reply)
+            if request.origin != nil { confirmLater() }
+        case .failure(let error) where Self.isWorthAnotherTry(error.code):
+            // The owner is gone, or is no owner any more: the control log will tell who is.
+            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+                guard let self else { return request.fail(error) }
+                refresh()
+                if case .forwarding(let owner) = mode, node.control.state.leases[birth]?.owner == nil || owner == node.identity {
+                    mode = .idle
+                }
+                let limit = node.options.inputOutputTimeout
+                if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
+                submit(request)
+            }
+        case .failure(let error): request.fail(error)
+        }
+    }
+
+    /// After 50 ms of silence the owner learns by a message of its own which replies were seen.
+    private func confirmLater() {
+        guard !confirmationPending else { return }
+        confirmationPending = true
+        node.clock.schedule(after: 50_000_000) { [weak self] in
+            guard let self else { return }
+            confirmationPending = false
+            guard case .forwarding(let owner) = mode else { return }
+            let message = ForwardRequest(
+                volume: birth, kind: .confirm, durable: false, offset: 0, length: 0,
+                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow)
+            node.network.send(.forward, body: message.wire, payload: nil, to: owner) { _ in }
+        }
+    }
+
+    private static func isWorthAnotherTry(_ code: SheepError.Code) -> Bool {
+        switch code {
+        case .unavailable, .notOwner, .stale, .noLease, .shuttingDown, .busy, .readOnly: true
+        case .unknown, .noSuchObject, .inputOutput, .volumeExists, .invalidArgument, .volumeLocked, .noSuchVolume,
+            .noSuchSnapshot, .snapshotExists, .notLocked, .noSpace, .notFormatted, .waitingForNodes, .tooManyVolumes,
+            .noSuchAttribute, .attributeExists, .alreadyFormatted, .notSupported, .versionMismatch, .noSuchNode, .damaged:
+            false
+        }
+    }
+
+    private func complete(_ request: VolumeRequest, with reply: PeerReply) {
+        switch request.work {
+        case .read(let length, var buffer, let completion):
+            guard reply.payload.readableBytes == length else {
+                return completion(.failure(SheepError(.unknown, "the owner answered \(reply.payload.readableBytes) of \(length) bytes")))
+            }
+            var payload = reply.payload
+            buffer.writeBuffer(&payload)
+            node.whenLeaseHeld { completion(.success(buffer)) }
+        case .change(_, _, _, _, let completion): completion(nil)
+        case .flush(let completion): completion(nil)
+        case .status(_, let completion):
+            guard let list = try? WireList<StoredExtent>(wire: reply.body) else {
+                return completion(.failure(SheepError(.unknown, "the owner's answer cannot be read")))
+            }
+            completion(.success(list.elements))
+        }
+    }
+
+    // MARK: As the owner
+
+    func serve(_ message: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) {
+        guard term != nil, message.volume == birth else {
+            return reply(.failure(SheepError(.notOwner, "\(node.name) does not hold the lease of volume \(volume.name)")))
+        }
+        confirm(message.origin.boot, below: message.repliesSeenBelow)
+        guard message.offset <= volume.size, message.length <= volume.size - message.offset else {
+            return reply(.failure(SheepError(.invalidArgument, "the range ends past the volume")))
+        }
+        lastUse = node.clock.now()
+        switch message.kind {
+        case .read:
+            guard message.length <= UInt64(VolumeLimits.largestRequest) else {
+                return reply(.failure(SheepError(.invalidArgument, "a read of \(message.length) bytes is too long")))
+            }
+            submitForwarded(message, .read(length: Int(message.length), buffer: ByteBuffer()) { reply($0.map { PeerReply(payload: $0) }) })
+        case .write:
+            guard payload.readableBytes == Int(message.length) else {
+                return reply(.failure(SheepError(.invalidArgument, "a write of \(message.length) bytes brought \(payload.readableBytes)")))
+            }
+            serveChange(.write, message, data: payload, reply: reply)
+        case .trim: serveChange(.trim, message, data: ByteBuffer(), reply: reply)
+        case .zero: serveChange(.zero, message, data: ByteBuffer(), reply: reply)
+        case .flush:
+            submitForwarded(message, .flush { error in reply(error.map { .failure($0) } ?? .success(PeerReply())) })
+        case .status:
+            submitForwarded(message, .status(length: message.length) { reply($0.map { PeerReply(body: WireList($0).wire) }) })
+        case .confirm: reply(.success(PeerReply()))
+        }
+    }
+
+    /// The gateway has every reply below that number: its changes are settled.
+    private func confirm(_ boot: BootID, below request: UInt64) {
+        forwarded.forget(boot, below: request)
+        unconfirmed.removeAll { $0.origin.boot == boot && $0.origin.request < request }
+    }
+
+    /// The node is down: its repeats can no longer come from this run.
+    func forget(gateway boot: BootID) {
+        forwarded.forget(boot, below: .max)
+        unconfirmed.removeAll { $0.origin.boot == boot }
+    }
+
+    private func submitForwarded(_ message: ForwardRequest, _ work: VolumeRequest.Work, origin: ChangeOrigin? = nil) {
+        submit(VolumeRequest(offset: message.offset, work: work, receivedAt: node.clock.now(), origin: origin))
+    }
+
+    private func serveChange(_ kind: ChangeKind, _ message: ForwardRequest, data: ByteBuffer, reply: @escaping PeerCompletion) {
+        let origin = message.origin
+        if forwarded.isDone(origin) { return reply(.success(PeerReply())) }
+        guard forwarded.start(origin, reply: reply) else { return }
+        submitForwarded(
+            message,
+            .change(kind, length: message.length, data: data, durable: message.durable) { [weak self] error in
+                guard let self else { return }
+                if error == nil { forwarded.finished(origin) }
+                for reply in forwarded.takeReplies(origin) { reply(error.map { .failure($0) } ?? .success(PeerReply())) }
+            }, origin: origin)
+    }
+}
+
+/// What one request may ask for.
+package enum VolumeLimits {
+    /// Bytes of one read or write: NBD's customary 32 MiB.
+    package static let largestRequest = 32 << 20
+}

@@ -1,0 +1,84 @@
+package import Cluster
+package import ObjectModel
+package import ObjectStore
+import SheepProtocol
+
+/// Removes what no living volume shows any more: this sheep's own decision for its in-sync replicas, by the tree alone.
+///
+/// A walk after a delete, a bounded number of slots a tick, resumed until its end; and a look at a slot whenever a trim
+/// or copy-on-write changed it. A replica that catches up does not collect: it follows its source.
+package final class GarbageCollector<Env: NodeEnvironment> {
+    private static var slotsPerTick: Int { 4096 }
+
+    private unowned let node: SheepNode<Env>
+    private var changedSlots: [ObjectSlot] = []
+    private var walk: [ObjectSlot] = []
+    private var walkIsDue = true
+    private var isScheduled = false
+    package private(set) var removed: UInt64 = 0
+
+    init(node: SheepNode<Env>) { self.node = node }
+
+    /// A volume was deleted or rolled back: every slot of the store is looked at.
+    func volumesChanged() {
+        walkIsDue = true
+        continueSoon()
+    }
+
+    func changed(_ slot: ObjectSlot) {
+        guard node.control.state.hasDeletedVolumes(in: slot.family) else { return }
+        changedSlots.append(slot)
+        continueSoon()
+    }
+
+    func tick() { if walkIsDue || !walk.isEmpty || !changedSlots.isEmpty { continueSoon() } }
+
+    package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty }
+
+    private func continueSoon() {
+        guard !isScheduled else { return }
+        isScheduled = true
+        node.clock.schedule(after: 1_000_000) { [weak self] in
+            guard let self else { return }
+            isScheduled = false
+            collect()
+            if !isIdle, node.isServing { continueSoon() }
+        }
+    }
+
+    private func collect() {
+        guard let store = node.store, node.isServing, !store.hasFailed else { return }
+        let looked = changedSlots
+        changedSlots = []
+        for slot in looked { look(at: slot, in: store) }
+        if walkIsDue {
+            walkIsDue = false
+            walk = candidates(in: store)
+        }
+        for _ in 0..<min(Self.slotsPerTick, walk.count) { look(at: walk.removeLast(), in: store) }
+    }
+
+    private func candidates(in store: ObjectStore<Env.StoreDisk>) -> [ObjectSlot] {
+        let state = node.control.state
+        var slots: Set<ObjectSlot> = []
+        for family in store.families where state.hasDeletedVolumes(in: family) || !state.hasVolumes(in: family) {
+            store.forEachObject(of: family) { slots.insert(ObjectSlot(family: family, index: $0.name.index)) }
+        }
+        return Array(slots)
+    }
+
+    private func look(at slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>) {
+        let state = node.control.state
+        let present = store.objects(family: slot.family, index: slot.index)
+        let births = present.map(\.name.birth)
+        for object in present {
+            guard state.isGarbage(object.name, presentBirths: births) else { continue }
+            let copies = state.volumes[object.name.birth]?.copies ?? 1
+            // Only an in-sync replica decides; one that the group does not name any more may let go as well.
+            let set = node.replicaSet(of: slot.group, copies: copies)
+            if (set.syncing + set.out).contains(where: { $0.node == node.identity }) { continue }
+            store.remove(object.name, version: set.version)
+            removed += 1
+        }
+    }
+}

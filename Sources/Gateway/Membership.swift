@@ -1,0 +1,195 @@
+// Invariants
+// 1. A node goes down by a committed entry only; it is `proven` only when the engine has proof of its death.
+// 2. One node proposes what any could: the lowest-numbered one that is up; repeats are harmless.
+package import Cluster
+package import ObjectModel
+import SheepProtocol
+
+/// Who is in the cluster: joining it, noticing who left, planning placement, opening groups after a full stop.
+package final class Membership<Env: NodeEnvironment> {
+    private unowned let node: SheepNode<Env>
+    private let machineIsUnbroken: Bool
+    private var lastHeard: [NodeID: UInt64] = [:]
+    private var probing: Set<NodeID> = []
+    private var calledDown: Set<BootID> = []
+    private var hasJoined = false
+    private var joinedAt: UInt64 = 0
+    private var placementPendingSince: UInt64?
+    private var proposalUnderWay = false
+    private var fencedUntil: UInt64 = 0
+    private var failedDisks: Set<DiskID> = []
+
+    init(node: SheepNode<Env>, machineIsUnbroken: Bool) { (self.node, self.machineIsUnbroken) = (node, machineIsUnbroken) }
+
+    private var state: ControlState { node.control.state }
+
+    // MARK: Joining
+
+    /// First who is alive, then one entry each: down for those whom the log calls up and the engine does not (a former
+    /// run of this sheep among them), then up for this one.
+    func join() {
+        node.engine.aliveNodes { [weak self] alive in
+            guard let self else { return }
+            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
+            if gone.isEmpty { return announce() }
+            let victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }.sorted { $0.node < $1.node }
+            node.control.propose(.nodesDown(.init(victims: victims, proven: true))) { [weak self] _ in self?.announce() }
+        }
+    }
+
+    private func announce() {
+        let disks = node.store.map { store in
+            [DiskAnnouncement(id: store.identity.disk, capacity: (try? store.space().total) ?? 0)]
+        }
+        let up = ControlCommand.NodeUp(
+            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
+            virtualNodes: node.options.virtualNodes, disks: disks ?? [])
+        node.control.propose(.nodeUp(up)) { [weak self] result in
+            guard let self else { return }
+            if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }
+            hasJoined = true
+            joinedAt = node.clock.now()
+            node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
+            node.recovery.joined()
+        }
+    }
+
+    // MARK: Noticing who left
+
+    func linked(to peer: NodeID) { lastHeard[peer] = node.clock.now() }
+
+    func unlinked(from peer: NodeID) { suspected(peer) }
+
+    /// Tries to prove a node dead; with proof it goes down at once.
+    func suspected(_ peer: NodeID) {
+        guard hasJoined, let record = state.nodes[peer], record.isUp, peer != node.identity else { return }
+        guard probing.insert(peer).inserted else { return }
+        node.engine.proveDead(peer) { [weak self] proven in
+            guard let self else { return }
+            probing.remove(peer)
+            if proven { callDown([record], proven: true) }
+        }
+    }
+
+    private func callDown(_ records: [Cluster.NodeRecord], proven: Bool) {
+        let current = records.filter { state.nodes[$0.id]?.boot == $0.boot && state.nodes[$0.id]?.isUp == true }
+            .filter { calledDown.insert($0.boot).inserted }
+        guard !current.isEmpty else { return }
+        for record in current { node.logger.warning("\(record.address) \(proven ? "died" : "does not answer"): it is called down") }
+        let victims = current.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
+        node.control.propose(.nodesDown(.init(victims: victims, proven: proven)))
+    }
+
+    /// Members that keep changes waiting for too long leave, as long as enough others stay.
+    func slow(_ disks: [DiskID]) {
+        for disk in disks {
+            guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { continue }
+            suspected(owner)
+            guard node.network.isLinked(to: owner), storingUpNodes > 2 else { continue }
+            leave(disk, of: owner)
+        }
+    }
+
+    /// The node's disk failed (its own word, or an error that it answered).
+    func diskFailed(of owner: NodeID) {
+        guard let disk = state.nodes[owner]?.diskIDs.first, !failedDisks.contains(disk) else { return }
+        leave(disk, of: owner)
+    }
+
+    private func leave(_ disk: DiskID, of owner: NodeID) {
+        guard let boot = state.nodes[owner]?.boot else { return }
+        failedDisks.insert(disk)
+        node.logger.warning("disk \(disk) of \(owner) leaves the in-sync sets")
+        node.control.propose(.diskOut(disk, boot: boot))
+    }
+
+    private var storingUpNodes: Int { state.nodes.values.reduce(0) { $0 + ($1.isUp && !$1.isGateway ? 1 : 0) } }
+
+    /// For so long nobody may act on the latest `nodesDown` without proof: one of them may still hold its node lease.
+    var fenceRemaining: UInt64 {
+        let now = node.clock.now()
+        return fencedUntil > now ? fencedUntil - now : 0
+    }
+
+    // MARK: The control log
+
+    func applied(_ entry: ControlEntry, at index: LogIndex) {
+        if case .nodesDown(let down) = entry.command {
+            if !down.proven { fencedUntil = max(fencedUntil, node.clock.now() + nodeFenceDuration) }
+            if hasJoined, down.victims.contains(where: { $0.boot == node.boot }) {
+                node.logger.warning("the other sheep called this one down: it starts anew")
+                return node.end(.calledDown)
+            }
+        }
+        if case .nodeUp(let up) = entry.command {
+            lastHeard[up.node] = node.clock.now()
+            for disk in up.disks { failedDisks.remove(disk.id) }
+        }
+    }
+
+    // MARK: The passage of time
+
+    func tick(now: UInt64) {
+        guard hasJoined, node.isServing else { return }
+        probe(now: now)
+        guard isLowest, !proposalUnderWay else { return }
+        planPlacement(now: now)
+        openGroups(now: now)
+        takeOut(now: now)
+    }
+
+    /// Of the nodes that are up, the one that proposes for all.
+    private var isLowest: Bool {
+        !state.nodes.values.contains { $0.isUp && $0.id < node.identity }
+    }
+
+    private func probe(now: UInt64) {
+        let ping = Ping(logIndex: state.appliedIndex).wire
+        for record in state.nodes.values where record.isUp && record.id != node.identity {
+            if node.network.isLinked(to: record.id) {
+                node.network.send(.ping, body: ping, payload: nil, to: record.id) { [weak self] result in
+                    guard let self, case .success = result else { return }
+                    lastHeard[record.id] = node.clock.now()
+                }
+            }
+            let silence = now - min(now, lastHeard[record.id] ?? joinedAt)
+            if silence > NodeTiming.silence { suspected(record.id) }
+            if silence > NodeTiming.givenUp { callDown([record], proven: false) }
+        }
+    }
+
+    private func propose(_ command: ControlCommand) {
+        proposalUnderWay = true
+        node.control.propose(command) { [weak self] _ in self?.proposalUnderWay = false }
+    }
+
+    private func planPlacement(now: UInt64) {
+        guard state.pendingPlacement else { return placementPendingSince = nil }
+        let since = placementPendingSince ?? now
+        placementPendingSince = since
+        if now - since >= NodeTiming.placementGathering {
+            placementPendingSince = nil
+            propose(.planPlacement)
+        }
+    }
+
+    /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
+    private func openGroups(now: UInt64) {
+        let closed = state.closedGroups
+        guard closed.hasAny, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
+        let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
+        propose(.openGroups(present: present, preferred: machineIsUnbroken ? present : []))
+    }
+
+    private func takeOut(now: UInt64) {
+        guard node.options.downOut > 0 else { return }
+        let wall = node.clock.wallClock()
+        for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
+            guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }
+            guard outTried.insert(record.id).inserted else { continue }
+            propose(.nodeOut(record.id, byOperator: false))
+        }
+    }
+
+    private var outTried: Set<NodeID> = []
+}

@@ -1,0 +1,21 @@
+/// The intervals of a sheep, in nanoseconds, with their reasons.
+package enum NodeTiming {
+    /// Between proofs of life on a link: four misses make a second of silence.
+    package static let ping: UInt64 = 250_000_000
+    /// Silence on a link after which its peer is suspected.
+    package static let silence: UInt64 = 1_000_000_000
+    /// Silence after which a peer that cannot be proven dead is called down all the same (a stopped process).
+    package static let givenUp: UInt64 = 3_000_000_000
+    /// A change that waits so long for a member names it.
+    package static let slowMember: UInt64 = 5_000_000_000
+    /// Between tries of what may succeed soon.
+    package static let retry: UInt64 = 20_000_000
+    /// A lease unused for so long goes back.
+    package static let leaseUnused: UInt64 = 30_000_000_000
+    /// Joins and removals gather for so long into one epoch.
+    package static let placementGathering: UInt64 = 2_000_000_000
+    /// After a full stop, absent members of a group are waited for so long.
+    package static let openingWait: UInt64 = 10_000_000_000
+    /// The sheep's housekeeping.
+    package static let tick: UInt64 = 250_000_000
+}

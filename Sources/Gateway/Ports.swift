@@ -1,0 +1,94 @@
+package import Cluster
+package import NIOCore
+package import ObjectModel
+package import ObjectStore
+package import SheepProtocol
+
+/// Time as a sheep sees it: real, or the simulator's.
+package protocol NodeClock: AnyObject {
+    /// CLOCK_BOOTTIME in nanoseconds; never goes back, goes on while the machine sleeps.
+    func now() -> UInt64
+    /// Nanoseconds since 1970; shown to people, never decided upon.
+    func wallClock() -> UInt64
+    /// Runs `action` on the sheep's thread after that many nanoseconds, unless the timer is cancelled before.
+    @discardableResult
+    func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> Timer
+}
+
+/// A scheduled action that can be called off.
+package final class Timer {
+    package private(set) var isCancelled = false
+    package init() {}
+    package func cancel() { isCancelled = true }
+}
+
+/// What a peer answered.
+package struct PeerReply {
+    package var body: [UInt8]
+    package var payload: ByteBuffer
+    package init(body: [UInt8] = [], payload: ByteBuffer = ByteBuffer()) { (self.body, self.payload) = (body, payload) }
+}
+
+/// How a completed request is answered: exactly once.
+package typealias PeerCompletion = (Result<PeerReply, SheepError>) -> Void
+
+/// A sheep to keep a link to.
+package struct Peer: Hashable, Sendable {
+    package var node: NodeID
+    package var boot: BootID
+    package var address: NodeAddress
+    package init(node: NodeID, boot: BootID, address: NodeAddress) { (self.node, self.boot, self.address) = (node, boot, address) }
+}
+
+/// The port to the links between sheep. Links are dialled again for as long as their peer is wanted.
+///
+/// Requests on one link arrive in the order sent; replies come in any order. A request whose link breaks completes with
+/// ``SheepError/Code/unavailable``: it may or may not have been executed.
+package protocol PeerNetwork: AnyObject {
+    var delegate: (any PeerNetworkDelegate)? { get set }
+    /// Keeps links to exactly these peers; a changed boot id or address drops the old link.
+    func keepLinks(to peers: [Peer])
+    /// True when the link to the peer's present run is up.
+    func isLinked(to node: NodeID) -> Bool
+    func send(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer?, to node: NodeID, completion: @escaping PeerCompletion)
+}
+
+package protocol PeerNetworkDelegate: AnyObject {
+    func linked(to node: NodeID)
+    /// The link broke; the peer's process may have ended.
+    func unlinked(from node: NodeID)
+    /// A request of another sheep. `reply` is called exactly once, perhaps later.
+    func received(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer, from node: NodeID, boot: BootID,
+        reply: @escaping PeerCompletion)
+}
+
+/// The parts of the world that a sheep runs in: real ones in the `sheep` program, simulated ones in tests.
+package protocol NodeEnvironment {
+    associatedtype StoreDisk: Disk
+    associatedtype Engine: ClusterEngine
+    associatedtype Network: PeerNetwork
+    associatedtype Clock: NodeClock
+}
+
+/// What an operator may set.
+package struct NodeOptions: Sendable {
+    package var address: NodeAddress
+    package var zone: UInt32?
+    package var virtualNodes: UInt16?
+    /// How long a request waits for enough in-sync members before it fails; 0: for ever. Nanoseconds.
+    package var inputOutputTimeout: UInt64 = 30_000_000_000
+    /// Down for so long, a node is taken out and its share is rebuilt elsewhere; 0: at once. Nanoseconds.
+    package var downOut: UInt64 = 300_000_000_000
+    /// Every acknowledgement means durable (`--durability=always`).
+    package var alwaysDurable = false
+    /// Syncs nothing (`-n`): a power cut may lose or tear anything written lately.
+    package var neverSyncs = false
+
+    package init(address: NodeAddress, zone: UInt32? = nil, virtualNodes: UInt16? = nil) {
+        (self.address, self.zone, self.virtualNodes) = (address, zone, virtualNodes)
+    }
+
+    package var isGateway: Bool { virtualNodes == 0 }
+}

@@ -1,0 +1,246 @@
+// Invariants
+// 1. A disk is `syncing` by a committed entry before anything is copied, so every later write comes here as well.
+// 2. A source applies the log up to that entry before it lists what changed: writes of senders that do not know of the
+//    syncing member are in its store or refused.
+// 3. A block that came by a write is never overwritten by a copy of it that was begun earlier.
+// 4. The disk is called in sync only when every slot on the list was made equal and everything is durable here.
+package import Cluster
+import NIOCore
+package import ObjectModel
+package import ObjectStore
+package import SheepProtocol
+
+/// Brings this sheep's disk back into sync: lists what changed, compares checksum tables, fetches what differs.
+package final class Recovery<Env: NodeEnvironment> {
+    private enum Phase {
+        /// Everything is in sync, or nothing can be done yet.
+        case idle
+        case proposing
+        case listing
+        case copying
+        case finishing
+    }
+
+    /// Slots compared at the same time.
+    private static var width: Int { 8 }
+
+    private unowned let node: SheepNode<Env>
+    private let report: StartReport?
+    private var phase = Phase.idle
+    private var pass = 0
+    private var ranges: [GroupRange] = []
+    private var listed = false
+    private var queue: [ObjectSlot] = []
+    private var pending: Set<ObjectSlot> = []
+    private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
+    private var awaited: Set<NodeID> = []
+    private var ownRegionsCompared = false
+    package private(set) var progress = RecoveryProgress()
+
+    init(node: SheepNode<Env>, report: StartReport?) { (self.node, self.report) = (node, report) }
+
+    private var disk: DiskID? { node.store?.identity.disk }
+    package var isIdle: Bool { if case .idle = phase { true } else { false } }
+
+    /// False while objects of the slot may be missing here: a write is then put in alone, without its ancestors' data.
+    func isComplete(_ slot: ObjectSlot, copies: UInt8) -> Bool {
+        if case .idle = phase { return true }
+        if listed, !pending.contains(slot) { return true }
+        return node.holdsCurrent(slot, copies: copies)
+    }
+
+    /// A write came to a slot that is not complete: the slot is looked at later, and the blocks are not copied over.
+    func touched(_ slot: ObjectSlot, _ change: ReplicaChange) {
+        if let copy = active[slot] { return copy.touched(change) }
+        if pending.insert(slot).inserted {
+            queue.append(slot)
+            progress.total += 1
+        }
+    }
+
+    // MARK: Start of a pass
+
+    /// This run is up: what an unclean stop left counts as changed, for those that take this sheep as their source.
+    func joined() {
+        guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
+        let version = node.control.state.membershipVersion
+        for region in report.listedRegions {
+            for object in store.objects(of: region.family, in: region.indices) where object.name.birth == region.birth {
+                store.touch(object.name, version: version)
+            }
+        }
+        membershipChanged()
+    }
+
+    func membershipChanged() {
+        switch phase {
+        case .idle: startPass()
+        case .proposing, .listing, .copying, .finishing:
+            // Sources may have gone; what is under way fails and is tried with others.
+            for copy in Array(active.values) { copy.membershipChanged() }
+        }
+    }
+
+    func tick() {
+        if case .idle = phase { startPass() }
+        if case .copying = phase { advance() }
+    }
+
+    private func startPass() {
+        guard node.isServing, let disk, let store = node.store, !store.hasFailed else { return }
+        let plan = node.control.state.recoveryPlan(for: disk)
+        guard !plan.isEmpty else { return }
+        phase = .proposing
+        pass += 1
+        (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
+        progress.isRunning = true
+        ranges = plan.ranges
+        guard !plan.toPropose.isEmpty else { return list(since: plan.since) }
+        node.control.propose(.syncing(disk, boot: node.boot, plan.toPropose)) { [weak self] result in
+            guard let self else { return }
+            if case .refused(let error) = result {
+                node.logger.warning("recovery cannot begin: \(error.message)")
+                phase = .idle
+                return
+            }
+            list(since: plan.since)
+        }
+    }
+
+    // MARK: Listing
+
+    private func list(since: LogIndex) {
+        phase = .listing
+        awaited = node.storingNodes.subtracting([node.identity])
+        addOwnRegions()
+        if awaited.isEmpty { return listingDone() }
+        let index = node.control.state.appliedIndex
+        for source in awaited.sorted() {
+            remainingLists[source] = ranges
+            listNext(from: source, since: since, index: index, pass: pass)
+        }
+    }
+
+    private var remainingLists: [NodeID: [GroupRange]] = [:]
+
+    private func listNext(from source: NodeID, since: LogIndex, index: LogIndex, pass: Int) {
+        guard pass == self.pass, case .listing = phase, awaited.contains(source) else { return }
+        guard node.storingNodes.contains(source), let boot = node.control.state.nodes[source]?.boot else {
+            // It went down: what it alone could tell, no in-sync member is left to tell; the pass begins anew.
+            phase = .idle
+            return
+        }
+        guard let range = remainingLists[source]?.last else {
+            awaited.remove(source)
+            if awaited.isEmpty { listingDone() }
+            return
+        }
+        let request = RecoveryListing(
+            receiverBoot: boot, logIndex: index, since: since, firstGroup: range.first, lastGroup: range.last)
+        node.network.send(.recoveryListing, body: request.wire, payload: nil, to: source) { [weak self] result in
+            guard let self, pass == self.pass else { return }
+            if case .success(let reply) = result, let slots = try? WireList<ObjectSlot>(wire: reply.body) {
+                for slot in slots.elements { add(slot) }
+                remainingLists[source]?.removeLast()
+                return listNext(from: source, since: since, index: index, pass: pass)
+            }
+            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+                self?.listNext(from: source, since: since, index: index, pass: pass)
+            }
+        }
+    }
+
+    private func add(_ slot: ObjectSlot) {
+        guard isMine(slot), pending.insert(slot).inserted else { return }
+        queue.append(slot)
+        progress.total += 1
+    }
+
+    /// A disk of this sheep is a syncing member of the slot for some number of copies in use.
+    private func isMine(_ slot: ObjectSlot) -> Bool {
+        ranges.contains { $0.contains(slot.group) }
+    }
+
+    /// What an unclean stop of this sheep may have left half done: every slot of the regions in its intent log.
+    private func addOwnRegions() {
+        guard let report, !report.wasClean else { return }
+        for region in report.listedRegions {
+            for index in region.indices where index <= UInt64(UInt32.max) {
+                add(ObjectSlot(family: region.family, index: UInt32(index)))
+            }
+        }
+    }
+
+    private func listingDone() {
+        listed = true
+        phase = .copying
+        node.logger.info("recovery: \(queue.count) slots to compare")
+        advance()
+    }
+
+    // MARK: Copying
+
+    private func advance() {
+        guard case .copying = phase else { return }
+        while active.count < Self.width, let slot = queue.popLast() {
+            let copy = SlotRecovery(node: node, slot: slot) { [weak self] outcome in self?.ended(slot, outcome) }
+            active[slot] = copy
+            copy.start()
+        }
+        if active.isEmpty, queue.isEmpty, pending.isEmpty { finish() }
+    }
+
+    private func ended(_ slot: ObjectSlot, _ outcome: SlotOutcome) {
+        active[slot] = nil
+        switch outcome {
+        case .equal(let fetchedObjects, let fetchedBytes):
+            pending.remove(slot)
+            progress.done += 1
+            progress.fetchedObjects += fetchedObjects
+            progress.fetchedBytes += fetchedBytes
+            advance()
+        case .postponed:
+            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+                guard let self, pending.contains(slot), active[slot] == nil else { return }
+                queue.insert(slot, at: 0)
+                advance()
+            }
+        }
+    }
+
+    // MARK: End of a pass
+
+    private func finish() {
+        guard let disk, let store = node.store else { return }
+        phase = .finishing
+        let pass = self.pass
+        store.flushAll { [weak self] error in
+            guard let self, pass == self.pass else { return }
+            if let error {
+                node.logger.error("recovery: what was fetched could not be made durable: \(error.message)")
+                phase = .idle
+                return
+            }
+            node.control.propose(.inSync(disk, boot: node.boot, ranges)) { [weak self] result in
+                guard let self else { return }
+                phase = .idle
+                progress.isRunning = false
+                if case .refused(let error) = result { node.logger.warning("recovery: \(error.message)") } else {
+                    node.logger.info(
+                        "recovery: in sync again; \(progress.done) slots compared, \(progress.fetchedObjects) objects and \(progress.fetchedBytes) bytes fetched")
+                }
+                startPass()
+            }
+        }
+    }
+}
+
+/// How far a recovery is, for `dog node recovery`.
+package struct RecoveryProgress: Hashable, Sendable {
+    package var isRunning = false
+    package var total: UInt64 = 0
+    package var done: UInt64 = 0
+    /// Objects of which at least one block differed.
+    package var fetchedObjects: UInt64 = 0
+    package var fetchedBytes: UInt64 = 0
+}

@@ -1,0 +1,96 @@
+package import NIOCore
+package import ObjectModel
+package import ObjectStore
+package import SheepProtocol
+
+/// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
+package final class RecoverySource<Env: NodeEnvironment> {
+    private unowned let node: SheepNode<Env>
+
+    init(node: SheepNode<Env>) { self.node = node }
+
+    private func admit(
+        boot: BootID, index: LogIndex, reply: @escaping PeerCompletion,
+        accepted: @escaping (ObjectStore<Env.StoreDisk>) -> Void
+    ) {
+        guard boot == node.boot, let store = node.store else {
+            return reply(.failure(SheepError(.stale, "the request was meant for an earlier run of \(node.name)")))
+        }
+        node.control.whenApplied(index) { accepted(store) }
+    }
+
+    func list(_ request: RecoveryListing, reply: @escaping PeerCompletion) {
+        admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
+            var slots: Set<ObjectSlot> = []
+            store.forEachChange(since: request.since) { name in
+                let slot = ObjectSlot(family: name.family, index: name.index)
+                let group = slot.group.rawValue
+                if request.firstGroup <= group, group <= request.lastGroup { slots.insert(slot) }
+            }
+            node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(slots.sorted()).wire))) }
+        }
+    }
+
+    func slot(_ request: RecoverySlot, reply: @escaping PeerCompletion) {
+        admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
+            describe(request.slot, in: store, verify: request.verify) { [weak self] result in
+                self?.node.whenLeaseHeld {
+                    reply(result.map { PeerReply(body: WireList($0).wire) })
+                }
+            }
+        }
+    }
+
+    /// Everything that this sheep holds at a slot, with checksum tables.
+    func describe(
+        _ slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>, verify: Bool,
+        completion: @escaping (Result<[SourceObject], SheepError>) -> Void
+    ) {
+        describe(store.objects(family: slot.family, index: slot.index)[...], in: store, verify: verify, known: [], completion: completion)
+    }
+
+    private func describe(
+        _ remaining: ArraySlice<ObjectStore.StoredObject>, in store: ObjectStore<Env.StoreDisk>, verify: Bool,
+        known: [SourceObject], completion: @escaping (Result<[SourceObject], SheepError>) -> Void
+    ) {
+        guard let next = remaining.first else { return completion(.success(known)) }
+        let add: ([UInt32]) -> Void = { [self] table in
+            let object = SourceObject(
+                name: next.name, version: next.version, objectShift: next.objectShift.rawValue, isHole: next.isHole, table: table)
+            describe(remaining.dropFirst(), in: store, verify: verify, known: known + [object], completion: completion)
+        }
+        if next.isHole { return add([]) }
+        verified(next.name, in: store, wanted: verify) { error in
+            if let error { return completion(.failure(error)) }
+            store.table(of: next.name) { result in
+                switch result {
+                case .success(let table): add(table)
+                case .failure(let error): completion(.failure(error))
+                }
+            }
+        }
+    }
+
+    private func verified(
+        _ name: ObjectName, in store: ObjectStore<Env.StoreDisk>, wanted: Bool, completion: @escaping (SheepError?) -> Void
+    ) {
+        guard wanted else { return completion(nil) }
+        store.verify(name) { result in
+            switch result {
+            case .success(let bad) where bad.isEmpty: completion(nil)
+            case .success(let bad): completion(SheepError(.damaged, "object \(name) has \(bad.count) damaged blocks, the first is \(bad[0])"))
+            case .failure(let error): completion(error)
+            }
+        }
+    }
+
+    func read(_ request: RecoveryRead, reply: @escaping PeerCompletion) {
+        admit(boot: request.receiverBoot, index: .zero, reply: reply) { [self] _ in
+            node.replica.readObject(
+                request.object, offset: Int(request.offset), length: Int(request.length), appendingTo: ByteBuffer()
+            ) { [weak self] result in
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+// Invariants
+// 1. Nothing is done for a sender that is behind: in term, group version, incarnation, or that means another run of this
+//    sheep. A sender that is ahead waits until this sheep has caught up with the control log.
+// 2. The node lease is looked at after the work and before the reply.
+// 3. A frozen or deleted birth is never written.
+package import Cluster
+package import NIOCore
+package import ObjectModel
+package import ObjectStore
+package import SheepProtocol
+
+/// One sheep's service to the owners of volumes: changes, reads and flushes of its own replicas.
+package final class ReplicaService<Env: NodeEnvironment> {
+    enum Verdict {
+        case accept
+        case catchUp(LogIndex)
+        case refuse(SheepError)
+    }
+
+    private unowned let node: SheepNode<Env>
+    private var windows: [Birth: UnsettledWindow] = [:]
+    package private(set) var counters = ReplicaCounters()
+
+    init(node: SheepNode<Env>) { self.node = node }
+
+    private var store: ObjectStore<Env.StoreDisk> {
+        guard let store = node.store else { preconditionFailure("a gateway was sent a replica's request") }
+        return store
+    }
+
+    // MARK: Refusals
+
+    /// All reasons not to serve a request for a volume's data, in one place.
+    private func verdict(_ context: ReplicaContext, from sender: NodeID, birth: Birth) -> Verdict {
+        let state = node.control.state
+        let needed = max(context.groupVersion, context.volumeEntry)
+        if needed > state.appliedIndex { return .catchUp(needed) }
+        guard node.store != nil else { return .refuse(SheepError(.notSupported, "\(node.name) is a gateway and holds no data")) }
+        guard context.receiverBoot == node.boot else { return .refuse(stale("was meant for an earlier run of \(node.name)")) }
+        guard let known = state.nodes[sender], known.isUp, known.incarnation == context.senderIncarnation else {
+            return .refuse(stale("comes from a node that was called down"))
+        }
+        guard let volume = state.volumes[birth] else {
+            return .refuse(SheepError(.noSuchVolume, "volume \(birth) does not exist"))
+        }
+        guard volume.lastEntry <= context.volumeEntry || context.term == .zero else {
+            return .refuse(stale("does not know of entry \(volume.lastEntry) on its volume"))
+        }
+        return .accept
+    }
+
+    private func stale(_ what: String) -> SheepError { SheepError(.stale, "the request \(what)") }
+
+    /// Runs `accepted` when the request is in order, perhaps after catching up with the log; else refuses it.
+    private func admit(
+        _ context: ReplicaContext, from sender: NodeID, birth: Birth, refused: @escaping PeerCompletion,
+        accepted: @escaping () -> Void
+    ) {
+        switch verdict(context, from: sender, birth: birth) {
+        case .accept: accepted()
+        case .refuse(let error):
+            counters.refused += 1
+            refused(.failure(error))
+        case .catchUp(let index):
+            node.control.whenApplied(index) { [weak self] in
+                self?.admit(context, from: sender, birth: birth, refused: refused, accepted: accepted)
+            }
+        }
+    }
+
+    /// This sheep's standing in the group of an object: its set and whether it may serve reads of it.
+    private func isCurrent(_ slot: ObjectSlot, copies: UInt8, version: LogIndex) -> ReplicaSet? {
+        let set = node.replicaSet(of: slot.group, copies: copies)
+        return set.version <= version ? set : nil
+    }
+
+    // MARK: Changes
+
+    func change(_ change: ReplicaChange, payload: ByteBuffer, from sender: NodeID, reply: @escaping PeerCompletion) {
+        guard change.kind != .write || payload.readableBytes == Int(change.length) else {
+            return reply(.failure(SheepError(.invalidArgument, "a write of \(change.length) bytes brought \(payload.readableBytes)")))
+        }
+        admit(change.context, from: sender, birth: change.object.birth, refused: reply) { [self] in
+            let volume = node.control.state.volumes[change.object.birth]!
+            if let refusal = changeRefusal(change, volume: volume) {
+                counters.refused += 1
+                return reply(.failure(refusal))
+            }
+            windows[change.context.volume, default: UnsettledWindow()].began(change)
+            apply(change, payload: payload, volume: volume) { [weak self] error in
+                guard let self else { return }
+                windows[change.context.volume]?.ended(change, failed: error != nil)
+                node.whenLeaseHeld {
+                    if let error { reply(.failure(error)) } else { reply(.success(PeerReply())) }
+                }
+            }
+        }
+    }
+
+    private func changeRefusal(_ change: ReplicaChange, volume: Cluster.VolumeRecord) -> SheepError? {
+        guard !volume.isFrozen, !volume.isDeleted, change.context.volume == change.object.birth else {
+            return SheepError(.readOnly, "birth \(change.object.birth) is frozen; the volume goes on under another")
+        }
+        guard change.objectShift == volume.objectShift.rawValue else {
+            return SheepError(.invalidArgument, "volume \(volume.name) has objects of 2^\(volume.objectShift.rawValue) bytes")
+        }
+        let slot = ObjectSlot(family: change.object.family, index: change.object.index)
+        guard isCurrent(slot, copies: volume.copies, version: change.context.groupVersion) != nil else {
+            return stale("does not know the present members of group \(slot.group)")
+        }
+        if let lease = node.control.state.leases[change.context.volume], lease.term > change.context.term {
+            return stale("comes from a former owner of the volume")
+        }
+        guard windows[change.context.volume, default: UnsettledWindow()].admit(change.context.term) else {
+            return stale("comes from a former owner of the volume")
+        }
+        return nil
+    }
+
+    /// Puts a change into the local objects. The owner's own replica comes here directly.
+    func apply(
+        _ change: ReplicaChange, payload: ByteBuffer, volume: Cluster.VolumeRecord,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        counters.changes += 1
+        let slot = ObjectSlot(family: change.object.family, index: change.object.index)
+        let partial = !node.recovery.isComplete(slot, copies: volume.copies)
+        if partial { node.recovery.touched(slot, change) }
+        let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
+        let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
+        let version = node.replicaSet(of: slot.group, copies: volume.copies).version
+        switch change.kind {
+        case .write:
+            payload.withUnsafeReadableBytes { bytes in
+                store.write(
+                    change.object, objectShift: volume.objectShift, ancestry: ancestry, version: version,
+                    at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: completion)
+            }
+        case .trim, .zero:
+            store.zero(
+                change.object, objectShift: volume.objectShift, ancestry: ancestry, version: version,
+                at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: durable,
+                completion: { [weak self] error in
+                    completion(error)
+                    if error == nil, change.kind == .trim { self?.node.garbage.changed(slot) }
+                })
+        }
+    }
+
+    // MARK: Reads
+
+    func read(_ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion) {
+        serveRead(request, from: sender, reply: reply) { [self] volume in
+            guard Int(request.offset) + Int(request.length) <= volume.objectShift.objectSize else {
+                return reply(.failure(SheepError(.invalidArgument, "the read ends past the object")))
+            }
+            readLocally(
+                family: request.family, birth: request.birth, index: request.index, offset: Int(request.offset),
+                length: Int(request.length), appendingTo: ByteBuffer()
+            ) { [weak self] result in
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
+            }
+        }
+    }
+
+    func status(_ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion) {
+        serveRead(request, from: sender, reply: reply) { [self] _ in
+            let ranges = storedRanges(family: request.family, birth: request.birth, index: request.index)
+            node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(ranges).wire))) }
+        }
+    }
+
+    private func serveRead(
+        _ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion,
+        body: @escaping (Cluster.VolumeRecord) -> Void
+    ) {
+        admit(request.context, from: sender, birth: request.birth, refused: reply) { [self] in
+            let volume = node.control.state.volumes[request.birth]!
+            let slot = ObjectSlot(family: request.family, index: request.index)
+            guard let set = isCurrent(slot, copies: volume.copies, version: request.context.groupVersion),
+                set.inSync.contains(where: { $0.node == node.identity })
+            else {
+                counters.refused += 1
+                return reply(.failure(stale("reads group \(slot.group) where \(node.name) is not in sync")))
+            }
+            body(volume)
+        }
+    }
+
+    /// Reads what `birth` shows at an index of this sheep's own replica, appended to `buffer`.
+    func readLocally(
+        family: Family, birth: Birth, index: UInt32, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        counters.reads += 1
+        switch store.resolve(family: family, index: index, ancestry: node.ancestry(of: birth)) {
+        case .absent, .hole:
+            buffer.writeRepeatingByte(0, count: length)
+            completion(.success(buffer))
+        case .object(let name):
+            readObject(name, offset: offset, length: length, appendingTo: buffer, completion: completion)
+        }
+    }
+
+    func readObject(
+        _ name: ObjectName, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        do throws(SheepError) {
+            var complete = false
+            var failure: SheepError?
+            buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { raw in
+                let target = UnsafeMutableRawBufferPointer(rebasing: raw[..<length])
+                do throws(SheepError) { complete = try store.readNow(name, at: offset, into: target) } catch { failure = error }
+                return complete ? length : 0
+            }
+            if let failure { throw failure }
+            if complete { return completion(.success(buffer)) }
+        } catch {
+            counters.failedReads += 1
+            return completion(.failure(error))
+        }
+        readFromDevice(name, offset: offset, length: length, buffer: buffer, completion: completion)
+    }
+
+    /// The bytes are not in memory: they come by way of a scratch buffer that stays in place meanwhile.
+    private func readFromDevice(
+        _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: blockSize)
+        var buffer = buffer
+        store.read(name, at: offset, into: scratch) { [weak self] error in
+            defer { scratch.deallocate() }
+            if let error {
+                self?.counters.failedReads += 1
+                return completion(.failure(error))
+            }
+            buffer.writeBytes(UnsafeRawBufferPointer(scratch))
+            completion(.success(buffer))
+        }
+    }
+
+    /// The stored ranges of what `birth` shows at an index; empty for a hole.
+    func storedRanges(family: Family, birth: Birth, index: UInt32) -> [StoredRange] {
+        guard case .object(let name) = store.resolve(family: family, index: index, ancestry: node.ancestry(of: birth))
+        else { return [] }
+        return store.allocation(of: name).map { StoredRange(offset: UInt32($0.lowerBound), length: UInt32($0.count)) }
+    }
+
+    // MARK: Flush, gather, settle
+
+    func flush(_ request: ReplicaFlush, from sender: NodeID, reply: @escaping PeerCompletion) {
+        admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
+            flushLocally(request.family) { [weak self] error in
+                self?.node.whenLeaseHeld {
+                    if let error { reply(.failure(error)) } else { reply(.success(PeerReply())) }
+                }
+            }
+        }
+    }
+
+    func flushLocally(_ family: Family, completion: @escaping (SheepError?) -> Void) {
+        counters.flushes += 1
+        if node.options.neverSyncs { return completion(nil) }
+        store.flush(family: family, completion: completion)
+    }
+
+    func gather(_ request: ReplicaGather, from sender: NodeID, reply: @escaping PeerCompletion) {
+        admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
+            gatherLocally(request.context.volume, term: request.context.term) { records in
+                if let records { reply(.success(PeerReply(body: WireList(records).wire))) } else {
+                    reply(.failure(SheepError(.stale, "the gather comes from a former owner of the volume")))
+                }
+            }
+        }
+    }
+
+    /// Raises the volume's term here and tells what is unsettled; nil when the term is outdated.
+    func gatherLocally(_ volume: Birth, term: Term, answer: @escaping ([UnsettledRecord]?) -> Void) {
+        guard windows[volume, default: UnsettledWindow()].admit(term) else { return answer(nil) }
+        windows[volume]!.gather(answer)
+    }
+
+    func settled(_ notice: ReplicaSettled) {
+        windows[notice.volume]?.settle(upTo: notice.settled, in: notice.term)
+    }
+
+    // MARK: Control log
+
+    /// The membership changed: what is not settled counts as changed under the new version, so that a member which
+    /// left in the middle of it looks at it when it returns.
+    func membershipChanged(_ index: LogIndex) {
+        guard let store = node.store else { return }
+        for window in windows.values {
+            for name in Set(window.objects) { store.touch(name, version: index) }
+        }
+    }
+
+    /// Changes of a slot's objects that some member may lack.
+    func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
+        windows.values.flatMap(\.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+    }
+
+    /// The birth is frozen or gone: its owner drained it first, so nothing of it is unsettled.
+    func forget(_ birth: Birth) { windows[birth] = nil }
+}
+
+/// What a replica counted since its start.
+package struct ReplicaCounters: Hashable, Sendable {
+    package var changes: UInt64 = 0
+    package var reads: UInt64 = 0
+    package var flushes: UInt64 = 0
+    package var refused: UInt64 = 0
+    package var failedReads: UInt64 = 0
+}

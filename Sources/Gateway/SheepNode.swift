@@ -1,0 +1,333 @@
+// Invariants
+// 1. Everything of a sheep happens on one thread: the event loop of the process, or the simulator's.
+// 2. A sheep serves only while it is up in the control log with its present boot id and holds the node lease.
+// 3. A sheep that the log calls down never serves again in this run: it starts anew with another boot id.
+package import Cluster
+package import Logging
+package import NIOCore
+package import ObjectModel
+package import ObjectStore
+package import SheepProtocol
+
+/// One sheep: its parts and how they hear of each other.
+package final class SheepNode<Env: NodeEnvironment> {
+    package let identity: NodeID
+    package let boot: BootID
+    package let options: NodeOptions
+    package let clock: Env.Clock
+    package let network: Env.Network
+    package let engine: Env.Engine
+    /// Nil: a gateway without storage.
+    package let store: ObjectStore<Env.StoreDisk>?
+    package let logger: Logger
+    package let control: ControlPlane<Env.Engine>
+
+    package private(set) var replica: ReplicaService<Env>!
+    private(set) var source: RecoverySource<Env>!
+    package private(set) var recovery: Recovery<Env>!
+    package private(set) var garbage: GarbageCollector<Env>!
+    package private(set) var membership: Membership<Env>!
+
+    private var sets = ReplicaSetCache()
+    private var ancestries: [Birth: [Birth]] = [:]
+    private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
+    private var leaseWaiters: [() -> Void] = []
+    private var leaseCheckPending = false
+    private var isStopped = false
+    package var repairs = RepairCounters()
+    var checks = CheckRuns()
+
+    /// Called once: this run is over. With a reason when it must not simply start again.
+    package var ended: ((NodeEnd) -> Void)?
+
+    package init(
+        identity: NodeID, boot: BootID, options: NodeOptions, clock: Env.Clock, network: Env.Network, engine: Env.Engine,
+        store: ObjectStore<Env.StoreDisk>?, report: StartReport?, machineIsUnbroken: Bool, random: @escaping () -> UInt64,
+        logger: Logger
+    ) {
+        (self.identity, self.boot, self.options, self.clock) = (identity, boot, options, clock)
+        (self.network, self.engine, self.store, self.logger) = (network, engine, store, logger)
+        control = ControlPlane(
+            engine: engine, node: identity, wallClock: { clock.wallClock() },
+            randomRequest: { RequestID(high: random(), low: random()) })
+        replica = ReplicaService(node: self)
+        source = RecoverySource(node: self)
+        recovery = Recovery(node: self, report: report)
+        garbage = GarbageCollector(node: self)
+        membership = Membership(node: self, machineIsUnbroken: machineIsUnbroken)
+        network.delegate = self
+        control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
+        control.restoredState = { [unowned self] in stateReplaced() }
+        control.started = { [unowned self] in membership.join() }
+        control.suspected = { [unowned self] in membership.suspected($0) }
+        control.failed = { [unowned self] in end(.failed($0)) }
+        store?.onFailure = { [unowned self] error in
+            logger.critical("the store failed: \(error.message)")
+            membership.diskFailed(of: identity)
+        }
+    }
+
+    package func start() {
+        engine.start()
+        tick()
+    }
+
+    /// Ends this run; nothing is answered any more.
+    package func end(_ how: NodeEnd) {
+        guard !isStopped else { return }
+        isStopped = true
+        engine.stop()
+        network.keepLinks(to: [])
+        ended?(how)
+    }
+
+    /// How the sheep calls itself in texts for people.
+    package var name: String { options.address.description }
+
+    // MARK: State that the parts share
+
+    /// The members of a group for volumes of so many copies, under the present membership.
+    func replicaSet(of group: PlacementGroup, copies: UInt8) -> ReplicaSet {
+        sets.entry(for: group, copies: copies, in: control.state).set
+    }
+
+    /// This sheep has an in-sync replica of the slot.
+    func holdsCurrent(_ slot: ObjectSlot, copies: UInt8) -> Bool {
+        guard store != nil else { return false }
+        return replicaSet(of: slot.group, copies: copies).inSync.contains { $0.node == identity }
+    }
+
+    /// Self first, the root last.
+    func ancestry(of birth: Birth) -> [Birth] {
+        if let known = ancestries[birth] { return known }
+        let ancestry = control.state.ancestry(of: birth)
+        ancestries[birth] = ancestry
+        return ancestry
+    }
+
+    /// Nodes that are up and have disks.
+    var storingNodes: Set<NodeID> {
+        Set(control.state.nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
+    }
+
+    package var isServing: Bool {
+        !isStopped && control.state.nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
+    }
+
+    // MARK: The node lease
+
+    /// This sheep may answer: it is up, and its last look at the control log that said so began less than T ago.
+    package var leaseHeld: Bool {
+        guard isServing else { return false }
+        if clock.now() < engine.lastLookStarted + nodeLeaseDuration { return true }
+        engine.look()
+        return isServing && clock.now() < engine.lastLookStarted + nodeLeaseDuration
+    }
+
+    /// Runs `action` while the lease is held: now, or after a look at the log confirmed it, or never if this run is over.
+    func whenLeaseHeld(_ action: @escaping () -> Void) {
+        if leaseHeld { return action() }
+        leaseWaiters.append(action)
+        checkLeaseLater()
+    }
+
+    private func checkLeaseLater() {
+        guard !leaseCheckPending, !isStopped else { return }
+        leaseCheckPending = true
+        clock.schedule(after: NodeTiming.retry) { [weak self] in
+            guard let self else { return }
+            leaseCheckPending = false
+            guard leaseHeld else { return checkLeaseLater() }
+            let actions = leaseWaiters
+            leaseWaiters = []
+            for action in actions { action() }
+        }
+    }
+
+    // MARK: Sessions
+
+    /// The session of a working volume, made on first use.
+    func session(for birth: Birth) -> VolumeSession<Env>? {
+        if let known = sessions[birth] { return known }
+        guard let volume = control.state.volumes[birth], !volume.isFrozen, !volume.isDeleted else { return nil }
+        let session = VolumeSession(node: self, volume: volume)
+        sessions[birth] = session
+        return session
+    }
+
+    /// Drains and gives back every lease of this sheep.
+    package func releaseAll(completion: @escaping () -> Void) {
+        var remaining = sessions.count
+        if remaining == 0 { return completion() }
+        for session in Array(sessions.values) {
+            session.release {
+                remaining -= 1
+                if remaining == 0 { completion() }
+            }
+        }
+    }
+
+    // MARK: The control log
+
+    private func applied(_ entry: ControlEntry, at index: LogIndex, result: ControlResult) {
+        if case .refused = result { return }
+        ancestries.removeAll(keepingCapacity: true)
+        switch entry.command {
+        case .snapshotVolume(let command): moved(command.volume, result)
+        case .rollbackVolume(let command): moved(command.volume, result)
+        case .format:
+            if let cluster = control.state.cluster { formatted(cluster) }
+        case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
+            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
+            .inSync, .openGroups, .shutdown, .cleanStop:
+            break
+        }
+        if control.state.membershipVersion == index { membershipChanged(index) }
+        for session in Array(sessions.values) { session.refresh() }
+        membership.applied(entry, at: index)
+        if case .deleteVolume = entry.command { garbage.volumesChanged() }
+        if case .rollbackVolume = entry.command { garbage.volumesChanged() }
+        if case .nodesDown(let down) = entry.command {
+            for victim in down.victims { for session in sessions.values { session.forget(gateway: victim.boot) } }
+        }
+        if case .deleteVolume(let command) = entry.command { sessions[command.volume] = nil }
+    }
+
+    private func moved(_ old: Birth, _ result: ControlResult) {
+        guard case .volume(let new) = result else { return }
+        if let session = sessions.removeValue(forKey: old) {
+            sessions[new] = session
+            session.moved(to: new)
+        } else {
+            replica.forget(old)
+        }
+    }
+
+    private func membershipChanged(_ index: LogIndex) {
+        replica.membershipChanged(index)
+        network.keepLinks(to: peers)
+        for session in Array(sessions.values) { session.membershipChanged() }
+        recovery.membershipChanged()
+    }
+
+    private func stateReplaced() {
+        ancestries = [:]
+        network.keepLinks(to: peers)
+    }
+
+    private var peers: [Peer] {
+        control.state.nodes.values.filter { $0.isUp && $0.id != identity }
+            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address) }
+            .sorted { $0.node < $1.node }
+    }
+
+    private func formatted(_ cluster: ClusterRecord) {
+        for session in sessions.values { session.becomeDeleted() }
+        sessions = [:]
+        store?.format(cluster.id) { [weak self] error in
+            if let error { self?.end(.failed("the store cannot be formatted: \(error.message)")) }
+        }
+    }
+
+    // MARK: The passage of time
+
+    private func tick() {
+        guard !isStopped else { return }
+        let now = clock.now()
+        engine.look()
+        control.retry()
+        store?.tick(now: now)
+        for session in Array(sessions.values) {
+            session.tick(now: now)
+            if now - session.lastUse > NodeTiming.leaseUnused { session.release() }
+        }
+        membership.tick(now: now)
+        recovery.tick()
+        garbage.tick()
+        clock.schedule(after: NodeTiming.tick) { [weak self] in self?.tick() }
+    }
+
+    /// A member answered with an error: perhaps the log says why.
+    func memberRefused(_ member: Replica, error: SheepError) {
+        switch error.code {
+        case .stale, .noLease, .notOwner: engine.look()
+        case .unavailable: membership.suspected(member.node)
+        case .inputOutput, .damaged: membership.diskFailed(of: member.node)
+        default: logger.warning("\(member.node) refused a change: \(error.message)")
+        }
+    }
+
+    package var waitingRequests: Int { sessions.values.reduce(0) { $0 + $1.waitingCount } }
+}
+
+/// How a run of a sheep ended.
+package enum NodeEnd: Hashable, Sendable {
+    /// The others called it down: it has to start anew.
+    case calledDown
+    /// An orderly end (`dog cluster shutdown`, `dog node kill`).
+    case stopped
+    case failed(String)
+}
+
+/// Damaged ranges that reads came upon.
+package struct RepairCounters: Hashable, Sendable {
+    package var found: UInt64 = 0
+    package var done: UInt64 = 0
+}
+
+extension SheepNode: PeerNetworkDelegate {
+    package func linked(to node: NodeID) {
+        membership.linked(to: node)
+        for session in Array(sessions.values) { session.membershipChanged() }
+    }
+
+    package func unlinked(from node: NodeID) { membership.unlinked(from: node) }
+
+    package func received(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer, from peer: NodeID, boot: BootID,
+        reply: @escaping PeerCompletion
+    ) {
+        guard !isStopped else { return reply(.failure(SheepError(.shuttingDown, "\(name) is stopping"))) }
+        do throws(WireError) {
+            try serve(operation, body: body, payload: payload, from: peer, reply: reply)
+        } catch {
+            reply(.failure(SheepError(.invalidArgument, "\(operation): \(error.text)")))
+        }
+    }
+
+    private func serve(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer, from peer: NodeID, reply: @escaping PeerCompletion
+    ) throws(WireError) {
+        switch operation {
+        case .ping:
+            let ping = try Ping(wire: body)
+            if ping.logIndex > control.state.appliedIndex { engine.look() }
+            reply(.success(PeerReply(body: Ping(logIndex: control.state.appliedIndex).wire)))
+        case .replicaWrite, .replicaZero: replica.change(try ReplicaChange(wire: body), payload: payload, from: peer, reply: reply)
+        case .replicaRead: replica.read(try ReplicaRead(wire: body), from: peer, reply: reply)
+        case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)
+        case .replicaFlush: replica.flush(try ReplicaFlush(wire: body), from: peer, reply: reply)
+        case .replicaGather: replica.gather(try ReplicaGather(wire: body), from: peer, reply: reply)
+        case .replicaSettled:
+            replica.settled(try ReplicaSettled(wire: body))
+            reply(.success(PeerReply()))
+        case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
+        case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
+        case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
+        case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
+        case .forward: try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
+        case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
+            reply(result.map { PeerReply(body: $0.wire) })
+        }
+        case .hello, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus, .deviceClose:
+            reply(.failure(SheepError(.invalidArgument, "\(operation) is no request between sheep")))
+        }
+    }
+
+    private func forwarded(_ request: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) throws(WireError) {
+        guard isServing, let session = sessions[request.volume] else {
+            return reply(.failure(SheepError(.notOwner, "\(name) does not hold the lease of volume \(request.volume)")))
+        }
+        session.serve(request, payload: payload, reply: reply)
+    }
+}

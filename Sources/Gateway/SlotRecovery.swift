@@ -1,0 +1,216 @@
+import Cluster
+import NIOCore
+import ObjectModel
+import ObjectStore
+import SheepProtocol
+
+/// How the recovery of a slot ended.
+enum SlotOutcome {
+    case equal(fetchedObjects: UInt64, fetchedBytes: UInt64)
+    /// A change is under way there that the source may not have yet, or the source did not answer: later again.
+    case postponed
+}
+
+/// Makes one slot's objects equal to those of an in-sync member.
+final class SlotRecovery<Env: NodeEnvironment> {
+    /// The longest read of a source.
+    private static var largestRead: Int { 1 << 20 }
+
+    private struct Piece {
+        var object: SourceObject
+        var offset: Int
+        var length: Int
+    }
+
+    private let node: SheepNode<Env>
+    private let slot: ObjectSlot
+    private let ended: (SlotOutcome) -> Void
+    private var isEnded = false
+    /// Blocks that came by writes: theirs is the newest content.
+    private var written: [ObjectName: Set<Int>] = [:]
+    private var pieces: [Piece] = []
+    private var counts: [UInt8] = []
+    private var fetchedObjects: Set<ObjectName> = []
+    private var fetchedBytes: UInt64 = 0
+    private var source: NodeID?
+
+    init(node: SheepNode<Env>, slot: ObjectSlot, ended: @escaping (SlotOutcome) -> Void) {
+        (self.node, self.slot, self.ended) = (node, slot, ended)
+    }
+
+    private var store: ObjectStore<Env.StoreDisk> { node.store! }
+
+    func start() {
+        for record in node.replica.unsettled(at: slot) {
+            guard record.kind == .write else { return end(.postponed) }
+            mark(record.object, offset: record.offset, length: record.length)
+        }
+        counts = node.control.state.copiesInUse(in: slot.family).filter { isSyncing($0) }
+        nextCount()
+    }
+
+    /// A write came to the slot while it is compared.
+    func touched(_ change: ReplicaChange) {
+        if change.kind != .write { return end(.postponed) }
+        mark(change.object, offset: change.offset, length: change.length)
+    }
+
+    func membershipChanged() {
+        if let source, !node.storingNodes.contains(source) { end(.postponed) }
+    }
+
+    private func mark(_ name: ObjectName, offset: UInt32, length: UInt32) {
+        for block in Int(offset) / blockSize..<(Int(offset) + Int(length)) / blockSize { written[name, default: []].insert(block) }
+    }
+
+    private func end(_ outcome: SlotOutcome) {
+        guard !isEnded else { return }
+        isEnded = true
+        ended(outcome)
+    }
+
+    private func isSyncing(_ copies: UInt8) -> Bool {
+        node.replicaSet(of: slot.group, copies: copies).syncing.contains { $0.node == node.identity }
+    }
+
+    // MARK: One number of copies after the other: their members differ
+
+    private func nextCount() {
+        guard !isEnded else { return }
+        guard let copies = counts.popLast() else {
+            return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
+        }
+        let set = node.replicaSet(of: slot.group, copies: copies)
+        guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }),
+            let boot = node.control.state.nodes[member.node]?.boot
+        else { return end(.postponed) }
+        source = member.node
+        let request = RecoverySlot(
+            receiverBoot: boot, logIndex: node.control.state.appliedIndex, slot: slot, verify: false)
+        node.network.send(.recoverySlot, body: request.wire, payload: nil, to: member.node) { [weak self] result in
+            guard let self, !isEnded else { return }
+            guard case .success(let reply) = result, let list = try? WireList<SourceObject>(wire: reply.body) else {
+                return end(.postponed)
+            }
+            compare(list.elements.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
+        }
+    }
+
+    private func copies(of name: ObjectName) -> UInt8? { node.control.state.volumes[name.birth]?.copies }
+
+    private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
+        let ours = store.objects(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
+        let names = Set(theirs.map(\.name))
+        for object in ours where !names.contains(object.name) {
+            // The source may not have this write's object yet.
+            if written[object.name] != nil { return end(.postponed) }
+            store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version)
+        }
+        compareNext(theirs[...], boot: boot)
+    }
+
+    private func compareNext(_ theirs: ArraySlice<SourceObject>, boot: BootID) {
+        guard !isEnded else { return }
+        guard let object = theirs.first else { return fetchNext(boot: boot) }
+        let goOn: () -> Void = { [self] in compareNext(theirs.dropFirst(), boot: boot) }
+        guard let shift = ObjectShift(rawValue: object.objectShift) else { return end(.postponed) }
+        let own = store.objects(family: slot.family, index: slot.index).first { $0.name == object.name }
+        if object.isHole {
+            if own?.isHole != true { store.makeHole(object.name, objectShift: shift, version: object.version) }
+            return goOn()
+        }
+        if own == nil || own!.isHole {
+            fetchedObjects.insert(object.name)
+            return store.create(object.name, objectShift: shift, version: object.version) { [self] error in
+                if error != nil { return end(.postponed) }
+                plan(object, own: [])
+                goOn()
+            }
+        }
+        store.table(of: object.name) { [self] result in
+            // A table that cannot be read or does not hold counts as all different.
+            let table = (try? result.get()) ?? []
+            plan(object, own: table)
+            if own!.version < object.version { store.touch(object.name, version: object.version) }
+            goOn()
+        }
+    }
+
+    /// Notes the runs of blocks that differ.
+    private func plan(_ object: SourceObject, own: [UInt32]) {
+        let marked = written[object.name] ?? []
+        var start: Int?
+        let limit = Self.largestRead / blockSize
+        for block in 0...object.table.count {
+            let differs =
+                block < object.table.count && !marked.contains(block)
+                && object.table[block] != (block < own.count ? own[block] : 0)
+            // A run holds either data or never-written blocks.
+            let breaks = start.map { block - $0 >= limit || !differs || (object.table[block] == 0) != (object.table[$0] == 0) } ?? false
+            if let from = start, breaks {
+                pieces.append(Piece(object: object, offset: from * blockSize, length: (block - from) * blockSize))
+                start = nil
+            }
+            if differs, start == nil { start = block }
+        }
+    }
+
+    // MARK: Fetching
+
+    private func fetchNext(boot: BootID) {
+        guard !isEnded, let source else { return }
+        guard let piece = pieces.popLast() else { return nextCount() }
+        fetchedObjects.insert(piece.object.name)
+        if piece.object.table[piece.offset / blockSize] == 0 {
+            return put(piece, data: nil) { [self] in fetchNext(boot: boot) }
+        }
+        let request = RecoveryRead(
+            receiverBoot: boot, object: piece.object.name, offset: UInt32(piece.offset), length: UInt32(piece.length))
+        node.network.send(.recoveryRead, body: request.wire, payload: nil, to: source) { [weak self] result in
+            guard let self, !isEnded else { return }
+            guard case .success(let reply) = result, reply.payload.readableBytes == piece.length else { return end(.postponed) }
+            fetchedBytes += UInt64(piece.length)
+            put(piece, data: reply.payload) { [self] in fetchNext(boot: boot) }
+        }
+    }
+
+    /// Writes a fetched piece, but for blocks that came by a write meanwhile.
+    private func put(_ piece: Piece, data: ByteBuffer?, then: @escaping () -> Void) {
+        let marked = written[piece.object.name] ?? []
+        let first = piece.offset / blockSize
+        var runs: [Range<Int>] = []
+        for block in first..<(piece.offset + piece.length) / blockSize where !marked.contains(block) {
+            if let last = runs.last, last.upperBound == block { runs[runs.count - 1] = last.lowerBound..<block + 1 } else {
+                runs.append(block..<block + 1)
+            }
+        }
+        var remaining = runs.count + 1
+        let done: (SheepError?) -> Void = { [self] error in
+            if let error {
+                node.logger.error("recovery of \(piece.object.name): \(error.message)")
+                return end(.postponed)
+            }
+            remaining -= 1
+            if remaining == 0 { then() }
+        }
+        let shift = ObjectShift(rawValue: piece.object.objectShift)!
+        for run in runs {
+            let (offset, length) = (run.lowerBound * blockSize, run.count * blockSize)
+            if let data {
+                let slice = data.getSlice(at: data.readerIndex + offset - piece.offset, length: length)!
+                slice.withUnsafeReadableBytes { bytes in
+                    store.write(
+                        piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],
+                        version: piece.object.version, at: offset, from: bytes, copyOnWrite: false, durable: false,
+                        completion: done)
+                }
+            } else {
+                store.zero(
+                    piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],
+                    version: piece.object.version, at: offset, length: length, deallocate: true, durable: false,
+                    keepObject: true, completion: done)
+            }
+        }
+        done(nil)
+    }
+}

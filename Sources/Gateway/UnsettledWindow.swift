@@ -1,0 +1,65 @@
+// Invariants
+// 1. A record is made before its object is touched and dropped only when the owner calls its sequence settled.
+// 2. The term never goes down; a change of a lower term is refused from the moment a gather raised it.
+// 3. A gather is answered only when no change is under way, so every record it tells of is done here.
+package import ObjectModel
+package import SheepProtocol
+
+/// What one replica remembers of one volume's latest changes, for a new owner to roll forward.
+package struct UnsettledWindow {
+    package private(set) var term = Term.zero
+    private var records: [UnsettledRecord] = []
+    private var underWay = 0
+    private var gathers: [([UnsettledRecord]) -> Void] = []
+
+    package init() {}
+
+    /// False: the term is outdated and nothing may be done for it.
+    package mutating func admit(_ candidate: Term) -> Bool {
+        guard candidate >= term else { return false }
+        term = candidate
+        return true
+    }
+
+    package mutating func began(_ change: ReplicaChange) {
+        precondition(change.context.term == term)
+        settle(upTo: change.settled, in: change.context.term)
+        underWay += 1
+        records.append(
+            UnsettledRecord(
+                term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind,
+                offset: change.offset, length: change.length, origin: change.origin))
+    }
+
+    /// The change is in the object, or failed and left it as it was (`failed`).
+    package mutating func ended(_ change: ReplicaChange, failed: Bool) {
+        underWay -= 1
+        if failed, let at = records.lastIndex(where: { $0.term == change.context.term && $0.sequence == change.sequence }) {
+            records.remove(at: at)
+        }
+        guard underWay == 0, !gathers.isEmpty else { return }
+        let waiting = gathers
+        gathers = []
+        for answer in waiting { answer(records) }
+    }
+
+    /// Drops what every member has done. A watermark of a later term covers all earlier terms: its owner rolled them forward.
+    package mutating func settle(upTo settled: Sequence, in settledTerm: Term) {
+        guard settled > .zero, !records.isEmpty else { return }
+        var keep = 0
+        while keep < records.count, records[keep].term < settledTerm || records[keep].sequence <= settled {
+            guard records[keep].term <= settledTerm else { break }
+            keep += 1
+        }
+        if keep > 0 { records.removeFirst(keep) }
+    }
+
+    /// Answers with the records as soon as nothing is under way.
+    package mutating func gather(_ answer: @escaping ([UnsettledRecord]) -> Void) {
+        if underWay == 0 { answer(records) } else { gathers.append(answer) }
+    }
+
+    /// Objects that some member may lack: they count as changed when the membership changes.
+    package var objects: [ObjectName] { records.map(\.object) }
+    package var all: [UnsettledRecord] { records }
+}

@@ -1,0 +1,107 @@
+package import Cluster
+package import NIOCore
+package import ObjectModel
+package import SheepProtocol
+
+/// One change of one object on its way to all members: made by the owner, kept until every member has it.
+final class VolumeChange {
+    let sequence: Sequence
+    let kind: ChangeKind
+    let index: UInt32
+    /// Bytes within the object; multiples of the block size.
+    let offset: Int
+    let length: Int
+    let data: ByteBuffer
+    let durable: Bool
+    let origin: ChangeOrigin?
+    let startedAt: UInt64
+    /// The object may be made, copied or removed: nothing else may touch it meanwhile.
+    let coversObject: Bool
+    /// Called once, when the client may be told; nil afterwards.
+    var completion: ((SheepError?) -> Void)?
+    /// Members that have it.
+    var acknowledged: [DiskID] = []
+    /// Members that were sent it and have not answered.
+    var outstanding: [DiskID] = []
+    /// The membership version under which the members were last looked up.
+    var version: LogIndex = .zero
+    /// The changes and reads that overlap this one and wait for it.
+    var dependents: [() -> Void] = []
+    /// On all members (and acknowledged); only its place in the window may remain.
+    var isDone = false
+
+    init(
+        sequence: Sequence, kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
+        origin: ChangeOrigin?, startedAt: UInt64, coversObject: Bool, completion: @escaping (SheepError?) -> Void
+    ) {
+        precondition(offset % blockSize == 0 && length % blockSize == 0 && length > 0)
+        (self.sequence, self.kind, self.index, self.offset) = (sequence, kind, index, offset)
+        (self.length, self.data, self.durable, self.origin) = (length, data, durable, origin)
+        (self.startedAt, self.coversObject, self.completion) = (startedAt, coversObject, completion)
+    }
+
+    func overlaps(index other: UInt32, offset otherOffset: Int, length otherLength: Int, coversObject other_: Bool) -> Bool {
+        index == other
+            && (coversObject || other_ || (offset < otherOffset + otherLength && otherOffset < offset + length))
+    }
+}
+
+/// The changes of a volume that are not done on all members, in the order of their sequence numbers.
+///
+/// Bounded to ``largestCount`` changes and ``largestBytes`` of data: what comes on top waits.
+struct ChangeWindow {
+    static let largestCount = 1024
+    static let largestBytes = 32 << 20
+
+    private(set) var active: [VolumeChange] = []
+    private(set) var bytes = 0
+
+    var isFull: Bool { active.count >= Self.largestCount || bytes >= Self.largestBytes }
+    var isEmpty: Bool { active.isEmpty }
+
+    mutating func insert(_ change: VolumeChange) {
+        precondition(active.last.map { $0.sequence < change.sequence } ?? true)
+        active.append(change)
+        bytes += change.data.readableBytes
+    }
+
+    mutating func remove(_ change: VolumeChange) {
+        guard let at = active.firstIndex(where: { $0 === change }) else { preconditionFailure("a change ended twice") }
+        active.remove(at: at)
+        bytes -= change.data.readableBytes
+    }
+
+    /// The youngest change that overlaps the range; whoever wants the range waits for it.
+    func conflict(index: UInt32, offset: Int, length: Int, coversObject: Bool) -> VolumeChange? {
+        var at = active.count
+        while at > 0 {
+            at -= 1
+            if active[at].overlaps(index: index, offset: offset, length: length, coversObject: coversObject) { return active[at] }
+        }
+        return nil
+    }
+}
+
+/// Ranges that the owner holds while it reads what it will write back, so that nothing changes in between.
+struct RangeHolds {
+    final class Hold {
+        let index: UInt32
+        let offset: Int
+        let length: Int
+        var dependents: [() -> Void] = []
+        init(index: UInt32, offset: Int, length: Int) { (self.index, self.offset, self.length) = (index, offset, length) }
+    }
+
+    private var holds: [Hold] = []
+    var isEmpty: Bool { holds.isEmpty }
+
+    mutating func insert(_ hold: Hold) { holds.append(hold) }
+    mutating func remove(_ hold: Hold) { holds.removeAll { $0 === hold } }
+
+    func conflict(index: UInt32, offset: Int, length: Int, coversObject: Bool, except own: Hold? = nil) -> Hold? {
+        if holds.isEmpty { return nil }
+        return holds.last {
+            $0.index == index && $0 !== own && (coversObject || ($0.offset < offset + length && offset < $0.offset + $0.length))
+        }
+    }
+}

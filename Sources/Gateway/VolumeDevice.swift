@@ -1,0 +1,145 @@
+package import Cluster
+package import FrontendKit
+package import NIOCore
+package import ObjectModel
+import SheepProtocol
+
+/// An open volume or snapshot for front-ends and `dog`.
+package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
+    private enum Target {
+        case volume(VolumeSession<Env>)
+        case snapshot(SnapshotReader<Env>)
+    }
+
+    private let node: SheepNode<Env>
+    private let target: Target
+    private let exportName: String
+    private var isClosed = false
+
+    init(node: SheepNode<Env>, session: VolumeSession<Env>, name: String) {
+        (self.node, target, exportName) = (node, .volume(session), name)
+        session.users += 1
+    }
+
+    init(node: SheepNode<Env>, reader: SnapshotReader<Env>, name: String) {
+        (self.node, target, exportName) = (node, .snapshot(reader), name)
+    }
+
+    /// The size of the volume's objects.
+    package var objectShift: ObjectShift { volume.objectShift }
+
+    private var volume: Cluster.VolumeRecord {
+        switch target {
+        case .volume(let session): session.volume
+        case .snapshot(let reader): reader.volume
+        }
+    }
+
+    package var information: BlockDeviceInformation {
+        VolumeDirectory<Env>.information(of: volume, name: exportName)
+    }
+
+    package func read(
+        at offset: UInt64, length: Int, appendingTo buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        switch target {
+        case .volume(let session):
+            session.submitRead(at: offset, length: length, buffer: buffer, completion: completion)
+        case .snapshot(let reader):
+            reader.read(at: offset, length: length, buffer: buffer, completion: completion)
+        }
+    }
+
+    package func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
+        submit(.write, at: offset, length: UInt64(data.readableBytes), data: data, durable: durable, completion: completion)
+    }
+
+    package func trim(at offset: UInt64, length: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
+        submit(.trim, at: offset, length: length, data: ByteBuffer(), durable: durable, completion: completion)
+    }
+
+    package func zero(
+        at offset: UInt64, length: UInt64, mayDeallocate: Bool, durable: Bool, completion: @escaping (SheepError?) -> Void
+    ) {
+        submit(
+            mayDeallocate ? .trim : .zero, at: offset, length: length, data: ByteBuffer(), durable: durable,
+            completion: completion)
+    }
+
+    /// Giving space back is quick; reserved zeros are written.
+    package func zeroIsFast(at offset: UInt64, length: UInt64, mayDeallocate: Bool) -> Bool { mayDeallocate }
+
+    package func flush(completion: @escaping (SheepError?) -> Void) {
+        switch target {
+        case .volume(let session):
+            session.submit(VolumeRequest(offset: 0, work: .flush(completion), receivedAt: node.clock.now()))
+        case .snapshot: completion(nil)
+        }
+    }
+
+    /// The page cache of the replicas reads ahead by itself.
+    package func prefetch(at offset: UInt64, length: UInt64, completion: @escaping (SheepError?) -> Void) { completion(nil) }
+
+    package func status(
+        at offset: UInt64, length: UInt64, limit: Int, completion: @escaping (Result<[BlockExtent], SheepError>) -> Void
+    ) {
+        let answer: (Result<[StoredExtent], SheepError>) -> Void = { result in
+            completion(result.map { extents in
+                extents.prefix(max(1, limit)).map {
+                    BlockExtent(length: $0.length, isAllocated: $0.isStored, isZero: !$0.isStored)
+                }
+            })
+        }
+        switch target {
+        case .volume(let session):
+            session.submit(
+                VolumeRequest(offset: offset, work: .status(length: length, completion: answer), receivedAt: node.clock.now()))
+        case .snapshot(let reader): reader.status(at: offset, length: length, completion: answer)
+        }
+    }
+
+    private func submit(
+        _ kind: ChangeKind, at offset: UInt64, length: UInt64, data: ByteBuffer, durable: Bool,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        switch target {
+        case .volume(let session):
+            guard length > 0 else { return completion(nil) }
+            session.submit(
+                VolumeRequest(
+                    offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),
+                    receivedAt: node.clock.now()))
+        case .snapshot(let reader):
+            completion(SheepError(.readOnly, "\(exportName) is a snapshot of volume \(reader.volume.name) and read-only"))
+        }
+    }
+
+    package func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        if case .volume(let session) = target { session.users -= 1 }
+    }
+}
+
+extension VolumeSession {
+    /// The short way of a read: no request object while the volume is open here.
+    func submitRead(
+        at offset: UInt64, length: Int, buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let now = node.clock.now()
+        if case .owned = mode {
+            lastUse = now
+            let within = Int(offset % UInt64(objectSize))
+            if within + length <= objectSize {
+                return readObject(
+                    index: UInt32(offset / UInt64(objectSize)), offset: within, length: length, buffer: buffer,
+                    completion: completion)
+            }
+        }
+        submit(
+            VolumeRequest(
+                offset: offset, work: .read(length: length, buffer: buffer, completion: completion), receivedAt: now))
+    }
+}

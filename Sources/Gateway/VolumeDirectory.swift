@@ -1,0 +1,74 @@
+package import Cluster
+package import FrontendKit
+package import ObjectModel
+
+/// Finds volumes and snapshots by the names that clients use.
+package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
+    package typealias Device = VolumeDevice<Env>
+
+    private let node: SheepNode<Env>
+
+    package init(node: SheepNode<Env>) { self.node = node }
+
+    package func list(completion: @escaping (Result<[BlockDeviceInformation], SheepError>) -> Void) {
+        let volumes = node.control.state.volumes.values.filter { !$0.isDeleted }
+        completion(.success(volumes.map { Self.information(of: $0, name: Self.exportName($0)) }.sorted { $0.name < $1.name }))
+    }
+
+    package func open(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
+        do throws(SheepError) {
+            completion(.success(try device(name)))
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    private func device(_ name: String) throws(SheepError) -> VolumeDevice<Env> {
+        if let refusal = node.refusal { throw refusal }
+        let volume = try find(name)
+        guard !volume.isFrozen else {
+            return VolumeDevice(node: node, reader: SnapshotReader(node: node, volume: volume), name: name)
+        }
+        guard let session = node.session(for: volume.birth) else {
+            throw SheepError(.noSuchVolume, "volume \(name) does not exist")
+        }
+        return VolumeDevice(node: node, session: session, name: name)
+    }
+
+    /// `NAME` is a working volume, also when it has an @ in it; else `NAME@TAG` or `NAME@ID` is a snapshot.
+    private func find(_ name: String) throws(SheepError) -> Cluster.VolumeRecord {
+        let state = node.control.state
+        if let volume = state.volume(named: name) { return volume }
+        guard let at = name.lastIndex(of: "@") else { throw SheepError(.noSuchVolume, "volume \(name) does not exist") }
+        let (base, selector) = (String(name[..<at]), String(name[name.index(after: at)...]))
+        if let id = UInt32(selector), let found = state.snapshot(ofVolumeNamed: base, id: id) { return found }
+        if let found = state.snapshot(ofVolumeNamed: base, tag: selector) { return found }
+        throw SheepError(.noSuchSnapshot, "volume \(base) has no snapshot \(selector)")
+    }
+
+    static func exportName(_ volume: Cluster.VolumeRecord) -> String {
+        guard volume.isFrozen else { return volume.name }
+        return "\(volume.name)@\(volume.tag.isEmpty ? String(volume.snapshotID) : volume.tag)"
+    }
+
+    static func information(of volume: Cluster.VolumeRecord, name: String) -> BlockDeviceInformation {
+        let copies = volume.copies == 1 ? "1 copy" : "\(volume.copies) copies"
+        let description =
+            volume.isFrozen
+            ? "snapshot \(volume.snapshotID) of volume \(volume.name), \(copies)" : "volume \(volume.name), \(copies)"
+        return BlockDeviceInformation(
+            name: name, description: description, size: volume.size, isReadOnly: volume.isFrozen,
+            maximumRequest: UInt32(VolumeLimits.largestRequest))
+    }
+}
+
+extension SheepNode {
+    /// Why volumes cannot be served at all now; nil when they can.
+    package var refusal: SheepError? {
+        guard control.state.cluster != nil else {
+            return SheepError(.notFormatted, "the cluster is not formatted: run 'dog cluster format'")
+        }
+        guard isServing else { return SheepError(.waitingForNodes, "\(name) is joining the cluster") }
+        return nil
+    }
+}

@@ -1,0 +1,201 @@
+import Cluster
+import NIOCore
+import ObjectModel
+import SheepProtocol
+
+extension VolumeSession {
+    /// Reads any range; pieces of several objects come one after another into one buffer.
+    func read(
+        at offset: UInt64, length: Int, buffer: ByteBuffer, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let size = UInt64(objectSize)
+        let within = Int(offset % size)
+        let piece = min(length, objectSize - within)
+        readObject(index: UInt32(offset / size), offset: within, length: piece, buffer: buffer) { [weak self] result in
+            guard let self, case .success(let buffer) = result, length > piece else { return completion(result) }
+            read(at: offset + UInt64(piece), length: length - piece, buffer: buffer, completion: completion)
+        }
+    }
+
+    /// Reads within one object, from this sheep's replica when it is current, else from another in-sync one.
+    func readObject(
+        index: UInt32, offset: Int, length: Int, buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        guard window.isEmpty || !waitForChange(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+        else { return }
+        let slot = ObjectSlot(family: volume.family, index: index)
+        if node.holdsCurrent(slot, copies: volume.copies) {
+            return node.replica.readLocally(
+                family: volume.family, birth: birth, index: index, offset: offset, length: length, appendingTo: buffer
+            ) { [weak self] result in
+                guard let self else { return completion(result) }
+                finishLocalRead(result, slot: slot, offset: offset, length: length, completion: completion)
+            }
+        }
+        readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], completion: completion)
+    }
+
+    /// True when the read overlaps a change under way: it goes on when that is done.
+    private func waitForChange(
+        index: UInt32, offset: Int, length: Int, buffer: ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) -> Bool {
+        guard let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: false) else { return false }
+        conflict.dependents.append { [weak self] in
+            guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
+            readObject(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+        }
+        return true
+    }
+
+    private func finishLocalRead(
+        _ result: Result<ByteBuffer, SheepError>, slot: ObjectSlot, offset: Int, length: Int,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        if case .failure(let error) = result, error.code == .damaged || error.code == .inputOutput {
+            return repair(slot, offset: offset, length: length, damage: error, completion: completion)
+        }
+        if node.leaseHeld { return completion(result) }
+        node.whenLeaseHeld { completion(result) }
+    }
+
+    /// Asks another in-sync member; a refusal or a broken link tries the next, and a change of membership all again.
+    func readRemotely(
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, avoiding: [NodeID],
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let set = node.replicaSet(of: slot.group, copies: volume.copies)
+        let choices = set.inSync.filter { $0.node != node.identity && !avoiding.contains($0.node) }
+        guard let term, let member = choices.first(where: { node.network.isLinked(to: $0.node) }) ?? choices.first else {
+            // Nobody is there to ask: goes on when the membership changes, or fails with the request's time limit.
+            return retryRead(slot, offset: offset, length: length, buffer: buffer, completion: completion)
+        }
+        let request = ReplicaRead(
+            context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
+            index: slot.index, offset: UInt32(offset), length: UInt32(length))
+        node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [weak self] result in
+            guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
+            switch result {
+            case .success(let reply) where reply.payload.readableBytes == length:
+                var (buffer, payload) = (buffer, reply.payload)
+                buffer.writeBuffer(&payload)
+                node.whenLeaseHeld { completion(.success(buffer)) }
+            case .success, .failure:
+                readRemotely(
+                    slot, offset: offset, length: length, buffer: buffer, avoiding: avoiding + [member.node],
+                    completion: completion)
+            }
+        }
+    }
+
+    private func retryRead(
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let request = VolumeRequest(
+            offset: UInt64(slot.index) * UInt64(objectSize) + UInt64(offset),
+            work: .read(length: length, buffer: buffer, completion: completion), receivedAt: node.clock.now())
+        retries.append(request)
+        guard retries.count == 1 else { return }
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            guard let self else { return }
+            let due = retries
+            retries = []
+            for request in due { submit(request) }
+        }
+    }
+
+    /// A damaged range: reads it from another member and writes it on all, so that the bad copy is overwritten.
+    private func repair(
+        _ slot: ObjectSlot, offset: Int, length: Int, damage: SheepError,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        node.repairs.found += 1
+        node.logger.error("\(damage.message); reading it from another copy")
+        let set = node.replicaSet(of: slot.group, copies: volume.copies)
+        guard set.inSync.contains(where: { $0.node != node.identity }) else {
+            return completion(.failure(SheepError(.inputOutput, "\(damage.message); there is no other copy")))
+        }
+        let first = offset / blockSize * blockSize
+        let end = (offset + length + blockSize - 1) / blockSize * blockSize
+        readRemotely(slot, offset: first, length: end - first, buffer: ByteBuffer(), avoiding: []) { [weak self] result in
+            guard let self, case .success(let blocks) = result else { return completion(result) }
+            if hasOwnObject(slot) {
+                startChange(
+                    .write, index: slot.index, offset: first, length: end - first, data: blocks, durable: false, origin: nil
+                ) { [weak self] error in if error == nil { self?.node.repairs.done += 1 } }
+            }
+            completion(.success(blocks.getSlice(at: blocks.readerIndex + offset - first, length: length)!))
+        }
+    }
+
+    // MARK: What is stored
+
+    /// Stored runs and holes from `offset` on; ends early after many objects, so that one question costs a bounded amount.
+    func status(at offset: UInt64, length: UInt64, completion: @escaping (Result<[StoredExtent], SheepError>) -> Void) {
+        statusPiece(at: offset, end: offset + length, extents: [], objects: 0, completion: completion)
+    }
+
+    private func statusPiece(
+        at start: UInt64, end: UInt64, extents: [StoredExtent], objects: Int,
+        completion: @escaping (Result<[StoredExtent], SheepError>) -> Void
+    ) {
+        var (position, extents, objects) = (start, extents, objects)
+        let size = UInt64(objectSize)
+        while position < end, objects < 4096 {
+            let slot = ObjectSlot(family: volume.family, index: UInt32(position / size))
+            let (within, length) = (position % size, min(size - position % size, end - position))
+            objects += 1
+            guard node.holdsCurrent(slot, copies: volume.copies) else {
+                return remoteStatus(slot) { [weak self] result in
+                    switch result {
+                    case .failure(let error): completion(.failure(error))
+                    case .success(let ranges):
+                        var extents = extents
+                        extents.append(ranges: ranges, from: Int(within), length: Int(length))
+                        self?.statusPiece(at: position + length, end: end, extents: extents, objects: objects + 32, completion: completion)
+                    }
+                }
+            }
+            let ranges = node.replica.storedRanges(family: volume.family, birth: birth, index: slot.index)
+            extents.append(ranges: ranges, from: Int(within), length: Int(length))
+            position += length
+        }
+        completion(.success(extents))
+    }
+
+    private func remoteStatus(_ slot: ObjectSlot, completion: @escaping (Result<[StoredRange], SheepError>) -> Void) {
+        let set = node.replicaSet(of: slot.group, copies: volume.copies)
+        guard let term, let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }) else {
+            return completion(.failure(SheepError(.unavailable, "no copy of object \(slot.index) answers; see 'dog cluster info'")))
+        }
+        let request = ReplicaRead(
+            context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
+            index: slot.index, offset: 0, length: 0)
+        node.network.send(.replicaStatus, body: request.wire, payload: nil, to: member.node) { result in
+            completion(result.flatMap { reply in
+                do throws(WireError) { return .success(try WireList<StoredRange>(wire: reply.body).elements) } catch {
+                    return .failure(SheepError(.unknown, "the answer of \(member.node) cannot be read: \(error.text)"))
+                }
+            })
+        }
+    }
+}
+
+extension Array where Element == StoredExtent {
+    /// Appends `length` bytes of an object from `from` on, of which the ranges given are stored.
+    mutating func append(ranges: [StoredRange], from: Int, length: Int) {
+        var position = from
+        let end = from + length
+        for range in ranges {
+            let lower = Swift.max(Int(range.offset), position)
+            let upper = Swift.min(Int(range.offset) + Int(range.length), end)
+            guard lower < upper else { continue }
+            extend(UInt64(lower - position), isStored: false)
+            extend(UInt64(upper - lower), isStored: true)
+            position = upper
+        }
+        extend(UInt64(end - position), isStored: false)
+    }
+}

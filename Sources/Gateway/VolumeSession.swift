@@ -1,0 +1,392 @@
+// Invariants
+// 1. Requests are executed here only in the state `owned`, under the term that the control log granted.
+// 2. No two overlapping changes are under way at once; a read never overlaps a change under way.
+// 3. A change is acknowledged only when every in-sync and syncing member has it, the in-sync ones are at least the
+//    minimum, and this sheep still holds its node lease.
+// 4. A change that reached any member stays in the window until it is on all members, whatever its client was told.
+package import Cluster
+package import Logging
+package import NIOCore
+package import ObjectModel
+package import SheepProtocol
+
+/// One volume at one gateway: finds or becomes its owner, and as the owner orders its changes.
+package final class VolumeSession<Env: NodeEnvironment> {
+    enum Mode {
+        /// Nobody asked for anything lately; no lease.
+        case idle
+        /// The lease is being taken and the former owner's changes are rolled forward.
+        case opening
+        /// The lease is ours; the former owner's changes are rolled forward, requests wait.
+        case rollingForward(Term)
+        case owned(Term)
+        /// Another gateway holds the lease.
+        case forwarding(NodeID)
+        /// A snapshot, rollback or hand-over drains the window; new requests wait.
+        case draining(Term)
+        /// The volume was deleted.
+        case deleted
+    }
+
+    unowned let node: SheepNode<Env>
+    package internal(set) var birth: Birth
+    var volume: Cluster.VolumeRecord
+    var mode = Mode.idle
+    var waiting: [VolumeRequest] = []
+    var window = ChangeWindow()
+    var holds = RangeHolds()
+    var nextSequence = Sequence(rawValue: 1)
+    /// Wait for members to return or for room in the window.
+    var parked: [() -> Void] = []
+    /// Members that were sent changes since the last flush; nil: all, as at the start of a term.
+    var unflushed: Set<NodeID>?
+    /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
+    var knownObjects: Set<UInt32> = []
+    var flushes: [VolumeFlush<Env>] = []
+    var forwarder: Forwarder
+    var forwarded = ForwardedChanges()
+    /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
+    var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
+    var lastUse: UInt64 = 0
+    var drained: (() -> Void)?
+    /// Reads that found no member to ask.
+    var retries: [VolumeRequest] = []
+    var confirmationPending = false
+    private var settledNoticePending = false
+    private var lastToldSettled = Sequence.zero
+    private var settledTargets: Set<NodeID> = []
+    package var users = 0
+
+    init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) {
+        (self.node, self.volume) = (node, volume)
+        birth = volume.birth
+        forwarder = Forwarder(boot: node.boot)
+        lastUse = node.clock.now()
+    }
+
+    var term: Term? {
+        switch mode {
+        case .owned(let term), .draining(let term), .rollingForward(let term): term
+        case .idle, .opening, .forwarding, .deleted: nil
+        }
+    }
+
+    var objectSize: Int { volume.objectShift.objectSize }
+
+    // MARK: Requests
+
+    /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
+    func submit(_ request: VolumeRequest) {
+        lastUse = request.receivedAt
+        switch mode {
+        case .owned: execute(request)
+        case .forwarding(let owner): forward(request, to: owner)
+        case .opening, .rollingForward, .draining: waiting.append(request)
+        case .idle:
+            waiting.append(request)
+            open()
+        case .deleted: request.fail(SheepError(.noSuchVolume, "volume \(volume.name) was deleted"))
+        }
+    }
+
+    func resubmitWaiting() {
+        let requests = waiting
+        waiting = []
+        for request in requests { submit(request) }
+    }
+
+    private func execute(_ request: VolumeRequest) {
+        switch request.work {
+        case .read(let length, let buffer, let completion):
+            read(at: request.offset, length: length, buffer: buffer, completion: completion)
+        case .change(let kind, let length, let data, let durable, let completion):
+            if let origin = request.origin, forwarded.isDone(origin) { return completion(nil) }
+            change(
+                kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
+                completion: completion)
+        case .flush(let completion): flush(completion: completion)
+        case .status(let length, let completion): status(at: request.offset, length: length, completion: completion)
+        }
+    }
+
+    // MARK: Changes
+
+    /// Splits a change at the objects' borders and completes blocks at its ends.
+    private func change(
+        _ kind: ChangeKind, at offset: UInt64, length: UInt64, data: ByteBuffer, durable: Bool, origin: ChangeOrigin?,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        let size = UInt64(objectSize)
+        let within = Int(offset % size)
+        if length <= size - UInt64(within) {
+            return changePiece(
+                kind, index: UInt32(offset / size), offset: within, length: Int(length), data: data, durable: durable,
+                origin: origin, completion: completion)
+        }
+        ChangeSeries(
+            session: self, kind: kind, offset: offset, length: length, data: data, durable: durable, origin: origin,
+            completion: completion
+        ).advance()
+    }
+
+    /// A change within one object; not aligned ends are read, merged and written as whole blocks.
+    func changePiece(
+        _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
+        origin: ChangeOrigin?, completion: @escaping (SheepError?) -> Void
+    ) {
+        if offset % blockSize == 0, length % blockSize == 0 {
+            return startChange(
+                kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                completion: completion)
+        }
+        mergeEdges(
+            kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+            completion: completion)
+    }
+
+    /// Numbers a block-aligned change and sends it to all members, once nothing overlaps it.
+    func startChange(
+        _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
+        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, completion: @escaping (SheepError?) -> Void
+    ) {
+        let again = { [weak self] in
+            guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
+            startChange(
+                kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                under: hold, completion: completion)
+        }
+        guard mayStart(under: hold) else {
+            let work = VolumeRequest.Work.change(
+                kind, length: UInt64(length), data: data, durable: durable, completion: completion)
+            return submit(
+                VolumeRequest(
+                    offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
+                    receivedAt: node.clock.now(), origin: origin))
+        }
+        let slot = ObjectSlot(family: volume.family, index: index)
+        let coversObject = kind != .write && length == objectSize || !hasOwnObject(slot)
+        if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject, except: hold) {
+            return held.dependents.append(again)
+        }
+        if let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: coversObject) {
+            return conflict.dependents.append(again)
+        }
+        if window.isFull { return parked.append(again) }
+        if kind == .trim, isKnownAbsent(slot) { return completion(nil) }
+        let change = VolumeChange(
+            sequence: nextSequence, kind: kind, index: index, offset: offset, length: length, data: data,
+            durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
+            completion: completion)
+        nextSequence = nextSequence.next
+        window.insert(change)
+        drive(change)
+    }
+
+    /// A drained volume takes no new change, but lets those finish that hold a range already.
+    private func mayStart(under hold: RangeHolds.Hold?) -> Bool {
+        switch mode {
+        case .owned, .rollingForward: true
+        case .draining: hold != nil
+        case .idle, .opening, .forwarding, .deleted: false
+        }
+    }
+
+    /// The volume certainly has its own object there, so a write to it is only a write.
+    func hasOwnObject(_ slot: ObjectSlot) -> Bool {
+        guard node.holdsCurrent(slot, copies: volume.copies), let store = node.store else {
+            return knownObjects.contains(slot.index)
+        }
+        return store.hasObject(ObjectName(family: slot.family, index: slot.index, birth: birth))
+    }
+
+    /// This sheep's replica is current and shows nothing there: trimming it changes nothing.
+    private func isKnownAbsent(_ slot: ObjectSlot) -> Bool {
+        guard node.holdsCurrent(slot, copies: volume.copies), let store = node.store else { return false }
+        switch store.resolve(family: slot.family, index: slot.index, ancestry: node.ancestry(of: birth)) {
+        case .absent, .hole: return true
+        case .object: return false
+        }
+    }
+
+    // MARK: Replication
+
+    /// Sends a change to members that have not got it, and completes it when all have.
+    func drive(_ change: VolumeChange) {
+        guard let term, !change.isDone else { return }
+        let slot = ObjectSlot(family: volume.family, index: change.index)
+        let set = node.replicaSet(of: slot.group, copies: volume.copies)
+        change.version = set.version
+        // Members that left need not have it, nor be waited for.
+        change.outstanding.removeAll { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
+        for member in set.inSync { send(change, to: member, version: set.version, term: term) }
+        for member in set.syncing { send(change, to: member, version: set.version, term: term) }
+        finishIfDone(change, set: set)
+    }
+
+    private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
+        guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(member.disk) else { return }
+        change.outstanding.append(member.disk)
+        unflushed?.insert(member.node)
+        let message = ReplicaChange(
+            context: context(to: member.node, version: version, term: term),
+            object: ObjectName(family: volume.family, index: change.index, birth: birth),
+            objectShift: volume.objectShift.rawValue, kind: change.kind, durable: change.durable,
+            sequence: change.sequence, settled: settled, offset: UInt32(change.offset), length: UInt32(change.length),
+            origin: change.origin)
+        if member.node == node.identity {
+            node.replica.apply(message, payload: change.data, volume: volume) { [weak self] error in
+                self?.answered(change, by: member, error: error)
+            }
+        } else {
+            settledTargets.insert(member.node)
+            node.network.send(
+                change.kind == .write ? .replicaWrite : .replicaZero, body: message.wire,
+                payload: change.kind == .write ? change.data : nil, to: member.node
+            ) { [weak self] result in
+                switch result {
+                case .success: self?.answered(change, by: member, error: nil)
+                case .failure(let error): self?.answered(change, by: member, error: error)
+                }
+            }
+        }
+    }
+
+    func context(to receiver: NodeID, version: LogIndex, term: Term) -> ReplicaContext {
+        let state = node.control.state
+        return ReplicaContext(
+            volume: birth, term: term, groupVersion: version, volumeEntry: volume.lastEntry,
+            senderIncarnation: state.nodes[node.identity]?.incarnation ?? .zero,
+            receiverBoot: state.nodes[receiver]?.boot ?? BootID(rawValue: 0))
+    }
+
+    private func answered(_ change: VolumeChange, by member: Replica, error: SheepError?) {
+        change.outstanding.removeAll { $0 == member.disk }
+        guard !change.isDone, term != nil else { return }
+        guard let error else {
+            change.acknowledged.append(member.disk)
+            let group = PlacementGroup(family: volume.family, index: change.index)
+            return finishIfDone(change, set: node.replicaSet(of: group, copies: volume.copies))
+        }
+        node.memberRefused(member, error: error)
+        switch error.code {
+        case .noSpace:
+            // The client learns at once; the change stays until it is on all members, and is tried again.
+            let completion = change.completion
+            change.completion = nil
+            completion?(error)
+            node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
+        default:
+            // The member is behind, ahead or gone: the control log decides; until then it is tried again.
+            node.clock.schedule(after: 20_000_000) { [weak self] in self?.drive(change) }
+        }
+    }
+
+    private func finishIfDone(_ change: VolumeChange, set: ReplicaSet) {
+        guard !change.isDone else { return }
+        guard set.inSync.count >= max(1, set.minimum) else { return }
+        for member in set.inSync where !change.acknowledged.contains(member.disk) { return }
+        for member in set.syncing where !change.acknowledged.contains(member.disk) { return }
+        guard node.leaseHeld else { return node.whenLeaseHeld { [weak self] in self?.drive(change) } }
+        finish(change)
+    }
+
+    private func finish(_ change: VolumeChange) {
+        change.isDone = true
+        window.remove(change)
+        note(change)
+        if let origin = change.origin { unconfirmed.append((change.sequence, origin)) }
+        let completion = change.completion
+        change.completion = nil
+        completion?(nil)
+        let dependents = change.dependents
+        change.dependents = []
+        for dependent in dependents { dependent() }
+        if !parked.isEmpty, !window.isFull { unpark() }
+        if window.isEmpty { windowEmptied() }
+        tellSettledLater()
+    }
+
+    private func note(_ change: VolumeChange) {
+        let slot = ObjectSlot(family: volume.family, index: change.index)
+        if node.holdsCurrent(slot, copies: volume.copies) { return }
+        if change.kind == .write { knownObjects.insert(change.index) } else { knownObjects.remove(change.index) }
+    }
+
+    func unpark() {
+        let actions = parked
+        parked = []
+        for action in actions { action() }
+    }
+
+    private func windowEmptied() {
+        guard holds.isEmpty, let drained else { return }
+        self.drained = nil
+        drained()
+    }
+
+    /// Every change up to here is on all members, and those that another gateway forwarded are known to it.
+    var settled: Sequence {
+        let active = window.active.first?.sequence ?? nextSequence
+        let confirmed = unconfirmed.lazy.map(\.sequence).min() ?? nextSequence
+        return Sequence(rawValue: min(active, confirmed).rawValue - 1)
+    }
+
+    /// After 50 ms of silence the replicas learn the watermark by a message of its own.
+    private func tellSettledLater() {
+        guard !settledNoticePending, !settledTargets.isEmpty else { return }
+        settledNoticePending = true
+        node.clock.schedule(after: 50_000_000) { [weak self] in
+            guard let self else { return }
+            settledNoticePending = false
+            guard let term, settled > lastToldSettled else { return }
+            lastToldSettled = settled
+            let notice = ReplicaSettled(volume: birth, term: term, settled: settled)
+            for target in settledTargets {
+                node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
+            }
+            if !window.isEmpty { tellSettledLater() }
+        }
+    }
+
+    func resetForTerm() {
+        nextSequence = Sequence(rawValue: 1)
+        lastToldSettled = .zero
+        settledTargets = []
+        unflushed = nil
+        knownObjects = []
+        unconfirmed = []
+    }
+
+    // MARK: The passage of time
+
+    /// The membership changed: looks at every change under way again.
+    func membershipChanged() {
+        for change in window.active { drive(change) }
+        unpark()
+    }
+
+    /// Fails what has waited too long, and names members that keep a change waiting.
+    func tick(now: UInt64) {
+        let limit = node.options.inputOutputTimeout
+        for change in window.active where now > change.startedAt {
+            let age = now - change.startedAt
+            if limit > 0, age > limit, let completion = change.completion {
+                change.completion = nil
+                completion(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
+            }
+            if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding) }
+        }
+        guard limit > 0, !waiting.isEmpty else { return }
+        let expired = waiting.filter { now > $0.receivedAt && now - $0.receivedAt > limit }
+        guard !expired.isEmpty else { return }
+        waiting.removeAll { request in expired.contains { $0 === request } }
+        for request in expired {
+            request.fail(SheepError(.unavailable, "volume \(volume.name) could not be opened in time; see 'dog cluster info'"))
+        }
+    }
+
+    /// Requests that wait for members or for the volume to open.
+    var waitingCount: Int {
+        waiting.count + parked.count + window.active.filter { $0.outstanding.isEmpty }.count
+    }
+}
