@@ -1,0 +1,168 @@
+import FrontendKit
+import Gateway
+import NIOCore
+import ObjectModel
+import SheepProtocol
+
+/// One accepted connection: a peer's after its hello, else a tool's, with the devices that it opened.
+final class ConnectionService<Env: NodeEnvironment> {
+    private let node: SheepNode<Env>
+    private let directory: VolumeDirectory<Env>
+    private unowned let channel: FrameChannel
+    private var peer: Hello?
+    private var devices: [DeviceHandle: VolumeDevice<Env>] = [:]
+    private var nextHandle = DeviceHandle(rawValue: 1)
+    /// Devices open at once on one connection.
+    private static var largestCount: Int { 256 }
+
+    init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel) {
+        (self.node, self.directory, self.channel) = (node, directory, channel)
+    }
+
+    func closed() {
+        for device in devices.values { device.close() }
+        devices = [:]
+    }
+
+    func received(_ frame: Frame) {
+        do throws(WireError) {
+            try serve(frame)
+        } catch {
+            reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation): \(error.text)")))
+        }
+    }
+
+    private func reply(to frame: Frame, _ result: Result<PeerReply, SheepError>) {
+        channel.reply(to: frame.header, with: result.map { ($0.body, $0.payload) })
+    }
+
+    private func serve(_ frame: Frame) throws(WireError) {
+        switch frame.header.operation {
+        case .hello:
+            peer = try Hello(wire: frame.body)
+            reply(to: frame, .success(PeerReply(body: Hello(node: node.identity, boot: node.boot).wire)))
+        case .administer where peer == nil:
+            node.administer(try AdministrationRequest(wire: frame.body)) { [weak self] result in
+                self?.reply(to: frame, result.map { PeerReply(body: $0.wire) })
+            }
+        case .deviceOpen: open(try DeviceOpen(wire: frame.body), frame)
+        case .deviceRead: read(try DeviceRead(wire: frame.body), frame)
+        case .deviceWrite: write(try DeviceWrite(wire: frame.body), frame)
+        case .deviceFlush:
+            withDevice(try DeviceReference(wire: frame.body).handle, frame) { device in
+                device.flush { [weak self] in self?.done(frame, $0) }
+            }
+        case .deviceZero: zero(try DeviceZero(wire: frame.body), frame)
+        case .deviceStatus: status(try DeviceStatus(wire: frame.body), frame)
+        case .deviceClose:
+            devices.removeValue(forKey: try DeviceReference(wire: frame.body).handle)?.close()
+            done(frame, nil)
+        case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
+            .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .usage, .nodeReport, .releaseLeases,
+            .endProcess, .forward, .administer:
+            guard let peer else {
+                return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
+            }
+            node.received(frame.header.operation, body: frame.body, payload: frame.payload, from: peer.node, boot: peer.boot) {
+                [weak self] result in
+                self?.reply(to: frame, result)
+            }
+        }
+    }
+
+    private func done(_ frame: Frame, _ error: SheepError?) {
+        reply(to: frame, error.map { .failure($0) } ?? .success(PeerReply()))
+    }
+
+    // MARK: Devices
+
+    private func withDevice(_ handle: DeviceHandle, _ frame: Frame, body: (VolumeDevice<Env>) -> Void) {
+        guard let device = devices[handle] else {
+            return done(frame, SheepError(.invalidArgument, "device \(handle) is not open on this connection"))
+        }
+        body(device)
+    }
+
+    /// The range if it lies within the device.
+    private func refusal(_ device: VolumeDevice<Env>, offset: UInt64, length: UInt64, longest: UInt64) -> SheepError? {
+        let size = device.information.size
+        guard offset <= size, length <= size - offset else {
+            return SheepError(.invalidArgument, "bytes \(offset) to \(offset &+ length) are past the size of \(size)")
+        }
+        return length <= longest ? nil : SheepError(.invalidArgument, "\(length) bytes are over the maximum of \(longest)")
+    }
+
+    private func open(_ request: DeviceOpen, _ frame: Frame) {
+        guard devices.count < Self.largestCount else {
+            return done(frame, SheepError(.busy, "\(Self.largestCount) devices are open on this connection"))
+        }
+        directory.open(request.name) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .failure(let error): done(frame, error)
+            case .success(let device):
+                let handle = nextHandle
+                nextHandle = nextHandle.next
+                devices[handle] = device
+                let information = device.information
+                let opened = DeviceOpened(
+                    handle: handle, name: information.name, description: information.description, size: information.size,
+                    isReadOnly: information.isReadOnly || request.readOnly,
+                    preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
+                    objectShift: device.objectShift.rawValue)
+                reply(to: frame, .success(PeerReply(body: opened.wire)))
+            }
+        }
+    }
+
+    private func read(_ request: DeviceRead, _ frame: Frame) {
+        withDevice(request.handle, frame) { device in
+            let length = UInt64(request.length)
+            if let refusal = refusal(device, offset: request.offset, length: length, longest: UInt64(VolumeLimits.largestRequest)) {
+                return done(frame, refusal)
+            }
+            device.read(at: request.offset, length: Int(length), appendingTo: ByteBuffer()) { [weak self] result in
+                self?.reply(to: frame, result.map { PeerReply(payload: $0) })
+            }
+        }
+    }
+
+    private func write(_ request: DeviceWrite, _ frame: Frame) {
+        withDevice(request.handle, frame) { device in
+            let length = UInt64(frame.payload.readableBytes)
+            if let refusal = refusal(device, offset: request.offset, length: length, longest: UInt64(VolumeLimits.largestRequest)) {
+                return done(frame, refusal)
+            }
+            guard length > 0 else { return done(frame, nil) }
+            device.write(frame.payload, at: request.offset, durable: request.durable) { [weak self] in self?.done(frame, $0) }
+        }
+    }
+
+    private func zero(_ request: DeviceZero, _ frame: Frame) {
+        withDevice(request.handle, frame) { device in
+            if let refusal = refusal(device, offset: request.offset, length: request.length, longest: .max) {
+                return done(frame, refusal)
+            }
+            device.zero(
+                at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable
+            ) { [weak self] in self?.done(frame, $0) }
+        }
+    }
+
+    private func status(_ request: DeviceStatus, _ frame: Frame) {
+        withDevice(request.handle, frame) { device in
+            if let refusal = refusal(device, offset: request.offset, length: request.length, longest: .max) {
+                return done(frame, refusal)
+            }
+            device.status(at: request.offset, length: request.length, limit: Int(request.limit)) { [weak self] result in
+                self?.reply(
+                    to: frame,
+                    result.map { extents in
+                        let answer = DeviceExtents(
+                            extents: extents.map { DeviceExtent(length: $0.length, isAllocated: $0.isAllocated, isZero: $0.isZero) })
+                        return PeerReply(body: answer.wire)
+                    })
+            }
+        }
+    }
+}
