@@ -94,7 +94,7 @@ extension Membership {
 
     // MARK: Clean stops
 
-    /// The node wrote everything after the shutdown of index `shutdown` and stops: its disks stay in sync.
+    /// The node wrote everything after the shutdown of index `shutdown` and stops: its disks stay in sync where they are.
     mutating func cleanStop(
         _ node: NodeID, boot: BootID, shutdown: LogIndex, at index: LogIndex, time: UInt64
     ) throws(SheepError) {
@@ -103,7 +103,7 @@ extension Membership {
         }
         leave(node, at: index, time: time)
         nodes[node]!.cleanStop = shutdown
-        for disk in disks(of: node) { change(disk, [.all], at: index) { $0 } }
+        for disk in disks(of: node) { change(disk, [.all], at: index) { $0.interrupted() } }
     }
 
     /// Writes become possible: whoever stopped cleanly and is not back will miss them.

@@ -1,4 +1,4 @@
-package import ObjectModel
+import ObjectModel
 
 /// Who has a share, and what a change of that means for every group.
 extension Membership {

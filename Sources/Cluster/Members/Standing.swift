@@ -30,11 +30,17 @@ package struct Standing: Hashable, Sendable {
 
     /// Puts the disk out of all sets; where it is out or syncing already, the older `since` stays.
     package func out(since index: LogIndex) -> Standing {
-        var result = self
         let fresh = CopyCounts.all.subtracting(exceptions)
+        var result = interrupted()
+        result.rebuild { $0.append(Layer(copies: fresh, state: .out, since: index)) }
+        return result
+    }
+
+    /// The process that synced is gone: what was syncing is out, since the same entry.
+    package func interrupted() -> Standing {
+        var result = self
         result.rebuild { layers in
             for layer in layers.indices { layers[layer].state = .out }
-            layers.append(Layer(copies: fresh, state: .out, since: index))
         }
         return result
     }

@@ -1,4 +1,4 @@
-/// How many groups each disk may have among the first k of their lists, for every k: its share and a thirty-second more.
+/// How many groups each disk may have among the first k of their lists, for every k: its share and 1/128 more.
 ///
 /// The share of a zone is proportional to its weight, but no more than all groups, since a group's list has a zone once;
 /// what a heavy zone cannot take goes to the others. A zone's share is divided by the weights of its disks.
@@ -19,7 +19,7 @@ struct LoadBound {
             let shareOfZone = Dictionary(uniqueKeysWithValues: zip(zones.map(\.key), shares))
             for (index, member) in members.enumerated() {
                 let share = shareOfZone[member.zone]! * Int(member.weight) / zoneWeights[member.zone]!
-                bounds[index * width + copies - 1] = min(groups, share + share / 32 + 1)
+                bounds[index * width + copies - 1] = min(groups, share + share / 128 + 1)
             }
         }
         self.bounds = bounds

@@ -24,10 +24,11 @@ package struct Placement: Hashable, Sendable {
     private let lists: RangeMap<[UInt16]>
 
     package static let longestList = 31
-    /// More points balance the ring itself better and make more runs; at 4 × 128 a disk the bound moves few groups.
-    static let tokensPerWeight: UInt32 = 4
+    /// More points balance the ring itself better and make more runs. With 8 × 128 a disk and the bound, 3 to 8 equal disks have
+    /// shares within 4 % for every number of copies, and a new disk moves 98 to 101 % of its share (`PlacementTests`).
+    static let tokensPerWeight: UInt32 = 8
     /// Beyond it the share of a very heavy disk is kept by the bound alone.
-    static let mostTokens: UInt32 = 8192
+    static let mostTokens: UInt32 = 16_384
 
     package init(members unsorted: [PlacementMember]) {
         members = unsorted.sorted { $0.disk < $1.disk }
