@@ -1,0 +1,39 @@
+package import ObjectModel
+
+/// A disk that the log knows, and what it is to every placement group.
+package struct DiskRecord: Hashable, Sendable {
+    package let id: DiskID
+    package var node: NodeID
+    /// Bytes of its file system.
+    package var capacity: UInt64
+    /// Its node announced it when it last came up; one that is not leaves in the next epoch.
+    package var isAttached = true
+    package var standings = RangeMap(Standing.inSync)
+    /// Per group, the last entry that changed what this disk is to it.
+    package var touched = RangeMap(LogIndex.zero)
+
+    package init(id: DiskID, node: NodeID, capacity: UInt64) { (self.id, self.node, self.capacity) = (id, node, capacity) }
+
+    /// Whether the disk holds what it is no longer placed for.
+    package var isHolding: Bool { standings.values.contains { !$0.holding.isEmpty } }
+}
+
+extension DiskRecord: WireCodable {
+    package init(from reader: inout WireReader) throws(WireError) {
+        id = try reader.readValue()
+        node = try reader.readValue()
+        capacity = try reader.read()
+        isAttached = try reader.readBool()
+        standings = try reader.readValue()
+        touched = try reader.readValue()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(id)
+        writer.write(node)
+        writer.write(capacity)
+        writer.write(isAttached)
+        writer.write(standings)
+        writer.write(touched)
+    }
+}

@@ -1,0 +1,85 @@
+import ObjectModel
+
+/// A disk that is a member of a group for some number of copies.
+struct GroupMember {
+    var disk: DiskID
+    /// The k whose first k of the list it is among.
+    var placed: CopyCounts
+    var standing: Standing
+
+    /// All k for which it is a member.
+    var copies: CopyCounts { placed.union(standing.holding) }
+    var inSync: CopyCounts { copies.subtracting(standing.exceptions) }
+}
+
+extension Membership {
+    /// The members of a group in member order: as placed, then holding ones by id.
+    func members(of group: PlacementGroup) -> [GroupMember] {
+        members(of: group, in: placement)
+    }
+
+    func members(of group: PlacementGroup, in placement: Placement) -> [GroupMember] {
+        var members = placement.list(of: group).enumerated().map { position, member in
+            let disk = placement.members[Int(member)].disk
+            return GroupMember(disk: disk, placed: .above(position), standing: disks[disk]!.standings[group])
+        }
+        for holder in holders where !members.contains(where: { $0.disk == holder }) {
+            let standing = disks[holder]!.standings[group]
+            if !standing.holding.isEmpty { members.append(GroupMember(disk: holder, placed: [], standing: standing)) }
+        }
+        return members
+    }
+
+    /// Cuts `ranges` so that within a piece no member's list position and no disk's standing changes.
+    func pieces(of ranges: [GroupRange], besides other: [UInt16] = []) -> [GroupRange] {
+        var cuts = Set(placement.starts).union(other)
+        for disk in disks.values { cuts.formUnion(disk.standings.starts) }
+        let starts = cuts.sorted()
+        var pieces: [GroupRange] = []
+        var next = 0
+        for range in GroupRange.merged(ranges) {
+            var first = range.first
+            while next < starts.count, starts[next] <= range.last {
+                let start = starts[next]
+                next += 1
+                guard start > first else { continue }
+                pieces.append(GroupRange(first: first, last: start - 1))
+                first = start
+            }
+            pieces.append(GroupRange(first: first, last: range.last))
+        }
+        return pieces
+    }
+
+    /// The k for which some of these members is in sync.
+    static func served(by members: [GroupMember]) -> CopyCounts {
+        members.reduce(into: []) { $0.formUnion($1.inSync) }
+    }
+
+    /// Of members none of which is in sync for k copies: those that left last, in member order.
+    static func lastMembers(_ members: [GroupMember], copies: UInt8) -> [GroupMember] {
+        let candidates = members.filter { $0.copies.contains(copies: copies) }
+        let latest = candidates.compactMap { $0.standing.layer(for: copies)?.since }.max()
+        return candidates.filter { $0.standing.layer(for: copies)?.since == latest }
+    }
+}
+
+/// New standings, gathered piece by piece and then put in place together.
+struct StandingChanges {
+    private var changes: [DiskID: [(range: GroupRange, value: Standing)]] = [:]
+
+    /// Ranges must come in ascending order for a disk, once each.
+    mutating func set(_ disk: DiskID, _ range: GroupRange, to standing: Standing) {
+        changes[disk, default: []].append((range, standing))
+    }
+
+    /// The entry `index` makes and touches what was gathered.
+    func apply(to membership: inout Membership, at index: LogIndex) {
+        for disk in changes.keys.sorted() {
+            let changes = changes[disk]!
+            membership.disks[disk]!.standings.assign(changes)
+            membership.disks[disk]!.touched.update(changes.map(\.range)) { _ in index }
+            membership.version = index
+        }
+    }
+}

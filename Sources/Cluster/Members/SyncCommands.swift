@@ -1,0 +1,111 @@
+import ObjectModel
+
+/// How disks come back into replica sets.
+extension Membership {
+    /// From this entry on every write to these groups goes to the disk as well.
+    mutating func syncing(_ disk: DiskID, boot: BootID, _ ranges: [GroupRange], at index: LogIndex) throws(SheepError) {
+        try check(disk, boot: boot)
+        change(disk, ranges, at: index) { $0.syncing(.all) }
+    }
+
+    /// The disk has everything of these groups that the members in sync have.
+    ///
+    /// It takes effect for the k of which another member is in sync: without one there was nothing to copy from, and only
+    /// `openGroups` may decide who has the last writes. Refused whole when the disk fell out of one of the groups meanwhile.
+    mutating func inSync(
+        _ disk: DiskID, boot: BootID, _ ranges: [GroupRange], at index: LogIndex, copiesInUse: CopyCounts
+    ) throws(SheepError) {
+        try check(disk, boot: boot)
+        var changes = StandingChanges()
+        for piece in pieces(of: ranges) {
+            let members = members(of: PlacementGroup(rawValue: piece.first))
+            guard let own = members.first(where: { $0.disk == disk }) else { continue }
+            let ready = Self.served(by: members).intersection(own.copies)
+            guard own.standing.copies(.out).isDisjoint(with: ready.intersection(copiesInUse)) else {
+                throw SheepError(.stale, "disk \(disk) left group \(piece.first) while it was syncing; it must sync again")
+            }
+            changes.set(disk, piece, to: own.standing.inSync(ready))
+        }
+        changes.apply(to: &self, at: index)
+        settle(ranges, at: index)
+        dropMeaninglessLayers(of: disk)
+        version = index
+    }
+
+    /// Where every placed member is in sync, the holding ones leave.
+    mutating func settle(_ ranges: [GroupRange], at index: LogIndex) {
+        guard !holders.isEmpty else { return }
+        var changes = StandingChanges()
+        for piece in pieces(of: ranges) {
+            let members = members(of: PlacementGroup(rawValue: piece.first))
+            assert(members.contains { !$0.placed.isEmpty }, "an epoch has a member at least")
+            let unsettled = members.reduce(into: CopyCounts()) {
+                $0.formUnion($1.placed.intersection($1.standing.exceptions))
+            }
+            for member in members where !member.standing.holding.isSubset(of: unsettled) {
+                var standing = member.standing
+                standing.holding.formIntersection(unsettled)
+                changes.set(member.disk, piece, to: standing)
+            }
+        }
+        changes.apply(to: &self, at: index)
+        findHolders()
+    }
+
+    /// Layers for groups and k of which the disk is no member mean nothing; without them equal runs merge.
+    private mutating func dropMeaninglessLayers(of disk: DiskID) {
+        var changes: [(range: GroupRange, value: Standing)] = []
+        for piece in pieces(of: [.all]) {
+            let group = PlacementGroup(rawValue: piece.first)
+            let copies = members(of: group).first { $0.disk == disk }?.copies ?? []
+            changes.append((piece, disks[disk]!.standings[group].inSync(CopyCounts.all.subtracting(copies))))
+        }
+        disks[disk]!.standings.assign(changes)
+    }
+
+    // MARK: Groups without an in-sync member
+
+    /// Of each group and k that no member is in sync for: of those that left last, the first preferred, else the first
+    /// present one is the authority from now on; the others stay out and copy from it.
+    mutating func openGroups(present: [DiskID], preferred: [DiskID], at index: LogIndex) {
+        let (present, preferred) = (Set(present), Set(preferred))
+        let changes = broughtIn(.all) { last in
+            let up = last.filter { nodes[disks[$0.disk]!.node]!.isUp && disks[$0.disk]!.isAttached }
+            let choice = up.first { preferred.contains($0.disk) } ?? up.first { present.contains($0.disk) }
+            return choice.map { [$0.disk] } ?? []
+        }
+        changes.apply(to: &self, at: index)
+        settle([.all], at: index)
+    }
+
+    /// The first volume of `copies` is about to be: nobody can have missed a write to it, so where no member is in sync
+    /// for this k, all that are up are.
+    mutating func openUnused(_ copies: UInt8, at index: LogIndex) {
+        let changes = broughtIn(CopyCounts(copies: copies), fromLastOnly: false) { members in
+            members.map(\.disk).filter { nodes[disks[$0]!.node]!.isUp && disks[$0]!.isAttached }
+        }
+        changes.apply(to: &self, at: index)
+    }
+
+    /// Those chosen in sync, for each group and each of `counts` that no member is in sync for.
+    private func broughtIn(
+        _ counts: CopyCounts, fromLastOnly: Bool = true, choose: ([GroupMember]) -> [DiskID]
+    ) -> StandingChanges {
+        var changes = StandingChanges()
+        for piece in pieces(of: [.all]) {
+            let members = members(of: PlacementGroup(rawValue: piece.first))
+            var opened: [DiskID: CopyCounts] = [:]
+            for copies in counts.subtracting(Self.served(by: members)).counts {
+                let candidates = fromLastOnly
+                    ? Self.lastMembers(members, copies: copies)
+                    : members.filter { $0.copies.contains(copies: copies) }
+                for disk in choose(candidates) { opened[disk, default: []].insert(CopyCounts(copies: copies)) }
+            }
+            for member in members {
+                guard let copies = opened[member.disk] else { continue }
+                changes.set(member.disk, piece, to: member.standing.inSync(copies))
+            }
+        }
+        return changes
+    }
+}

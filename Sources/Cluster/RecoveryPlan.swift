@@ -1,0 +1,77 @@
+package import ObjectModel
+
+/// What a disk must fetch to be in sync everywhere, most endangered groups first. A pure function of the control state.
+///
+/// The disk first has its ranges made `syncing` (from then on it gets every write), copies what changed, then `inSync`.
+package struct RecoveryPlan: Hashable, Sendable {
+    package struct Task: Hashable, Sendable {
+        package var range: GroupRange
+        /// Only births with these numbers of copies.
+        package var copies: CopyCounts
+        /// What changed from this entry on must be fetched. 0: everything; objects found here are of a former
+        /// membership, and what the sources lack of them goes.
+        package var since: LogIndex
+        /// Committed as syncing already.
+        package var isSyncing: Bool
+        /// In-sync members whose nodes are up, in member order; the first is the one to ask.
+        package var sources: [Replica]
+    }
+
+    /// The fewest sources first, then by group.
+    package private(set) var tasks: [Task] = []
+    /// Without an in-sync member that is up: they wait for `openGroups` or a node.
+    package private(set) var waiting: [Task] = []
+
+    package var isEmpty: Bool { tasks.isEmpty && waiting.isEmpty }
+
+    package init(for disk: DiskID, in state: ControlState) {
+        guard state.disks[disk] != nil else { return }
+        var found: [Task] = []
+        for piece in state.membership.pieces(of: [.all]) {
+            Self.append(Self.tasks(for: disk, piece, in: state), to: &found)
+        }
+        waiting = found.filter(\.sources.isEmpty)
+        tasks = found.filter { !$0.sources.isEmpty }.sorted {
+            ($0.sources.count, $0.range.first, $0.copies.rawValue) < ($1.sources.count, $1.range.first, $1.copies.rawValue)
+        }
+    }
+
+    /// A piece's tasks: its numbers of copies by what they have in common. Holding memberships are not brought back.
+    private static func tasks(for disk: DiskID, _ piece: GroupRange, in state: ControlState) -> [Task] {
+        let members = state.membership.members(of: PlacementGroup(rawValue: piece.first))
+        guard let own = members.first(where: { $0.disk == disk }) else { return [] }
+        var tasks: [Task] = []
+        for layer in own.standing.layers {
+            for copies in layer.copies.intersection(own.placed).intersection(state.copiesInUse).counts {
+                let sources = members.filter { $0.inSync.contains(copies: copies) }
+                    .map { state.membership.replica($0.disk) }.filter(\.isUp)
+                let task = Task(
+                    range: piece, copies: CopyCounts(copies: copies), since: layer.since,
+                    isSyncing: layer.state == .syncing, sources: sources)
+                if let same = tasks.firstIndex(where: { isAlike($0, task) }) {
+                    tasks[same].copies.formUnion(task.copies)
+                } else {
+                    tasks.append(task)
+                }
+            }
+        }
+        return tasks
+    }
+
+    private static func isAlike(_ a: Task, _ b: Task) -> Bool {
+        a.since == b.since && a.isSyncing == b.isSyncing && a.sources == b.sources
+    }
+
+    /// Neighbouring pieces with the same task are one.
+    private static func append(_ tasks: [Task], to found: inout [Task]) {
+        for task in tasks {
+            // A piece has a task for each number of copies at most, so its neighbour's are among the last.
+            let neighbour = found.suffix(2 * 31).lastIndex { Int($0.range.last) + 1 >= Int(task.range.first) && $0.copies == task.copies }
+            if let neighbour, Int(found[neighbour].range.last) + 1 == Int(task.range.first), isAlike(found[neighbour], task) {
+                found[neighbour].range.last = task.range.last
+            } else {
+                found.append(task)
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import ObjectModel
+
+/// Commands on the cluster as a whole, and what a node's coming and going means for leases and locks.
+extension ControlState {
+    mutating func format(_ format: ControlCommand.Format, at moment: VolumeTree.Moment) throws(SheepError) {
+        if let cluster, !format.force {
+            throw SheepError(.alreadyFormatted, "the cluster is formatted as \(cluster.id); formatting again loses all volumes")
+        }
+        guard !isShutDown else { throw SheepError(.shuttingDown, "the cluster is shutting down; start its nodes again") }
+        try VolumeTree.checkLayout(copies: format.copies, objectShift: format.objectShift)
+        guard membership.format(at: moment.index, time: moment.time) != nil else {
+            throw SheepError(.noSpace, "no node with a disk is up")
+        }
+        cluster = ClusterRecord(
+            id: format.cluster, createdAt: moment.time, copies: format.copies, objectShift: format.objectShift,
+            flags: format.flags)
+        (tree, leaseTable, lockTable) = (VolumeTree(), LeaseTable(), LockTable())
+    }
+
+    mutating func nodeUp(_ up: ControlCommand.NodeUp, at moment: VolumeTree.Moment) throws(SheepError) {
+        let isNewProcess = !membership.isCurrent(up.boot, of: up.node)
+        let isFormerEnded = try membership.nodeUp(up, at: moment.index, time: moment.time, copiesInUse: copiesInUse)
+        if isFormerEnded { vacate([up.node]) }
+        if isNewProcess { shutdownIndex = nil }
+    }
+
+    /// From here on nobody may write: all leases end, and none is granted until a node comes up anew.
+    mutating func shutDown(at moment: VolumeTree.Moment) {
+        shutdownIndex = shutdownIndex ?? moment.index
+        for birth in leaseTable.births { vacate(birth) }
+    }
+
+    /// Nobody could write after the shutdown, so a member that wrote everything and stopped has missed nothing as long as no
+    /// lease is granted; `acquireLease` ends that.
+    mutating func cleanStop(_ node: NodeID, boot: BootID, at moment: VolumeTree.Moment) throws(SheepError) {
+        guard let shutdownIndex else {
+            throw SheepError(.stale, "no shutdown is going on; node \(node) will have to catch up")
+        }
+        try membership.cleanStop(node, boot: boot, shutdown: shutdownIndex, at: moment.index, time: moment.time)
+        lockTable.release([node])
+    }
+
+    /// The processes of these nodes are gone: their leases are vacant under a higher term, their clients not admitted any more.
+    mutating func vacate(_ nodes: [NodeID]) {
+        for birth in leaseTable.births(ownedBy: nodes) { vacate(birth) }
+        lockTable.release(nodes)
+    }
+
+    private mutating func vacate(_ birth: Birth) {
+        leaseTable[birth] = nil
+        tree.update(birth) { $0.term = $0.term.next }
+    }
+}
