@@ -1,0 +1,102 @@
+import Glibc
+package import NIOCore
+import NIOPosix
+import ObjectModel
+package import SheepProtocol
+
+/// One connection to a sheep. Any number of requests may be under way; replies come in any order.
+///
+/// When the connection ends, all that wait fail with ``ClientError/connectionLost(_:reason:)`` and so does every
+/// later request: a new connection is the caller's decision.
+package final class SheepConnection: Sendable {
+    package let endpoint: SheepEndpoint
+    private let channel: any Channel
+    private let handler: NIOLoopBound<FrameHandler>
+
+    private init(endpoint: SheepEndpoint, channel: any Channel, handler: NIOLoopBound<FrameHandler>) {
+        (self.endpoint, self.channel, self.handler) = (endpoint, channel, handler)
+    }
+
+    package var eventLoop: any EventLoop { channel.eventLoop }
+
+    /// Connects within the time limit or throws ``ClientError/cannotConnect(_:reason:)``.
+    package static func connect(
+        to endpoint: SheepEndpoint, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        timeLimit: TimeAmount = .seconds(5)
+    ) async throws(ClientError) -> SheepConnection {
+        let bootstrap = ClientBootstrap(group: group)
+            .connectTimeout(timeLimit)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(FrameHandler(endpoint: endpoint))
+                }
+            }
+        do {
+            let channel = try await bootstrap.connect(to: endpoint)
+            let handler = try await channel.pipeline.handler(type: FrameHandler.self).map {
+                NIOLoopBound($0, eventLoop: channel.eventLoop)
+            }.get()
+            return SheepConnection(endpoint: endpoint, channel: channel, handler: handler)
+        } catch {
+            throw .cannotConnect(endpoint, reason: text(of: error))
+        }
+    }
+
+    /// Sends a request from the event loop; the completion comes there, exactly once, perhaps before this returns.
+    package func send(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer? = nil, timeLimit: TimeAmount?,
+        completion: @escaping (Result<SheepReply, ClientError>) -> Void
+    ) {
+        handler.value.send(operation, body: body, payload: payload, timeLimit: timeLimit, completion: completion)
+    }
+
+    /// Sends a request from anywhere and waits for its reply, for the time limit at most.
+    package func request(
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer? = nil, timeLimit: TimeAmount?
+    ) async throws(ClientError) -> SheepReply {
+        let result: Result<SheepReply, ClientError> = await withCheckedContinuation { continuation in
+            eventLoop.execute {
+                self.send(operation, body: body, payload: payload, timeLimit: timeLimit) {
+                    continuation.resume(returning: $0)
+                }
+            }
+        }
+        return try result.get()
+    }
+
+    package func close() async {
+        try? await channel.close()
+    }
+}
+
+extension ClientBootstrap {
+    fileprivate func connect(to endpoint: SheepEndpoint) async throws -> any Channel {
+        switch endpoint {
+        case .tcp(let host, let port):
+            try await channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: Int(port)).get()
+        case .unix(let path):
+            try await connect(unixDomainSocketPath: path).get()
+        }
+    }
+}
+
+/// What the system says of an error, without NIO's wrapping: "Connection refused".
+func text(of error: any Error) -> String {
+    switch error {
+    case let error as IOError: String(cString: strerror(error.errnoCode))
+    case let error as NIOConnectionError:
+        if let first = error.connectionErrors.first {
+            text(of: first.error)
+        } else if error.dnsAError != nil || error.dnsAAAAError != nil {
+            "Name or service not known"
+        } else {
+            "no address"
+        }
+    case is ChannelError: channelText(error)
+    default: "\(error)"
+    }
+}
+
+private func channelText(_ error: any Error) -> String {
+    if case ChannelError.connectTimeout = error { "Connection timed out" } else { "\(error)" }
+}

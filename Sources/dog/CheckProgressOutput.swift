@@ -1,0 +1,37 @@
+import Client
+import SheepProtocol
+
+extension SheepClient {
+    private static let pollInterval = Duration.milliseconds(200)
+
+    /// Polls a check that was started until it ends, and shows how far it is; prints what it finds as it comes.
+    func followCheck(_ started: AdministrationReply, orFail what: String) async throws -> CheckProgress {
+        guard case .check(var progress) = started else { throw unexpectedReply() }
+        var bar = ProgressBar(total: progress.objectsTotal, unit: { "\($0)" })
+        defer { bar.end() }
+        while true {
+            for finding in progress.findings { Terminal.printError(finding) }
+            bar.show(progress.objectsDone)
+            if progress.isFinished { return progress }
+            try await Task.sleep(for: Self.pollInterval)
+            let reply = try await ask(.checkProgress(progress.identity), orFail: what)
+            guard case .check(let next) = reply, next.identity == progress.identity else { throw unexpectedReply() }
+            progress = next
+        }
+    }
+}
+
+extension CheckProgress {
+    /// The last line, and a failure when something could not be made good.
+    func tell(of subject: String, json: Bool) throws {
+        if json {
+            Terminal.print(JSON.object([
+                ("objects", .number(objectsDone)), ("repaired", .number(repaired)), ("lost", .number(lost)),
+            ]).text())
+        } else {
+            Terminal.print("finish check&repair \(subject): \(objectsDone) objects, \(repaired) repaired, \(lost) lost")
+        }
+        try Terminal.flush()
+        guard lost == 0 else { throw CommandFailure("\(lost) objects of \(subject) can not be made good") }
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import Client
+import SheepProtocol
+
+struct NodeRecoveryCommand: SheepCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recovery", abstract: "The sheep that catch up or take over, and how far they are.")
+    @OptionGroup var common: CommonOptions
+    @OptionGroup var listing: ListingOptions
+
+    func run(with sheep: SheepClient) async throws {
+        guard case .recovery(let nodes) = try await sheep.ask(.nodeRecovery, orFail: "Failed to get recovery state") else {
+            throw unexpectedReply()
+        }
+        if listing.json { return Terminal.print(JSON.array(nodes.map(\.json)).text()) }
+        if !common.raw {
+            Terminal.print("Nodes In Recovery:")
+            Terminal.print("  Id   Host:Port         V-Nodes       Zone       Progress")
+        }
+        for node in nodes { Terminal.print(node.line(common)) }
+    }
+}
+
+extension NodeRecovery {
+    fileprivate func line(_ options: CommonOptions) -> String {
+        if options.raw {
+            return "\(number) \(record.address) \(record.virtualNodes) \(record.zone) \(totals.objectsDone) \(totals.objectsTotal)"
+        }
+        let percent = oneDecimal(tenths: percentTenths(totals.objectsDone, of: totals.objectsTotal))
+        let line = number.padded(4) + "   " + record.address.padded(right: 20) + record.virtualNodes.padded(5)
+            + record.zone.padded(11) + percent.padded(left: 11) + "%"
+        guard options.verbose else { return line }
+        return line + "  \(totals.objectsDone)/\(totals.objectsTotal) objects, "
+            + "\(ByteText.string(totals.bytesDone, raw: false)) of \(ByteText.string(totals.bytesTotal, raw: false)), "
+            + "\(totals.objectsExamined) examined, \(totals.objectsFetched) fetched"
+    }
+
+    fileprivate var json: JSON {
+        .object([("node", record.json(number: Int(number))), ("totals", totals.json)])
+    }
+}

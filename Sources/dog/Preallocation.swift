@@ -1,0 +1,46 @@
+import Client
+import SheepProtocol
+
+/// Takes all the space of a volume: every object becomes the volume's own.
+enum Preallocation {
+    static func run(name: String, sheep: SheepClient) async throws {
+        let what = "Failed to preallocate VDI \(name)"
+        do throws(ClientError) {
+            let volume = try await sheep.openVolume(name, readOnly: false)
+            try await fill(volume)
+            try await volume.flush()
+            try await volume.close()
+        } catch {
+            throw error.failure(what)
+        }
+    }
+
+    /// Object by object: what reads as zeros is zeroed in place, other content is copied onto itself.
+    private static func fill(_ volume: RemoteVolume) async throws(ClientError) {
+        let size = volume.information.size
+        let step = UInt64(1) << UInt64(volume.information.objectShift)
+        var bar = ProgressBar(total: size)
+        defer { bar.end() }
+        var offset: UInt64 = 0
+        while offset < size {
+            let length = min(step, size - offset)
+            let extents = try await volume.status(at: offset, length: length, limit: 1)
+            if extents[0].isZero && extents[0].length >= length {
+                try await volume.zero(at: offset, length: length, mayDeallocate: false)
+            } else {
+                try await rewrite(volume, at: offset, length: length)
+            }
+            offset += length
+            bar.show(offset)
+        }
+    }
+
+    private static func rewrite(_ volume: RemoteVolume, at start: UInt64, length: UInt64) async throws(ClientError) {
+        var offset = start
+        while offset < start + length {
+            let piece = min(UInt64(volume.information.maximumRequest), start + length - offset)
+            try await volume.write(try await volume.read(at: offset, length: Int(piece)), at: offset)
+            offset += piece
+        }
+    }
+}
