@@ -50,8 +50,6 @@ package protocol Disk: AnyObject {
         completion: @escaping (DiskError?) -> Void)
 
     func write(_ file: File, at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DiskError)
-    /// Appends in one write (for logs); the file was opened by this disk and is appended to by nobody else.
-    func append(_ file: File, from buffer: UnsafeRawBufferPointer) throws(DiskError)
     func truncate(_ file: File, to size: UInt64) throws(DiskError)
     /// Frees the range's blocks; it reads as zeros; the size stays.
     func punch(_ file: File, at offset: UInt64, length: UInt64) throws(DiskError)
@@ -59,6 +57,8 @@ package protocol Disk: AnyObject {
     func reserve(_ file: File, at offset: UInt64, length: UInt64) throws(DiskError)
     /// Copies a range, sharing extents where the file system can, keeping holes.
     func copy(from: File, to: File, length: UInt64) throws(DiskError)
+    /// The same off the calling thread; both files stay open until the completion.
+    func copyInBackground(from: File, to: File, length: UInt64, completion: @escaping (DiskError?) -> Void)
     /// The ranges that hold data, ascending; between them are holes.
     func dataRanges(of file: File, upTo size: UInt64) throws(DiskError) -> [Range<UInt64>]
 

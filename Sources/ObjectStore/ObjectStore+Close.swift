@@ -1,0 +1,112 @@
+package import ObjectModel
+
+extension ObjectStore {
+    /// Ends the store: what is under way is finished, everything is made durable, and the state says clean.
+    ///
+    /// New changes are refused from the call on. After an error the state stays unclean and the next start recomputes.
+    package func close(completion: @escaping (SheepError?) -> Void) {
+        assert(closeCompletion == nil)
+        closeCompletion = completion
+        if case .open = phase { phase = .closing }
+        startBatch()
+        closeIfIdle()
+    }
+
+    /// Ends the store and marks it so that the next ``open(disk:configuration:completion:)`` empties it: its node's and
+    /// disk's identities stay, the cluster's goes.
+    package func wipe(completion: @escaping (SheepError?) -> Void) {
+        shallWipe = true
+        close(completion: completion)
+    }
+
+    /// Writes the cluster's identity, once, when the cluster is formatted. Durable at the completion.
+    package func setCluster(_ cluster: ClusterID, completion: @escaping (SheepError?) -> Void) {
+        if let refusal = refusesChanges { return completion(refusal) }
+        if let own = identity.cluster {
+            let text = "the store belongs to cluster \(own), not to \(cluster); wipe it to reuse the disk"
+            return completion(own == cluster ? nil : SheepError(.versionMismatch, text))
+        }
+        var changed = identity
+        changed.cluster = cluster
+        inFlight += 1
+        Self.replaceIdentity(disk, changed) { [self] error in
+            inFlight -= 1
+            if error == nil { identity.cluster = cluster }
+            completion(error.map { refusal($0) })
+            closeIfIdle()
+        }
+    }
+
+    /// Ends a close when nothing is under way any more.
+    func closeIfIdle() {
+        guard closeCompletion != nil, gates.isEmpty, loading.isEmpty, runningBatch == nil, !nextBatch.isWanted,
+            !intentSyncIsRunning, inFlight == 0
+        else { return }
+        switch phase {
+        case .failed(let error): return end(error)
+        case .closing: break
+        case .open, .closed: return
+        }
+        if shallWipe { return markForWipe() }
+        if !isMarkedUnclean { return end(nil) }
+        inFlight += 1
+        syncEverything()
+    }
+
+    private func markForWipe() {
+        var changed = identity
+        (changed.isBeingWiped, changed.cluster) = (true, nil)
+        inFlight += 1
+        Self.replaceIdentity(disk, changed) { [self] error in
+            inFlight -= 1
+            end(error.map { refusal($0) })
+        }
+    }
+
+    private func syncEverything() {
+        for file in cache.all.sorted(by: { $0.name < $1.name }) where !writeBack(file) {
+            return end(SheepError(.noSpace, "no space left for the checksums of disk \(identity.disk)"))
+        }
+        disk.syncAll { [self] error in
+            if let error { return end(fail(error)) }
+            syncCatalogue { [self] error in
+                if let error { return end(error) }
+                retireAll()
+            }
+        }
+    }
+
+    private func retireAll() {
+        do {
+            for region in regions.values.sorted(by: { $0.key < $1.key })
+            where region.state == .listed && !region.isSuspect && mayRetire(region.key) {
+                try intents.append(intentRecord(.retired, region.key))
+            }
+        } catch {
+            return end(refusal(error))
+        }
+        intents.sync { [self] error in
+            if let error { return end(fail(error)) }
+            // Tables that were never verified are recomputed by the next run.
+            guard suspects.isEmpty else { return end(nil) }
+            let state = StoreState(isClean: true, catalogueRecords: catalogue.slots, intentRecords: intents.slots)
+            do throws(DiskError) { try write(state) } catch { return end(refusal(error)) }
+            disk.sync(files: [stateFile], directories: []) { [self] error in end(error.map { fail($0) }) }
+        }
+    }
+
+    private func end(_ error: SheepError?) {
+        phase = .closed
+        for file in cache.all {
+            assert(file.pins == 0)
+            cache.remove(file)
+            disk.close(file.handle)
+        }
+        catalogue.close()
+        intents.close()
+        disk.close(stateFile)
+        let completion = closeCompletion
+        closeCompletion = nil
+        completion?(error)
+    }
+}

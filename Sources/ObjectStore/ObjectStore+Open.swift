@@ -1,0 +1,252 @@
+package import ObjectModel
+
+/// What opening found, to make a store of.
+struct OpenedStore<D: Disk> {
+    var identity: StoreIdentity
+    var isNew = false
+    var wasClean = true
+    var contents = CatalogueContents()
+    let catalogue: RecordLog<D>
+    let intents: RecordLog<D>
+    let stateFile: D.File
+    var regions: [ListedRegion: Region<D>] = [:]
+    var interrupted: [ObjectName] = []
+}
+
+let intentLogName = "intents"
+
+extension ObjectStore {
+    /// Opens the store on a disk, or makes one on an empty disk.
+    ///
+    /// Refused: another node's, disk's or cluster's store (`versionMismatch`, naming both), an unknown format, a
+    /// damaged identity or log (`damaged`: the disk's share must be rebuilt), a disk that fails.
+    package static func open(
+        disk: D, configuration: StoreConfiguration,
+        completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
+    ) {
+        do {
+            guard try disk.exists(StoreIdentity.fileName) else {
+                guard try !hasNames(disk) else {
+                    throw SheepError(.damaged, "the store has objects but no identity")
+                }
+                let identity = StoreIdentity(
+                    node: configuration.node ?? .random(), disk: configuration.disk ?? .random(),
+                    cluster: configuration.cluster)
+                return format(disk, identity, configuration, completion)
+            }
+            let identity = try readIdentity(disk)
+            if identity.isBeingWiped {
+                try removeObjects(disk)
+                var clean = identity
+                (clean.isBeingWiped, clean.cluster) = (false, configuration.cluster)
+                try clean.check(against: configuration)
+                return format(disk, clean, configuration, completion)
+            }
+            try identity.check(against: configuration)
+            try openExisting(disk, identity, configuration, completion)
+        } catch let error as DiskError {
+            completion(.failure(openingFailed(error)))
+        } catch let error as SheepError {
+            completion(.failure(error))
+        } catch {
+            completion(.failure(SheepError(.unknown, "opening the store failed")))
+        }
+    }
+
+    private static func openingFailed(_ error: DiskError) -> SheepError {
+        if case .full = error { return SheepError(.noSpace, "no space left to open the store") }
+        return SheepError(.inputOutput, "opening the store: \(error.text)")
+    }
+
+    private static func hasNames(_ disk: D) throws(DiskError) -> Bool {
+        guard try disk.exists(CatalogueContents.fileName) else { return false }
+        var records = 0
+        let (log, _) = try RecordLog.open(on: disk, name: CatalogueContents.fileName) { _ in records += 1 }
+        log.close()
+        return records > 1
+    }
+
+    private static func readIdentity(_ disk: D) throws -> StoreIdentity {
+        let file = try disk.open(StoreIdentity.fileName, create: false)
+        defer { disk.close(file) }
+        let bytes = AlignedBytes(count: StoreIdentity.size)
+        try disk.read(file, at: 0, into: bytes.buffer)
+        return try StoreIdentity(decoding: Array(bytes.bytes))
+    }
+
+    /// Puts an identity in place and makes it durable.
+    static func replaceIdentity(
+        _ disk: D, _ identity: StoreIdentity, _ completion: @escaping (DiskError?) -> Void
+    ) {
+        do {
+            if try disk.exists(StoreIdentity.temporaryName) { try disk.remove(StoreIdentity.temporaryName) }
+            let file = try disk.open(StoreIdentity.temporaryName, create: true)
+            let bytes = AlignedBytes(count: StoreIdentity.size)
+            bytes.buffer.copyBytes(from: identity.encoded())
+            try disk.write(file, at: 0, from: bytes.bytes)
+            disk.sync(files: [file], directories: []) { error in
+                disk.close(file)
+                if let error { return completion(error) }
+                do throws(DiskError) {
+                    try disk.rename(StoreIdentity.temporaryName, to: StoreIdentity.fileName)
+                } catch {
+                    return completion(error)
+                }
+                disk.sync(files: [], directories: ["."], completion: completion)
+            }
+        } catch {
+            completion(error)
+        }
+    }
+
+    // MARK: - A new store
+
+    private static func removeObjects(_ disk: D) throws(DiskError) {
+        for number in 0..<256 {
+            let folder = ObjectPath.folder(UInt8(number))
+            let names: [String]
+            do { names = try disk.list(folder) } catch .missing { continue }
+            for name in names where ObjectPath.parse(name) != nil { try disk.remove(folder + "/" + name) }
+        }
+    }
+
+    /// Folders, logs and state first, the identity last: without one there is no store.
+    private static func format(
+        _ disk: D, _ identity: StoreIdentity, _ configuration: StoreConfiguration,
+        _ completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
+    ) {
+        do {
+            let folders = [ObjectPath.root] + (0..<256).map { ObjectPath.folder(UInt8($0)) }
+            for folder in folders {
+                do { try disk.makeDirectory(folder) } catch .exists { continue }
+            }
+            let catalogue = try RecordLog.create(on: disk, name: CatalogueContents.fileName)
+            let intents = try RecordLog.create(on: disk, name: intentLogName)
+            let stateFile = try openState(disk)
+            let state = StoreState(isClean: true, catalogueRecords: 1, intentRecords: 1)
+            try write(state, to: stateFile, on: disk)
+            var opened = OpenedStore(
+                identity: identity, catalogue: catalogue, intents: intents, stateFile: stateFile)
+            opened.isNew = true
+            let finish: (DiskError?) -> Void = { [opened] error in
+                if let error { return completion(.failure(openingFailed(error))) }
+                completion(.success(make(disk, configuration, opened)))
+            }
+            intents.sync(with: [stateFile]) { error in
+                if error != nil { return finish(error) }
+                catalogue.sync { error in
+                    if error != nil { return finish(error) }
+                    // Empty object folders may be left from a wipe: their names are made durable as gone.
+                    disk.sync(files: [], directories: [".", ObjectPath.root] + folders.dropFirst()) { error in
+                        if error != nil { return finish(error) }
+                        replaceIdentity(disk, identity, finish)
+                    }
+                }
+            }
+        } catch {
+            completion(.failure(openingFailed(error)))
+        }
+    }
+
+    private static func openState(_ disk: D) throws(DiskError) -> D.File {
+        do { return try disk.open(StoreState.fileName, create: false) } catch .missing {
+            return try disk.open(StoreState.fileName, create: true)
+        }
+    }
+
+    private static func write(_ state: StoreState, to file: D.File, on disk: D) throws(DiskError) {
+        let bytes = AlignedBytes(count: StoreState.size)
+        bytes.buffer.copyBytes(from: state.encoded())
+        try disk.write(file, at: 0, from: bytes.bytes)
+    }
+
+    private static func make(
+        _ disk: D, _ configuration: StoreConfiguration, _ opened: OpenedStore<D>
+    ) -> (ObjectStore, StartReport) {
+        let store = ObjectStore(disk: disk, configuration: configuration, opened: opened)
+        let report = StartReport(
+            identity: opened.identity, isNew: opened.isNew, wasClean: opened.wasClean,
+            listedRegions: store.listedRegions, interruptedCreates: opened.interrupted.sorted())
+        return (store, report)
+    }
+
+    // MARK: - An existing store
+
+    private static func openExisting(
+        _ disk: D, _ identity: StoreIdentity, _ configuration: StoreConfiguration,
+        _ completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
+    ) throws {
+        let stateFile = try openState(disk)
+        let stateBytes = AlignedBytes(count: StoreState.size)
+        try disk.read(stateFile, at: 0, into: stateBytes.buffer)
+        let state = StoreState.decode(Array(stateBytes.bytes))
+
+        var contents = CatalogueContents()
+        let catalogue = try openLog(disk, CatalogueContents.fileName, state.isClean ? state.catalogueRecords : nil) {
+            contents.apply($0)
+        }
+        guard !contents.isInconsistent else { throw SheepError(.damaged, "the store's catalogue contradicts itself") }
+        var listed: Set<ListedRegion> = []
+        let intents = try openLog(disk, intentLogName, state.isClean ? state.intentRecords : nil) { record in
+            let key = ListedRegion(family: record.name.family, birth: record.name.birth, number: record.name.index)
+            if record.kind == .listed { listed.insert(key) } else if record.kind == .retired { listed.remove(key) }
+        }
+        var opened = OpenedStore(
+            identity: identity, contents: contents, catalogue: catalogue, intents: intents, stateFile: stateFile)
+        opened.wasClean = state.isClean
+        for key in listed {
+            let region = Region<D>(key)
+            (region.state, region.isSuspect) = (.listed, !state.isClean)
+            opened.regions[key] = region
+        }
+        if state.isClean { return completion(.success(make(disk, configuration, opened))) }
+
+        try findInterrupted(disk, &opened)
+        // What was replayed must not be lost by a later power cut: files may be unlinked because of it.
+        catalogue.sync { [opened] error in
+            if let error { return completion(.failure(openingFailed(error))) }
+            intents.sync { error in
+                if let error { return completion(.failure(openingFailed(error))) }
+                completion(.success(make(disk, configuration, opened)))
+            }
+        }
+    }
+
+    /// Opens a log; `records` is how many it has if the store was closed.
+    private static func openLog(
+        _ disk: D, _ name: String, _ records: UInt32?, _ body: (LogRecord) -> Void
+    ) throws -> RecordLog<D> {
+        guard try disk.exists(name) else {
+            throw SheepError(.damaged, "the store's file \(name) is missing; its share must be rebuilt")
+        }
+        let opened = try RecordLog.open(on: disk, name: name, replay: body)
+        switch opened.end {
+        case .damaged(let slot):
+            throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; its share must be rebuilt")
+        case .torn, .whole:
+            if let records, opened.end == .torn || opened.log.slots != records {
+                throw SheepError(
+                    .damaged, "the store's file \(name) lacks records of \(records); its share must be rebuilt")
+            }
+            if opened.end == .torn { try opened.log.dropTornEnd() }
+        }
+        return opened.log
+    }
+
+    /// Names in suspect regions whose files never came to be.
+    private static func findInterrupted(_ disk: D, _ opened: inout OpenedStore<D>) throws(DiskError) {
+        var candidates: [ObjectName] = []
+        for key in opened.regions.keys {
+            opened.contents.index.forEach(in: key.family, key.indices) { name, entry in
+                if name.birth == key.birth, !entry.isHole { candidates.append(name) }
+                return true
+            }
+        }
+        for name in candidates where try !disk.exists(ObjectPath.path(name)) {
+            guard var entry = opened.contents.index.find(name) else { continue }
+            entry.flags.insert(.interrupted)
+            opened.contents.index.set(name, entry)
+            opened.interrupted.append(name)
+        }
+    }
+}

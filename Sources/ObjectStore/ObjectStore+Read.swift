@@ -1,0 +1,163 @@
+package import ObjectModel
+
+extension ObjectStore {
+    /// Reads any bytes of an object; each block is held against its checksum.
+    ///
+    /// The buffer stays valid until the completion, which comes before the return when the bytes are in memory. A hole
+    /// reads as zeros. Errors: `noSuchObject`; `damaged` when the bytes cannot be vouched for; `inputOutput`.
+    @_specialize(where D == FileDisk)
+    package func read(
+        _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        if let file = cache.find(name) { return read(file, at: offset, into: buffer, completion) }
+        if let entry = index.find(name), entry.isHole {
+            buffer.initializeMemory(as: UInt8.self, repeating: 0)
+            return completion(nil)
+        }
+        withFile(name) { [self] result in
+            switch result {
+            case .success(let file): read(file, at: offset, into: buffer, completion)
+            case .failure(let error): completion(error)
+            }
+        }
+    }
+
+    @_specialize(where D == FileDisk)
+    private func read(
+        _ file: OpenFile<D>, at offset: Int, into buffer: UnsafeMutableRawBufferPointer,
+        _ completion: @escaping (SheepError?) -> Void
+    ) {
+        guard offset >= 0, buffer.count <= file.shift.objectSize, offset <= file.shift.objectSize - buffer.count else {
+            return completion(SheepError(.invalidArgument, "a read beyond the end of object \(file.name)"))
+        }
+        counters.reads += 1
+        counters.readBytes += UInt64(buffer.count)
+        if (offset | buffer.count) % blockSize == 0 {
+            return readBlocks(file, first: offset / blockSize, into: buffer, completion)
+        }
+        // Whole blocks into memory of our own, then the part that was asked for.
+        let first = offset / blockSize
+        let end = (offset + buffer.count + blockSize - 1) / blockSize
+        let scratch = AlignedBytes(count: (end - first) * blockSize)
+        readBlocks(file, first: first, into: scratch.buffer) { error in
+            if error == nil {
+                let start = offset - first * blockSize
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: scratch.bytes[start..<start + buffer.count]))
+            }
+            completion(error)
+        }
+    }
+
+    @_specialize(where D == FileDisk)
+    func readBlocks(
+        _ file: OpenFile<D>, first: Int, into buffer: UnsafeMutableRawBufferPointer,
+        _ completion: @escaping (SheepError?) -> Void
+    ) {
+        if file.table.neverWritten(first..<first + buffer.count / blockSize) {
+            if let base = buffer.baseAddress { base.initializeMemory(as: UInt8.self, repeating: 0, count: buffer.count) }
+            return completion(nil)
+        }
+        do {
+            try disk.tryRead(file.handle, at: UInt64(first * blockSize), into: buffer)
+        } catch {
+            guard case .wouldBlock = error else { return completion(refusal(error)) }
+            return readBlocksInBackground(file, first: first, into: buffer, completion)
+        }
+        guard let block = file.table.firstMismatch(first: first, buffer) else { return completion(nil) }
+        completion(mismatch(file, block))
+    }
+
+    private func readBlocksInBackground(
+        _ file: OpenFile<D>, first: Int, into buffer: UnsafeMutableRawBufferPointer,
+        _ completion: @escaping (SheepError?) -> Void
+    ) {
+        counters.backgroundReads += 1
+        file.pins += 1
+        inFlight += 1
+        disk.readInBackground(file.handle, at: UInt64(first * blockSize), into: buffer) { [self] error in
+            defer {
+                unpin(file)
+                inFlight -= 1
+                closeIfIdle()
+            }
+            if let error { return completion(refusal(error)) }
+            guard file.table.firstMismatch(first: first, buffer) != nil else { return completion(nil) }
+            // A write may have passed by; now the blocks are in memory and nothing passes.
+            do throws(DiskError) { try disk.read(file.handle, at: UInt64(first * blockSize), into: buffer) } catch {
+                return completion(refusal(error))
+            }
+            completion(file.table.firstMismatch(first: first, buffer).map { mismatch(file, $0) })
+        }
+    }
+
+    private func mismatch(_ file: OpenFile<D>, _ block: Int) -> SheepError {
+        counters.checksumFailures += 1
+        return damage(file.name, "the 4 KiB at \(block * blockSize) do not match their checksum")
+    }
+
+    /// The checksum of every block, 0 for those never written.
+    package func table(of name: ObjectName, completion: @escaping (Result<[UInt32], SheepError>) -> Void) {
+        withFile(name) { result in completion(result.map { $0.table.values }) }
+    }
+
+    /// The written bytes within a range of an object, ascending; a hole has none.
+    package func allocation(
+        of name: ObjectName, in range: Range<Int>, completion: @escaping (Result<[Range<Int>], SheepError>) -> Void
+    ) {
+        if let entry = index.find(name), entry.isHole { return completion(.success([])) }
+        withFile(name) { result in
+            completion(result.map { $0.table.writtenRanges(in: range.clamped(to: 0..<$0.shift.objectSize)) })
+        }
+    }
+
+    /// Reads every written block from the disk and returns those that do not match their checksums.
+    package func verify(_ name: ObjectName, completion: @escaping (Result<[Int], SheepError>) -> Void) {
+        withFile(name) { [self] result in
+            switch result {
+            case .success(let file):
+                file.pins += 1
+                inFlight += 1
+                verify(file, from: 0, AlignedBytes(count: 64 * blockSize), []) { [self] result in
+                    unpin(file)
+                    inFlight -= 1
+                    completion(result)
+                    closeIfIdle()
+                }
+            case .failure(let error): completion(.failure(error))
+            }
+        }
+    }
+
+    private func verify(
+        _ file: OpenFile<D>, from block: Int, _ bytes: AlignedBytes, _ bad: [Int],
+        _ completion: @escaping (Result<[Int], SheepError>) -> Void
+    ) {
+        var block = block
+        while block < file.table.blocks, file.table[block] == ChecksumTable.neverWritten { block += 1 }
+        guard block < file.table.blocks else { return completion(.success(bad)) }
+        let first = block
+        let count = min(64, file.table.blocks - first)
+        let part = UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[..<(count * blockSize)])
+        disk.readInBackground(file.handle, at: UInt64(first * blockSize), into: part) { [self] error in
+            if let error { return completion(.failure(refusal(error))) }
+            var bad = bad
+            for block in first..<first + count where !matches(file, block, part, first) {
+                counters.checksumFailures += 1
+                bad.append(block)
+            }
+            verify(file, from: first + count, bytes, bad, completion)
+        }
+    }
+
+    private func matches(
+        _ file: OpenFile<D>, _ block: Int, _ part: UnsafeMutableRawBufferPointer, _ first: Int
+    ) -> Bool {
+        let start = (block - first) * blockSize
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: part[start..<start + blockSize])
+        if file.table.firstMismatch(first: block, bytes) == nil { return true }
+        // A write may have passed by.
+        do { try disk.read(file.handle, at: UInt64(block * blockSize), into: bytes) } catch { return false }
+        return file.table.firstMismatch(first: block, bytes) == nil
+    }
+}
