@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
@@ -56,3 +57,10 @@ uint64_t clinux_raise_file_limit(void) {
 }
 
 int clinux_errno(void) { return errno; }
+
+int clinux_flock(int fd, int operation) { return flock(fd, operation); }
+
+int64_t clinux_file_system_type(int fd) {
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 ? (int64_t)status.f_type : -1;
+}

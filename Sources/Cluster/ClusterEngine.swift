@@ -11,47 +11,59 @@ package protocol ClusterEngine: AnyObject {
     /// Reads the log from its last snapshot, delivers it, then goes on telling of commits and of who is alive.
     func start()
 
-    /// Tries to append `payload` as the entry `index`, which must be the one after the last delivered.
+    /// Tries to append `payload` as the entry `index`, which must be the one after the last delivered
+    /// (an older one has lost already: nothing happens).
     ///
+    /// The payload is neither empty nor longer than ``maximumControlPayload``.
     /// Another node's entry may win the index; the caller learns by ``ClusterEngineDelegate/committed(index:payload:)``,
-    /// which is called for the winner, and proposes again. Nothing is called for a loser.
-    /// An entry is delivered only when it is durable.
+    /// which is called for the winner, and proposes again. Nothing is called for a loser, but some entry always wins.
+    /// An entry is delivered only when it is durable, and never from within this call.
     func append(_ payload: [UInt8], at index: LogIndex)
 
     /// Looks for new entries now, because somebody (a peer, an operator) says there are some.
     func look()
 
-    /// Replaces the log up to and with `index` by a snapshot of the state after it, when the log has grown;
-    /// the engine calls ``ClusterEngineDelegate/snapshot()`` when it wants that.
-    /// When X's last look at the committed end of the log that did not call it down began, in ns of CLOCK_BOOTTIME.
-    /// The node lease lasts ``nodeLeaseDuration`` from there.
+    /// When this node's last look at the committed end of the log that did not call it down began, in ns of CLOCK_BOOTTIME;
+    /// 0: never. Everything that this look and those before it saw has been delivered, so whether one of these entries
+    /// calls this node down is known to the delegate. The node lease lasts ``nodeLeaseDuration`` from there.
     var lastLookStarted: UInt64 { get }
 
-    /// Asks for proof that `node` is dead (`local`: its liveness lock is free). Calls back with true only on proof.
+    /// Asks for proof that `node` is dead (`local`: its liveness lock is free). Calls back, later, with true only on proof:
+    /// no process of it ran at one moment after the call. After a false, ``ClusterEngineDelegate/suspects(_:)`` follows
+    /// if the node is seen to die.
     func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void)
 
     /// Nodes the engine itself calls alive now (this one too); used when a sheep starts.
     func aliveNodes(completion: @escaping ([NodeID]) -> Void)
 
-    /// Leaves the engine: later calls do nothing. Durable state is already durable.
+    /// Leaves the engine: later calls do nothing, nothing more is delivered, ``lastLookStarted`` is 0, and others may
+    /// take this node for dead at once. Durable state is already durable.
     func stop()
 }
 
 package protocol ClusterEngineDelegate: AnyObject {
     /// The entry `index` is durable and final; called once for each, in order.
+    ///
+    /// An empty payload is an index that the engine used for itself (`local`: the end of a segment). It changes nothing
+    /// but counts: the next entry is the one after it, and a proposal for this index has lost.
     func committed(index: LogIndex, payload: [UInt8])
     /// The log starts later than what was delivered: take over this state, which is that after entry `index`.
     func restored(index: LogIndex, snapshot: [UInt8])
-    /// A snapshot of the state after the last delivered entry, for a log that has grown.
+    /// A snapshot of the state after the last delivered entry; the engine asks when the log has grown, replaces the
+    /// older part of the log by it, and hands it to whoever starts or was stopped for long.
     func snapshot() -> [UInt8]
     /// All that was in the log when the engine started has been delivered.
     func caughtUp()
-    /// The engine saw that a node may have died (its lock was released, its heartbeat ended). A hint, no proof.
+    /// The engine saw that a node may have died (its lock was released, its heartbeat ended). A hint, no proof; called
+    /// once each time the engine no longer sees a node that it saw before.
     func suspects(_ node: NodeID)
     /// The engine cannot go on (the log's folder is gone, a disk failed); `reason` says what and what to do.
+    /// Nothing is delivered after it, and ``ClusterEngine/lastLookStarted`` stays, so the node lease ends by itself.
     func engineFailed(_ reason: String)
 }
 
+/// The longest payload of a control log entry, in bytes. A batch of in-sync changes for all 65,536 groups takes under 1 MiB.
+package let maximumControlPayload = 16 << 20
 /// T: how long a look at the control log keeps the node lease, in nanoseconds of CLOCK_BOOTTIME.
 package let nodeLeaseDuration: UInt64 = 1_000_000_000
 /// After a `nodesDown` without proof of death: the time until nobody of them can hold a node lease (1.05 T: clocks drift up to 5 %).

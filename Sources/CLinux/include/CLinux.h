@@ -42,3 +42,7 @@ uint64_t clinux_realtime_ns(void);
 uint64_t clinux_raise_file_limit(void);
 /// errno of the last call on this thread.
 int clinux_errno(void);
+/// flock(2); its name is also a struct's.
+int clinux_flock(int fd, int operation);
+/// The f_type of fstatfs(2) (linux/magic.h), or -1.
+int64_t clinux_file_system_type(int fd);
