@@ -1,4 +1,13 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include <errno.h>
 #include <linux/fs.h>
 #include <string.h>

@@ -1,6 +1,7 @@
-package import NIOCore
-package import ObjectModel
-package import SheepProtocol
+import Cluster
+import NIOCore
+import ObjectModel
+import SheepProtocol
 
 /// A gateway's requests under way at another sheep, the owner of the volume.
 struct Forwarder {

@@ -1,6 +1,6 @@
-package import Cluster
-package import ObjectModel
-package import ObjectStore
+import Cluster
+import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 /// Removes what no living volume shows any more: this sheep's own decision for its in-sync replicas, by the tree alone.
@@ -61,23 +61,26 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     private func candidates(in store: ObjectStore<Env.StoreDisk>) -> [ObjectSlot] {
         let state = node.control.state
         var slots: Set<ObjectSlot> = []
-        for family in store.families where state.hasDeletedVolumes(in: family) || !state.hasVolumes(in: family) {
-            store.forEachObject(of: family) { slots.insert(ObjectSlot(family: family, index: $0.name.index)) }
+        for family in store.families where state.hasDeletedVolumes(in: family) || state.volumesInFamily(family).isEmpty {
+            store.forEachObject(inFamily: family, indices: 0..<(1 << 32)) {
+                slots.insert(ObjectSlot(family: family, index: $0.name.index))
+                return true
+            }
         }
         return Array(slots)
     }
 
     private func look(at slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>) {
         let state = node.control.state
-        let present = store.objects(family: slot.family, index: slot.index)
+        let present = store.births(family: slot.family, index: slot.index)
         let births = present.map(\.name.birth)
         for object in present {
             guard state.isGarbage(object.name, presentBirths: births) else { continue }
-            let copies = state.volumes[object.name.birth]?.copies ?? 1
+            let copies = state.volume(object.name.birth)?.copies ?? 1
             // Only an in-sync replica decides; one that the group does not name any more may let go as well.
             let set = node.replicaSet(of: slot.group, copies: copies)
             if (set.syncing + set.out).contains(where: { $0.node == node.identity }) { continue }
-            store.remove(object.name, version: set.version)
+            store.remove(object.name, version: set.version) { _ in }
             removed += 1
         }
     }

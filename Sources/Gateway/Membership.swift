@@ -1,8 +1,10 @@
 // Invariants
 // 1. A node goes down by a committed entry only; it is `proven` only when the engine has proof of its death.
 // 2. One node proposes what any could: the lowest-numbered one that is up; repeats are harmless.
-package import Cluster
-package import ObjectModel
+import Cluster
+import Logging
+import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 /// Who is in the cluster: joining it, noticing who left, planning placement, opening groups after a full stop.
@@ -28,6 +30,7 @@ package final class Membership<Env: NodeEnvironment> {
     /// First who is alive, then one entry each: down for those whom the log calls up and the engine does not (a former
     /// run of this sheep among them), then up for this one.
     func join() {
+        if let cluster = state.cluster { node.takeCluster(cluster.id, afterFormat: false) }
         node.engine.aliveNodes { [weak self] alive in
             guard let self else { return }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }

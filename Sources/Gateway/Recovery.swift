@@ -4,11 +4,12 @@
 //    syncing member are in its store or refused.
 // 3. A block that came by a write is never overwritten by a copy of it that was begun earlier.
 // 4. The disk is called in sync only when every slot on the list was made equal and everything is durable here.
-package import Cluster
+import Cluster
+import Logging
 import NIOCore
-package import ObjectModel
-package import ObjectStore
-package import SheepProtocol
+import ObjectModel
+import ObjectStore
+import SheepProtocol
 
 /// Brings this sheep's disk back into sync: lists what changed, compares checksum tables, fetches what differs.
 package final class Recovery<Env: NodeEnvironment> {
@@ -65,7 +66,7 @@ package final class Recovery<Env: NodeEnvironment> {
         guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
         let version = node.control.state.membershipVersion
         for region in report.listedRegions {
-            for object in store.objects(of: region.family, in: region.indices) where object.name.birth == region.birth {
+            for object in store.objects(inFamily: region.family, indices: region.indices) where object.name.birth == region.birth {
                 store.touch(object.name, version: version)
             }
         }
@@ -88,22 +89,24 @@ package final class Recovery<Env: NodeEnvironment> {
 
     private func startPass() {
         guard node.isServing, let disk, let store = node.store, !store.hasFailed else { return }
-        let plan = node.control.state.recoveryPlan(for: disk)
-        guard !plan.isEmpty else { return }
+        let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
+        guard !tasks.isEmpty else { return }
+        let since = tasks.map(\.since).min()!
+        let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
         phase = .proposing
         pass += 1
         (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
         progress.isRunning = true
-        ranges = plan.ranges
-        guard !plan.toPropose.isEmpty else { return list(since: plan.since) }
-        node.control.propose(.syncing(disk, boot: node.boot, plan.toPropose)) { [weak self] result in
+        ranges = GroupRange.merged(tasks.map(\.range))
+        guard !toPropose.isEmpty else { return list(since: since) }
+        node.control.propose(.syncing(disk, boot: node.boot, toPropose)) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result {
                 node.logger.warning("recovery cannot begin: \(error.message)")
                 phase = .idle
                 return
             }
-            list(since: plan.since)
+            list(since: since)
         }
     }
 
@@ -214,7 +217,7 @@ package final class Recovery<Env: NodeEnvironment> {
         guard let disk, let store = node.store else { return }
         phase = .finishing
         let pass = self.pass
-        store.flushAll { [weak self] error in
+        store.flush { [weak self] error in
             guard let self, pass == self.pass else { return }
             if let error {
                 node.logger.error("recovery: what was fetched could not be made durable: \(error.message)")

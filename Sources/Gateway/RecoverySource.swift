@@ -1,7 +1,7 @@
-package import NIOCore
-package import ObjectModel
-package import ObjectStore
-package import SheepProtocol
+import NIOCore
+import ObjectModel
+import ObjectStore
+import SheepProtocol
 
 /// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
 package final class RecoverySource<Env: NodeEnvironment> {
@@ -22,10 +22,12 @@ package final class RecoverySource<Env: NodeEnvironment> {
     func list(_ request: RecoveryListing, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
             var slots: Set<ObjectSlot> = []
-            store.forEachChange(since: request.since) { name in
-                let slot = ObjectSlot(family: name.family, index: name.index)
-                let group = slot.group.rawValue
-                if request.firstGroup <= group, group <= request.lastGroup { slots.insert(slot) }
+            let wanted = { (group: PlacementGroup) in request.firstGroup <= group.rawValue && group.rawValue <= request.lastGroup }
+            for object in store.objects(changedSince: request.since, in: wanted) {
+                slots.insert(ObjectSlot(family: object.name.family, index: object.name.index))
+            }
+            for removal in store.removals(since: request.since) where wanted(removal.name.group) {
+                slots.insert(ObjectSlot(family: removal.name.family, index: removal.name.index))
             }
             node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(slots.sorted()).wire))) }
         }
@@ -46,11 +48,11 @@ package final class RecoverySource<Env: NodeEnvironment> {
         _ slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>, verify: Bool,
         completion: @escaping (Result<[SourceObject], SheepError>) -> Void
     ) {
-        describe(store.objects(family: slot.family, index: slot.index)[...], in: store, verify: verify, known: [], completion: completion)
+        describe(store.births(family: slot.family, index: slot.index)[...], in: store, verify: verify, known: [], completion: completion)
     }
 
     private func describe(
-        _ remaining: ArraySlice<ObjectStore.StoredObject>, in store: ObjectStore<Env.StoreDisk>, verify: Bool,
+        _ remaining: ArraySlice<StoredObject>, in store: ObjectStore<Env.StoreDisk>, verify: Bool,
         known: [SourceObject], completion: @escaping (Result<[SourceObject], SheepError>) -> Void
     ) {
         guard let next = remaining.first else { return completion(.success(known)) }

@@ -3,11 +3,11 @@
 //    sheep. A sender that is ahead waits until this sheep has caught up with the control log.
 // 2. The node lease is looked at after the work and before the reply.
 // 3. A frozen or deleted birth is never written.
-package import Cluster
-package import NIOCore
-package import ObjectModel
-package import ObjectStore
-package import SheepProtocol
+import Cluster
+import NIOCore
+import ObjectModel
+import ObjectStore
+import SheepProtocol
 
 /// One sheep's service to the owners of volumes: changes, reads and flushes of its own replicas.
 package final class ReplicaService<Env: NodeEnvironment> {
@@ -40,7 +40,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         guard let known = state.nodes[sender], known.isUp, known.incarnation == context.senderIncarnation else {
             return .refuse(stale("comes from a node that was called down"))
         }
-        guard let volume = state.volumes[birth] else {
+        guard let volume = state.volume(birth) else {
             return .refuse(SheepError(.noSuchVolume, "volume \(birth) does not exist"))
         }
         guard volume.lastEntry <= context.volumeEntry || context.term == .zero else {
@@ -81,7 +81,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
             return reply(.failure(SheepError(.invalidArgument, "a write of \(change.length) bytes brought \(payload.readableBytes)")))
         }
         admit(change.context, from: sender, birth: change.object.birth, refused: reply) { [self] in
-            let volume = node.control.state.volumes[change.object.birth]!
+            let volume = node.control.state.volume(change.object.birth)!
             if let refusal = changeRefusal(change, volume: volume) {
                 counters.refused += 1
                 return reply(.failure(refusal))
@@ -101,8 +101,8 @@ package final class ReplicaService<Env: NodeEnvironment> {
         guard !volume.isFrozen, !volume.isDeleted, change.context.volume == change.object.birth else {
             return SheepError(.readOnly, "birth \(change.object.birth) is frozen; the volume goes on under another")
         }
-        guard change.objectShift == volume.objectShift.rawValue else {
-            return SheepError(.invalidArgument, "volume \(volume.name) has objects of 2^\(volume.objectShift.rawValue) bytes")
+        guard change.objectShift == volume.objectShift else {
+            return SheepError(.invalidArgument, "volume \(volume.name) has objects of 2^\(volume.objectShift) bytes")
         }
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
         guard isCurrent(slot, copies: volume.copies, version: change.context.groupVersion) != nil else {
@@ -133,12 +133,12 @@ package final class ReplicaService<Env: NodeEnvironment> {
         case .write:
             payload.withUnsafeReadableBytes { bytes in
                 store.write(
-                    change.object, objectShift: volume.objectShift, ancestry: ancestry, version: version,
+                    change.object, objectShift: volume.shift, ancestry: ancestry, version: version,
                     at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: completion)
             }
         case .trim, .zero:
             store.zero(
-                change.object, objectShift: volume.objectShift, ancestry: ancestry, version: version,
+                change.object, objectShift: volume.shift, ancestry: ancestry, version: version,
                 at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: durable,
                 completion: { [weak self] error in
                     completion(error)
@@ -151,7 +151,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     func read(_ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion) {
         serveRead(request, from: sender, reply: reply) { [self] volume in
-            guard Int(request.offset) + Int(request.length) <= volume.objectShift.objectSize else {
+            guard Int(request.offset) + Int(request.length) <= volume.shift.objectSize else {
                 return reply(.failure(SheepError(.invalidArgument, "the read ends past the object")))
             }
             readLocally(
@@ -165,8 +165,9 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     func status(_ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion) {
         serveRead(request, from: sender, reply: reply) { [self] _ in
-            let ranges = storedRanges(family: request.family, birth: request.birth, index: request.index)
-            node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(ranges).wire))) }
+            storedRanges(family: request.family, birth: request.birth, index: request.index) { [weak self] result in
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: WireList($0).wire) }) }
+            }
         }
     }
 
@@ -175,7 +176,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         body: @escaping (Cluster.VolumeRecord) -> Void
     ) {
         admit(request.context, from: sender, birth: request.birth, refused: reply) { [self] in
-            let volume = node.control.state.volumes[request.birth]!
+            let volume = node.control.state.volume(request.birth)!
             let slot = ObjectSlot(family: request.family, index: request.index)
             guard let set = isCurrent(slot, copies: volume.copies, version: request.context.groupVersion),
                 set.inSync.contains(where: { $0.node == node.identity })
@@ -242,17 +243,23 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// The stored ranges of what `birth` shows at an index; empty for a hole.
-    func storedRanges(family: Family, birth: Birth, index: UInt32) -> [StoredRange] {
+    func storedRanges(
+        family: Family, birth: Birth, index: UInt32, completion: @escaping (Result<[StoredRange], SheepError>) -> Void
+    ) {
         guard case .object(let name) = store.resolve(family: family, index: index, ancestry: node.ancestry(of: birth))
-        else { return [] }
-        return store.allocation(of: name).map { StoredRange(offset: UInt32($0.lowerBound), length: UInt32($0.count)) }
+        else { return completion(.success([])) }
+        store.allocation(of: name, in: 0..<Int.max) { result in
+            completion(result.map { ranges in
+                ranges.map { StoredRange(offset: UInt32($0.lowerBound), length: UInt32($0.count)) }
+            })
+        }
     }
 
     // MARK: Flush, gather, settle
 
     func flush(_ request: ReplicaFlush, from sender: NodeID, reply: @escaping PeerCompletion) {
         admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
-            flushLocally(request.family) { [weak self] error in
+            flushLocally(request.context.volume) { [weak self] error in
                 self?.node.whenLeaseHeld {
                     if let error { reply(.failure(error)) } else { reply(.success(PeerReply())) }
                 }
@@ -260,10 +267,10 @@ package final class ReplicaService<Env: NodeEnvironment> {
         }
     }
 
-    func flushLocally(_ family: Family, completion: @escaping (SheepError?) -> Void) {
+    func flushLocally(_ volume: Birth, completion: @escaping (SheepError?) -> Void) {
         counters.flushes += 1
         if node.options.neverSyncs { return completion(nil) }
-        store.flush(family: family, completion: completion)
+        store.flush([volume], completion: completion)
     }
 
     func gather(_ request: ReplicaGather, from sender: NodeID, reply: @escaping PeerCompletion) {
@@ -300,6 +307,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Changes of a slot's objects that some member may lack.
     func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
         windows.values.flatMap(\.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+    }
+
+    /// Some change in the region is not on all members for certain: its intent stays.
+    func hasUnsettled(in region: ListedRegion) -> Bool {
+        windows[region.birth]?.all.contains { ListedRegion($0.object) == region } ?? false
     }
 
     /// The birth is frozen or gone: its owner drained it first, so nothing of it is unsettled.

@@ -2,7 +2,7 @@
 // 1. Everything of a sheep happens on one thread: the event loop of the process, or the simulator's.
 // 2. A sheep serves only while it is up in the control log with its present boot id and holds the node lease.
 // 3. A sheep that the log calls down never serves again in this run: it starts anew with another boot id.
-package import Cluster
+import Cluster
 package import Logging
 package import NIOCore
 package import ObjectModel
@@ -35,6 +35,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var leaseCheckPending = false
     private var isStopped = false
     package var repairs = RepairCounters()
+    /// Of clients, through this gateway.
+    package var requests = RequestCounters()
     var checks = CheckRuns()
 
     /// Called once: this run is over. With a reason when it must not simply start again.
@@ -61,6 +63,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         control.started = { [unowned self] in membership.join() }
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
+        store?.mayRetire = { [unowned self] region in recovery.isIdle && !replica.hasUnsettled(in: region) }
         store?.onFailure = { [unowned self] error in
             logger.critical("the store failed: \(error.message)")
             membership.diskFailed(of: identity)
@@ -149,7 +152,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// The session of a working volume, made on first use.
     func session(for birth: Birth) -> VolumeSession<Env>? {
         if let known = sessions[birth] { return known }
-        guard let volume = control.state.volumes[birth], !volume.isFrozen, !volume.isDeleted else { return nil }
+        guard let volume = control.state.volume(birth), !volume.isFrozen, !volume.isDeleted else { return nil }
         let session = VolumeSession(node: self, volume: volume)
         sessions[birth] = session
         return session
@@ -224,8 +227,17 @@ package final class SheepNode<Env: NodeEnvironment> {
     private func formatted(_ cluster: ClusterRecord) {
         for session in sessions.values { session.becomeDeleted() }
         sessions = [:]
-        store?.format(cluster.id) { [weak self] error in
-            if let error { self?.end(.failed("the store cannot be formatted: \(error.message)")) }
+        takeCluster(cluster.id, afterFormat: true)
+    }
+
+    /// The store belongs to the cluster that the log names; one that belonged to another is emptied by a format only.
+    func takeCluster(_ cluster: ClusterID, afterFormat: Bool) {
+        guard let store else { return }
+        if let own = store.identity.cluster, own != cluster, afterFormat {
+            return store.wipe { [weak self] _ in self?.end(.calledDown) }
+        }
+        store.setCluster(cluster) { [weak self] error in
+            if let error { self?.end(.failed("this store cannot join the cluster: \(error.message)")) }
         }
     }
 
@@ -314,6 +326,11 @@ extension SheepNode: PeerNetworkDelegate {
         case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
+        case .nodeReport: reply(.success(PeerReply(body: report.wire)))
+        case .releaseLeases: releaseAll { reply(.success(PeerReply(body: Nothing().wire))) }
+        case .endProcess:
+            reply(.success(PeerReply()))
+            clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
         case .forward: try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in

@@ -1,4 +1,5 @@
 import Cluster
+import Logging
 import NIOCore
 import ObjectModel
 import ObjectStore
@@ -45,7 +46,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
             guard record.kind == .write else { return end(.postponed) }
             mark(record.object, offset: record.offset, length: record.length)
         }
-        counts = node.control.state.copiesInUse(in: slot.family).filter { isSyncing($0) }
+        counts = node.control.state.copiesInUse(in: slot.family).counts.filter { isSyncing($0) }
         nextCount()
     }
 
@@ -96,15 +97,15 @@ final class SlotRecovery<Env: NodeEnvironment> {
         }
     }
 
-    private func copies(of name: ObjectName) -> UInt8? { node.control.state.volumes[name.birth]?.copies }
+    private func copies(of name: ObjectName) -> UInt8? { node.control.state.volume(name.birth)?.copies }
 
     private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
-        let ours = store.objects(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
+        let ours = store.births(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
         let names = Set(theirs.map(\.name))
         for object in ours where !names.contains(object.name) {
             // The source may not have this write's object yet.
             if written[object.name] != nil { return end(.postponed) }
-            store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version)
+            store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version) { _ in }
         }
         compareNext(theirs[...], boot: boot)
     }
@@ -114,24 +115,31 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard let object = theirs.first else { return fetchNext(boot: boot) }
         let goOn: () -> Void = { [self] in compareNext(theirs.dropFirst(), boot: boot) }
         guard let shift = ObjectShift(rawValue: object.objectShift) else { return end(.postponed) }
-        let own = store.objects(family: slot.family, index: slot.index).first { $0.name == object.name }
+        let own = store.births(family: slot.family, index: slot.index).first { $0.name == object.name }
         if object.isHole {
-            if own?.isHole != true { store.makeHole(object.name, objectShift: shift, version: object.version) }
-            return goOn()
-        }
-        if own == nil || own!.isHole {
-            fetchedObjects.insert(object.name)
-            return store.create(object.name, objectShift: shift, version: object.version) { [self] error in
-                if error != nil { return end(.postponed) }
-                plan(object, own: [])
-                goOn()
+            guard own?.isHole != true else { return goOn() }
+            return store.makeHole(object.name, objectShift: shift, version: object.version) { [self] error in
+                if error != nil { end(.postponed) } else { goOn() }
             }
         }
+        if own == nil || own!.isHole {
+            return rebuild(object, shift: shift, then: goOn)
+        }
         store.table(of: object.name) { [self] result in
-            // A table that cannot be read or does not hold counts as all different.
-            let table = (try? result.get()) ?? []
+            // What cannot vouch for itself is made anew.
+            guard case .success(let table) = result else { return rebuild(object, shift: shift, then: goOn) }
             plan(object, own: table)
             if own!.version < object.version { store.touch(object.name, version: object.version) }
+            goOn()
+        }
+    }
+
+    private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
+        guard written[object.name] == nil else { return end(.postponed) }
+        fetchedObjects.insert(object.name)
+        store.reset(object.name, objectShift: shift, version: object.version) { [self] error in
+            if error != nil { return end(.postponed) }
+            plan(object, own: [])
             goOn()
         }
     }
@@ -208,7 +216,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 store.zero(
                     piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],
                     version: piece.object.version, at: offset, length: length, deallocate: true, durable: false,
-                    keepObject: true, completion: done)
+                    completion: done)
             }
         }
         done(nil)

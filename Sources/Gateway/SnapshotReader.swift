@@ -10,7 +10,7 @@ final class SnapshotReader<Env: NodeEnvironment> {
 
     init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) { (self.node, self.volume) = (node, volume) }
 
-    private var objectSize: Int { volume.objectShift.objectSize }
+    private var objectSize: Int { volume.shift.objectSize }
 
     func read(
         at offset: UInt64, length: Int, buffer: ByteBuffer, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
@@ -96,8 +96,12 @@ final class SnapshotReader<Env: NodeEnvironment> {
                 extents.extend(length, isStored: true)
                 continue
             }
-            let ranges = node.replica.storedRanges(family: volume.family, birth: volume.birth, index: slot.index)
-            extents.append(ranges: ranges, from: Int(within), length: Int(length))
+            var answer: Result<[StoredRange], SheepError>?
+            node.replica.storedRanges(family: volume.family, birth: volume.birth, index: slot.index) { answer = $0 }
+            switch answer {
+            case .success(let ranges): extents.append(ranges: ranges, from: Int(within), length: Int(length))
+            case .failure, nil: extents.extend(length, isStored: true)
+            }
         }
         completion(.success(extents))
     }

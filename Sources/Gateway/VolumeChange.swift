@@ -1,7 +1,7 @@
-package import Cluster
-package import NIOCore
-package import ObjectModel
-package import SheepProtocol
+import Cluster
+import NIOCore
+import ObjectModel
+import SheepProtocol
 
 /// One change of one object on its way to all members: made by the owner, kept until every member has it.
 final class VolumeChange {

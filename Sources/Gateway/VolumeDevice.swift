@@ -1,4 +1,4 @@
-package import Cluster
+import Cluster
 package import FrontendKit
 package import NIOCore
 package import ObjectModel
@@ -26,7 +26,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     }
 
     /// The size of the volume's objects.
-    package var objectShift: ObjectShift { volume.objectShift }
+    package var objectShift: ObjectShift { volume.shift }
 
     private var volume: Cluster.VolumeRecord {
         switch target {

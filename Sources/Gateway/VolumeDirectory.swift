@@ -1,4 +1,4 @@
-package import Cluster
+import Cluster
 package import FrontendKit
 package import ObjectModel
 
@@ -11,7 +11,7 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
     package init(node: SheepNode<Env>) { self.node = node }
 
     package func list(completion: @escaping (Result<[BlockDeviceInformation], SheepError>) -> Void) {
-        let volumes = node.control.state.volumes.values.filter { !$0.isDeleted }
+        let volumes = node.control.state.volumes.filter { !$0.isDeleted }
         completion(.success(volumes.map { Self.information(of: $0, name: Self.exportName($0)) }.sorted { $0.name < $1.name }))
     }
 

@@ -52,7 +52,7 @@ final class VolumeFlush<Env: NodeEnvironment> {
     private func send(to target: NodeID) {
         let node = session.node
         if target == node.identity {
-            return node.replica.flushLocally(session.volume.family) { self.answered(by: target, error: $0) }
+            return node.replica.flushLocally(session.birth) { self.answered(by: target, error: $0) }
         }
         let state = node.control.state
         let request = ReplicaFlush(

@@ -1,3 +1,4 @@
+import Cluster
 import NIOCore
 import ObjectModel
 import SheepProtocol

@@ -3,6 +3,7 @@
 //    has done and another has not is done on all, under the new term.
 // 2. Every sheep that may hold an unsettled record fenced the lower terms before the roll-forward read anything.
 import Cluster
+import Logging
 import ObjectModel
 import SheepProtocol
 
@@ -12,7 +13,8 @@ extension VolumeSession {
         guard !volume.isDeleted else { return becomeDeleted() }
         mode = .opening
         let state = node.control.state
-        if let lease = state.leases[birth], let owner = lease.owner {
+        if let lease = state.owner(of: birth) {
+            let owner = lease.owner
             if owner != node.identity {
                 mode = .forwarding(owner)
                 return resubmitWaiting()
@@ -105,7 +107,7 @@ extension VolumeSession {
     func moved(to newBirth: Birth) {
         let old = birth
         birth = newBirth
-        volume = node.control.state.volumes[newBirth]!
+        volume = node.control.state.volume(newBirth)!
         knownObjects = []
         node.replica.forget(old)
         switch mode {
@@ -120,7 +122,7 @@ extension VolumeSession {
     /// An entry on the volume, its lease or its owner was committed.
     func refresh() {
         let state = node.control.state
-        guard let current = state.volumes[birth] else { return becomeDeleted() }
+        guard let current = state.volume(birth) else { return becomeDeleted() }
         volume = current
         if current.isDeleted {
             if case .deleted = mode {} else { becomeDeleted() }

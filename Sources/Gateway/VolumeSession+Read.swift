@@ -1,4 +1,5 @@
 import Cluster
+import Logging
 import NIOCore
 import ObjectModel
 import SheepProtocol
@@ -158,8 +159,14 @@ extension VolumeSession {
                     }
                 }
             }
-            let ranges = node.replica.storedRanges(family: volume.family, birth: birth, index: slot.index)
-            extents.append(ranges: ranges, from: Int(within), length: Int(length))
+            var answer: Result<[StoredRange], SheepError>?
+            node.replica.storedRanges(family: volume.family, birth: birth, index: slot.index) { answer = $0 }
+            switch answer {
+            case .success(let ranges): extents.append(ranges: ranges, from: Int(within), length: Int(length))
+            case .failure(let error): return completion(.failure(error))
+            // The object is being changed just now: it is stored, whatever becomes of it.
+            case nil: extents.extend(length, isStored: true)
+            }
             position += length
         }
         completion(.success(extents))

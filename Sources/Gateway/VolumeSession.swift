@@ -4,11 +4,12 @@
 // 3. A change is acknowledged only when every in-sync and syncing member has it, the in-sync ones are at least the
 //    minimum, and this sheep still holds its node lease.
 // 4. A change that reached any member stays in the window until it is on all members, whatever its client was told.
-package import Cluster
-package import Logging
-package import NIOCore
+import Cluster
+import Logging
+import NIOCore
 package import ObjectModel
-package import SheepProtocol
+import ObjectStore
+import SheepProtocol
 
 /// One volume at one gateway: finds or becomes its owner, and as the owner orders its changes.
 package final class VolumeSession<Env: NodeEnvironment> {
@@ -71,7 +72,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         }
     }
 
-    var objectSize: Int { volume.objectShift.objectSize }
+    var objectSize: Int { volume.shift.objectSize }
 
     // MARK: Requests
 
@@ -230,7 +231,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let message = ReplicaChange(
             context: context(to: member.node, version: version, term: term),
             object: ObjectName(family: volume.family, index: change.index, birth: birth),
-            objectShift: volume.objectShift.rawValue, kind: change.kind, durable: change.durable,
+            objectShift: volume.objectShift, kind: change.kind, durable: change.durable,
             sequence: change.sequence, settled: settled, offset: UInt32(change.offset), length: UInt32(change.length),
             origin: change.origin)
         if member.node == node.identity {

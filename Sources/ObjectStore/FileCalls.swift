@@ -115,13 +115,13 @@ enum FileCalls {
         var ranges: [Range<UInt64>] = []
         var position: off_t = 0
         while position < off_t(size) {
-            let start = lseek(descriptor, position, SEEK_DATA)
+            let start = lseek(descriptor, position, clinux_seek_data)
             if start < 0 {
                 guard errno == ENXIO else { throw failure("lseek") }
                 break
             }
             guard start < off_t(size) else { break }
-            let end = lseek(descriptor, start, SEEK_HOLE)
+            let end = lseek(descriptor, start, clinux_seek_hole)
             guard end > start else { throw failure("lseek") }
             ranges.append(UInt64(start)..<min(UInt64(end), size))
             position = end

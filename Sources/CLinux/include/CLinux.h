@@ -1,37 +1,24 @@
 // Linux calls that Glibc's module lacks or that are variadic or macros.
-// The feature macro must come before any system header; that is why this shim exists.
+// The shim's source begins with _GNU_SOURCE; this header includes no system header, whose types would clash with those
+// of Glibc's module, and uses the plain C types that mode_t, off_t and ssize_t are on 64-bit Linux.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <dirent.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/file.h>
-#include <sys/inotify.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 /// open(2) with a mode; variadic in C.
-int clinux_open(const char *path, int flags, mode_t mode);
+int clinux_open(const char *path, int flags, unsigned int mode);
 /// openat(2) with a mode; variadic in C.
-int clinux_openat(int directory, const char *path, int flags, mode_t mode);
+int clinux_openat(int directory, const char *path, int flags, unsigned int mode);
 /// preadv2(2) with RWF_NOWAIT: fails with EAGAIN when the page cache has no copy.
-ssize_t clinux_pread_nowait(int fd, void *buffer, size_t length, off_t offset);
+long clinux_pread_nowait(int fd, void *buffer, size_t length, long offset);
 /// fallocate(2), punching a hole that reads as zeros and keeps the size.
-int clinux_punch_hole(int fd, off_t offset, off_t length);
+int clinux_punch_hole(int fd, long offset, long length);
 /// fallocate(2) that reserves blocks and keeps the size.
-int clinux_reserve(int fd, off_t offset, off_t length);
+int clinux_reserve(int fd, long offset, long length);
 /// FICLONERANGE: shares extents where the file system can (XFS, Btrfs); fails with EOPNOTSUPP elsewhere.
-int clinux_clone_range(int from, off_t from_offset, off_t length, int to, off_t to_offset);
+int clinux_clone_range(int from, long from_offset, long length, int to, long to_offset);
 /// copy_file_range(2).
-ssize_t clinux_copy_range(int from, off_t from_offset, int to, off_t to_offset, size_t length);
+long clinux_copy_range(int from, long from_offset, int to, long to_offset, size_t length);
 /// syncfs(2).
 int clinux_syncfs(int fd);
 /// CLOCK_BOOTTIME in nanoseconds: goes on while the machine sleeps, so a lease ends in suspended time too.
@@ -46,3 +33,6 @@ int clinux_errno(void);
 int clinux_flock(int fd, int operation);
 /// The f_type of fstatfs(2) (linux/magic.h), or -1.
 int64_t clinux_file_system_type(int fd);
+/// Whence values of lseek(2) for sparse files.
+static const int clinux_seek_data = 3;
+static const int clinux_seek_hole = 4;

@@ -46,6 +46,12 @@ package struct ControlState: Sendable {
         return result
     }
 
+    /// An index of the log that carries no entry (the end of a segment).
+    package mutating func skip(to index: LogIndex) {
+        precondition(index > appliedIndex)
+        appliedIndex = index
+    }
+
     private mutating func executed(_ entry: ControlEntry, at index: LogIndex) -> ControlResult {
         do {
             return try execute(entry.command, at: VolumeTree.Moment(index: index, time: entry.time))

@@ -1,3 +1,4 @@
+import Cluster
 package import ObjectModel
 package import SheepProtocol
 
@@ -63,7 +64,7 @@ extension SheepNode {
         case .tag(let tag):
             if let snapshot = state.snapshot(ofVolumeNamed: name, tag: tag) { return snapshot }
         }
-        let isKnown = state.volumes.values.contains { $0.name == name && !$0.isDeleted }
+        let isKnown = state.volumes.contains { $0.name == name && !$0.isDeleted }
         throw isKnown
             ? SheepError(.noSuchSnapshot, "volume \(name) has no such snapshot")
             : SheepError(.noSuchVolume, "volume \(name) does not exist")

@@ -67,7 +67,7 @@ extension SheepNode {
     private func compare(_ slot: ObjectSlot, completion: @escaping ([String]) -> Void) {
         let state = control.state
         var findings: [String] = []
-        let counts = state.copiesInUse(in: slot.family)
+        let counts = state.copiesInUse(in: slot.family).counts
         var remaining = counts.count + 1
         let done = {
             remaining -= 1
@@ -110,7 +110,7 @@ extension SheepNode {
             switch answer {
             case .failure(let error): findings.append("\(node.address): object \(slot.index): \(error.message)")
             case .success(let objects):
-                let living = objects.filter { control.state.volumes[$0.name.birth].map { $0.copies == copies && !$0.isDeleted } ?? false }
+                let living = objects.filter { control.state.volume($0.name.birth).map { $0.copies == copies && !$0.isDeleted } ?? false }
                 let tables = Dictionary(uniqueKeysWithValues: living.map { ($0.name, $0.table) })
                 guard let reference = first else {
                     first = (node, tables)

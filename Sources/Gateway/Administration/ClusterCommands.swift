@@ -19,7 +19,7 @@ extension SheepNode {
             if let cluster = state.cluster {
                 information.format = FormatRecord(
                     cluster: cluster.id, createdAt: cluster.createdAt, copies: cluster.copies,
-                    objectShift: cluster.objectShift.rawValue, flags: cluster.flags)
+                    objectShift: cluster.objectShift, flags: cluster.flags)
                 information.redundancy = redundancy
             }
             information.epochs = state.epochs.reversed().map { epoch in
@@ -62,9 +62,9 @@ extension SheepNode {
     private var redundancy: RedundancyState {
         let state = control.state
         var redundancy = RedundancyState()
-        let counts = state.copiesInUse
+        let counts = state.copiesInUse.counts
         redundancy.largestCopies = max(counts.max() ?? 0, state.cluster?.copies ?? 0)
-        redundancy.zones = UInt32(state.zoneCount)
+        redundancy.zones = UInt32(state.zones)
         for group in 0..<PlacementGroup.count {
             var (degraded, unavailable) = (false, false)
             for copies in counts {

@@ -1,5 +1,6 @@
 import Cluster
 import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 extension SheepNode {
@@ -48,7 +49,7 @@ extension SheepNode {
                     NodeSpace(
                         number: UInt32(number), size: report.size, used: report.size - report.free, available: report.free))
             }
-            let virtualSize = control.state.volumes.values.filter { !$0.isFrozen && !$0.isDeleted }.reduce(0) { $0 + $1.size }
+            let virtualSize = control.state.volumes.filter { !$0.isFrozen && !$0.isDeleted }.reduce(0) { $0 + $1.size }
             completion(.success(.space(SpaceReport(nodes: nodes, virtualSize: virtualSize))))
         }
     }

@@ -27,7 +27,7 @@ extension SheepNode {
                     .success(
                         .objectLocation(
                             ObjectLocation(
-                                vid: shown.flatMap { control.state.volumes[$0]?.vid }, copies: volume.copies,
+                                vid: shown.flatMap { control.state.volume($0)?.vid }, copies: volume.copies,
                                 nodes: presences, placed: placed))))
             }
             for entry in storing {
@@ -122,7 +122,7 @@ extension SheepNode {
                 if case .object(let name) = store.resolve(
                     family: slot.family, index: slot.index, ancestry: ancestry(of: volume.birth))
                 {
-                    runs.extend(slot.index, vid: control.state.volumes[name.birth]?.vid ?? volume.vid)
+                    runs.extend(slot.index, vid: control.state.volume(name.birth)?.vid ?? volume.vid)
                 }
                 continue
             }
@@ -137,7 +137,7 @@ extension SheepNode {
                     var runs = runs
                     let shown = ancestry(of: volume.birth).lazy.compactMap { birth in objects.first { $0.name.birth == birth } }.first
                     if let shown, !shown.isHole {
-                        runs.extend(slot.index, vid: control.state.volumes[shown.name.birth]?.vid ?? volume.vid)
+                        runs.extend(slot.index, vid: control.state.volume(shown.name.birth)?.vid ?? volume.vid)
                     }
                     mapNext(slots.dropFirst(), volume: volume, limit: limit, runs: runs, completion: completion)
                 }

@@ -17,7 +17,7 @@ extension SheepNode {
     }
 
     private func created(_ birth: Birth?) -> AdministrationReply {
-        guard let birth, let volume = control.state.volumes[birth] else { return .done }
+        guard let birth, let volume = control.state.volume(birth) else { return .done }
         return .created(VolumeCreated(birth: birth, vid: volume.vid))
     }
 
@@ -36,7 +36,7 @@ extension SheepNode {
         default: preconditionFailure("\(request) is no command on a working volume")
         }
         withVolume(reference, completion) { volume in
-            if let owner = control.state.owner(of: volume.birth), owner != identity {
+            if let owner = control.state.owner(of: volume.birth)?.owner, owner != identity {
                 guard peer == nil else { return completion(.failure(SheepError(.busy, "volume \(volume.name) is changing hands: try again"))) }
                 return network.send(.administer, body: request.wire, payload: nil, to: owner) { result in
                     completion(Self.administrationReply(result))
@@ -100,7 +100,7 @@ extension SheepNode {
             control.propose(.snapshotVolume(.init(volume: volume.birth, tag: tag, term: term(of: volume.birth)))) { [self] result in
                 switch result {
                 case .volume(let birth):
-                    guard let working = control.state.volumes[birth], let frozen = control.state.volumes[volume.birth] else {
+                    guard let working = control.state.volume(birth), let frozen = control.state.volume(volume.birth) else {
                         return completion(.success(.done))
                     }
                     let snapshot = SnapshotCreated(vid: frozen.vid, id: frozen.snapshotID)
@@ -156,13 +156,13 @@ extension SheepNode {
                 own[usage.birth, default: 0] += usage.own
                 shared[usage.birth, default: 0] += usage.shared
             }
-            let rows = control.state.volumes.values.filter { !$0.isDeleted && (name == nil || $0.name == name) }
+            let rows = control.state.volumes.filter { !$0.isDeleted && (name == nil || $0.name == name) }
                 .sorted { ($0.name, $0.birth) < ($1.name, $1.birth) }
             completion(
                 .success(
                     .volumes(
                         rows.map { row in
-                            let size = UInt64(row.objectShift.objectSize)
+                            let size = UInt64(row.shift.objectSize)
                             return record(
                                 row, usage: VolumeUsage(own: (own[row.birth] ?? 0) * size, shared: (shared[row.birth] ?? 0) * size))
                         })))
@@ -170,13 +170,13 @@ extension SheepNode {
     }
 
     func record(_ row: VolumeRow, usage: VolumeUsage?) -> SheepProtocol.VolumeRecord {
-        let parent = row.parent.flatMap { control.state.volumes[$0] }
+        let parent = row.parent.flatMap { control.state.volume($0) }
         return SheepProtocol.VolumeRecord(
             name: row.name, isSnapshot: row.isFrozen, snapshotID: row.isFrozen ? row.snapshotID : 0,
             tag: row.isFrozen ? row.tag : "", size: row.size, usage: usage, createdAt: row.createdAt,
             snapshotAt: row.snapshotAt ?? 0, vid: row.vid, birth: row.birth, parent: row.parent,
             isClone: row.parent != nil && (parent.map { $0.name != row.name && !$0.name.isEmpty } ?? true),
-            copies: row.copies, objectShift: row.objectShift.rawValue, attributeCount: UInt32(row.attributes.count))
+            copies: row.copies, objectShift: row.objectShift, attributeCount: UInt32(row.attributes.count))
     }
 
     /// Counts the objects whose group names this sheep as its first in-sync member, so that all counts add up.
@@ -185,8 +185,8 @@ extension SheepNode {
         let state = control.state
         var usage: [Birth: BirthUsage] = [:]
         for family in store.families {
-            let members = state.volumesInFamily(family)
-            var slots: [UInt32: [ObjectStore.StoredObject]] = [:]
+            let members = state.volumesInFamily(family).compactMap { state.volume($0) }
+            var slots: [UInt32: [StoredObject]] = [:]
             for object in store.objects(inFamily: family, indices: 0..<(1 << 32)) { slots[object.name.index, default: []].append(object) }
             for (index, present) in slots {
                 let slot = ObjectSlot(family: family, index: index)
@@ -230,12 +230,12 @@ extension SheepNode {
         }
     }
 
-    func lockList() -> [LockRecord] {
+    func lockList() -> [SheepProtocol.LockRecord] {
         let state = control.state
-        return state.locks.compactMap { birth, lock -> LockRecord? in
-            guard let volume = state.volumes[birth] else { return nil }
+        return state.locks.compactMap { birth, lock -> SheepProtocol.LockRecord? in
+            guard let volume = state.volume(birth) else { return nil }
             let owners = lock.owners.compactMap { state.nodes[$0]?.address.description }
-            return LockRecord(
+            return SheepProtocol.LockRecord(
                 name: volume.name, snapshotID: volume.isFrozen ? volume.snapshotID : 0, tag: volume.tag, vid: volume.vid,
                 isShared: lock.isShared, owners: owners)
         }.sorted { $0.name < $1.name }

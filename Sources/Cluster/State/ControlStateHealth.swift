@@ -1,0 +1,60 @@
+package import ObjectModel
+
+/// Groups that no in-sync member serves, over the copies in use.
+package struct ClosedGroups: Hashable, Sendable {
+    package var hasAny = false
+    /// Every one of the members that left last is up: nothing more is to be waited for.
+    package var allMembersAreUp = true
+    /// Down nodes of members that left last, sorted.
+    package var absentNodes: [NodeID] = []
+}
+
+/// What the housekeeping and `dog` ask.
+extension ControlState {
+    package var closedGroups: ClosedGroups {
+        var closed = ClosedGroups()
+        var absent: Set<NodeID> = []
+        let counts = closingCounts
+        for piece in membership.pieces(of: [.all]) {
+            let members = membership.members(of: PlacementGroup(rawValue: piece.first))
+            let served = Membership.served(by: members)
+            for copies in counts.subtracting(served).counts {
+                let last = Membership.lastMembers(members, copies: copies)
+                guard !last.isEmpty else { continue }
+                closed.hasAny = true
+                for member in last {
+                    let node = nodes[disks[member.disk]!.node]!
+                    if !node.isUp {
+                        closed.allMembersAreUp = false
+                        absent.insert(node.id)
+                    }
+                }
+            }
+        }
+        closed.absentNodes = absent.sorted()
+        return closed
+    }
+
+    /// Before the first volume the default counts, so that an empty cluster opens as well.
+    private var closingCounts: CopyCounts {
+        guard let cluster else { return [] }
+        return copiesInUse.isEmpty ? CopyCounts(copies: cluster.copies) : copiesInUse
+    }
+
+    /// Every group knows the disk as in sync, for the copies in use.
+    package func isInSync(_ disk: DiskID) -> Bool {
+        guard let record = disks[disk] else { return false }
+        return record.standings.values.allSatisfy { $0.exceptions.isDisjoint(with: closingCounts) }
+    }
+
+    /// Some birth of the family is deleted and not forgotten.
+    package func hasDeletedVolumes(in family: Family) -> Bool {
+        volumesInFamily(family).contains { volume($0)?.isDeleted ?? false }
+    }
+
+    package func copiesInUse(in family: Family) -> CopyCounts {
+        volumesInFamily(family).reduce(into: []) { counts, birth in
+            if let volume = volume(birth) { counts.formUnion(CopyCounts(copies: volume.copies)) }
+        }
+    }
+}
