@@ -1,0 +1,47 @@
+import Glibc
+
+/// The system calls of this module; NIO makes all others.
+enum SystemCall {
+    /// Receives what is there; 0 when nothing is, or when the peer is gone (which NIO's next read will notice).
+    static func receiveNow(_ socket: CInt, into space: UnsafeMutableRawBufferPointer) -> Int {
+        max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT)))
+    }
+
+    /// What is at a path, without following a symbolic link.
+    enum PathKind: Equatable {
+        case nothing
+        case socket(FileIdentity)
+        case something
+    }
+
+    struct FileIdentity: Equatable, Sendable {
+        var device: UInt64
+        var inode: UInt64
+    }
+
+    static func kind(ofPath path: String) -> PathKind {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return errno == ENOENT ? .nothing : .something }
+        guard status.st_mode & S_IFMT == S_IFSOCK else { return .something }
+        return .socket(FileIdentity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino)))
+    }
+
+    @discardableResult
+    static func remove(_ path: String) -> Bool { unlink(path) == 0 }
+
+    /// Somebody listens on the unix socket. Any doubt (no permission, a full queue) counts as yes.
+    static func isAnswering(unixSocket path: String) -> Bool {
+        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        return result == 0 || errno != ECONNREFUSED
+    }
+}
