@@ -74,6 +74,8 @@ let package = Package(
         .executableTarget(
             name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
             swiftSettings: settings),
+        .executableTarget(
+            name: "bare-relay", dependencies: [nio, nioPosix, arguments], path: "Benchmarks/BareRelay", swiftSettings: settings),
         .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
         // Tests.
         .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),
