@@ -1,0 +1,53 @@
+# The programs and tests of one build: flags that differ between targets would compile everything anew.
+SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error -Xswiftc -warnings-as-errors
+SUPPORT := Tests/Support
+PYTHON := /usr/bin/python3
+
+export RUN_DIR SHEEP_PORTS NBD_PORTS VOLUME SIZE QUICK ROUNDS
+
+.PHONY: help build run stop test unit-test acceptance bench clean
+
+help:
+	@echo 'make run         build, then start a three-node cluster here that keeps its data (RUN_DIR, SHEEP_PORTS, NBD_PORTS)'
+	@echo 'make stop        stop it; the data stays'
+	@echo 'make test        everything that continuous integration checks: unit tests, then real clients'
+	@echo 'make acceptance  real clients alone; FULL=1 for all scenarios, NAMES="…" for some'
+	@echo 'make bench       measure, write docs/benchmarks.md (under 25 minutes; QUICK=1: under 5)'
+	@echo 'make build       the programs, in .build/release'
+	@echo 'make clean       remove what was built'
+
+build:
+	@$(SUPPORT)/toolchain.sh
+	@$(SUPPORT)/packages.sh build
+	@test -e .build/release/sheep || echo 'A first release build takes 4 to 5 minutes.'
+	@swift build $(SWIFT_FLAGS)
+
+run:
+	@$(SUPPORT)/packages.sh run
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) $(SUPPORT)/run_cluster.py start
+
+stop:
+	@$(PYTHON) $(SUPPORT)/run_cluster.py stop
+
+test: unit-test acceptance
+
+unit-test:
+	@$(SUPPORT)/toolchain.sh
+	@$(SUPPORT)/packages.sh test
+	@test -e .build/release/sheep || echo 'A first release build takes 4 to 5 minutes.'
+	@swift build $(SWIFT_FLAGS) --build-tests
+	@swift test $(SWIFT_FLAGS) --skip-build
+
+acceptance:
+	@$(SUPPORT)/packages.sh test
+	@test -e .build/release/sheep || $(MAKE) --no-print-directory build
+	@Tests/Acceptance/run $(if $(FULL),--full) $(NAMES)
+
+bench:
+	@$(SUPPORT)/packages.sh bench
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) Benchmarks/run.py
+
+clean:
+	swift package clean

@@ -1,0 +1,147 @@
+"""What every acceptance scenario is given: a running cluster, a directory of its own, and real clients."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from cluster import REPOSITORY, Cluster, CommandFailed
+
+SUPPORT = REPOSITORY / "Tests/Support"
+MiB = 1 << 20
+GiB = 1 << 30
+
+
+def cache_directory():
+    """Where images that take long to build are kept between runs."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "sheepdog-testbed"
+
+
+def check(condition, message):
+    """What a scenario claims. An assert statement would vanish under `python3 -O`."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def checksum(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(4 * MiB):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class Bed:
+    """One scenario's place in the world. As a context manager it ends every process and removes every file."""
+
+    def __init__(self, sheep_count, copies, full, sheep_options=()):
+        self.full = full
+        self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
+        self.background = []
+        try:
+            self.cluster = Cluster(self.directory / "cluster", sheep_count, options=sheep_options)
+            self.cluster.start(copies)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.show_logs()
+        self.close()
+
+    def close(self):
+        for process in self.background:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if hasattr(self, "cluster"):
+            self.cluster.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def show_logs(self):
+        for sheep in self.cluster.sheep:
+            print(f"--- log of sheep {sheep.number} ends with\n{sheep.log_tail()}", flush=True)
+
+    # Shorthands
+
+    @property
+    def sheep(self):
+        return self.cluster.sheep
+
+    def dog(self, *arguments, **options):
+        return self.cluster.dog(*arguments, **options)
+
+    def create(self, name, size):
+        self.dog("vdi", "create", name, str(size))
+        return name
+
+    def random_file(self, name, size):
+        path = self.directory / name
+        with open(path, "wb") as file:
+            for _ in range(size // MiB):
+                file.write(os.urandom(MiB))
+        return path
+
+    # Clients
+
+    def run(self, *command, timeout=300, **options):
+        """Runs a client and returns what it printed; raises CommandFailed unless it ended with 0."""
+        words = [str(word) for word in command]
+        result = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=timeout, cwd=self.directory, **options)
+        if result.returncode != 0:
+            raise CommandFailed(f"`{' '.join(words)}` ended with {result.returncode}:\n{result.stdout[-4000:]}")
+        return result.stdout
+
+    def start(self, *command, output="background.log"):
+        """Starts a client that goes on in the background; it ends with the scenario at the latest."""
+        with open(self.directory / output, "wb") as log:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory)
+        self.background.append(process)
+        return process
+
+    def qemu_io(self, uri, *commands):
+        arguments = [word for command in commands for word in ("-c", command)]
+        output = self.run("qemu-io", "-f", "raw", uri, *arguments)
+        check("Pattern verification failed" not in output, f"qemu-io found other data:\n{output}")
+        return output
+
+    def guest(self, script, timeout=300):
+        """Runs a shell script as root in a small Linux guest and returns what it printed. There the host is 10.0.2.2."""
+        image = cache_directory() / "vm"
+        if not (image / "initrd.cpio").exists():
+            self.run(SUPPORT / "vm/build.sh", image, timeout=600)
+        path = self.directory / "guest-script"
+        path.write_text(f"#!/bin/sh\nset -ex\n{script}\n")
+        return self.run(SUPPORT / "vm/run.sh", "--timeout", timeout, image, path, timeout=timeout + 60)
+
+
+class VerifyingLoad:
+    """fio that writes, reads back and compares checksums, for a time; any I/O error or wrong byte ends it with a failure."""
+
+    def __init__(self, bed, uri, seconds, size, depth=16, name="load"):
+        self.log = bed.directory / f"{name}.fio"
+        self.process = bed.start(
+            "fio", f"--name={name}", "--ioengine=nbd", f"--uri={uri}", "--rw=randrw", "--bs=4k", f"--iodepth={depth}",
+            f"--size={size}", "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=256",
+            "--time_based", f"--runtime={seconds}", output=self.log.name)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def finish(self, timeout=120):
+        """Waits for its end and checks that it found nothing wrong."""
+        code = self.process.wait(timeout)
+        output = self.log.read_text(errors="replace")
+        check(code == 0 and "verify failed" not in output, f"fio ended with {code}:\n{output[-3000:]}")
+        check("err= 0" in output, f"fio saw an error:\n{output[-3000:]}")
