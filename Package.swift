@@ -77,10 +77,10 @@ let package = Package(
             dependencies: [
                 "ObjectModel", "Cluster", "ObjectStore", "Gateway", "FrontendKit", "LocalEngine", "Transport",
                 "NBDFrontend", "CLinux", nio, nioPosix, arguments, logging,
-            ], swiftSettings: settings),
+            ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
-            swiftSettings: settings),
+            swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "bare-relay", dependencies: [nio, nioPosix, arguments], path: "Benchmarks/BareRelay", swiftSettings: settings,
             linkerSettings: staticRuntime),

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <errno.h>
 #include <linux/fs.h>
@@ -72,4 +73,13 @@ int clinux_flock(int fd, int operation) { return flock(fd, operation); }
 int64_t clinux_file_system_type(int fd) {
     struct statfs status;
     return fstatfs(fd, &status) == 0 ? (int64_t)status.f_type : -1;
+}
+
+int clinux_fork(void) { return fork(); }
+
+int clinux_wait(int child) {
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return 1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

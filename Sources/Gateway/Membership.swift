@@ -15,6 +15,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var probing: Set<NodeID> = []
     private var calledDown: Set<BootID> = []
     private var hasJoined = false
+    private var isLeaving = false
     private var joinedAt: UInt64 = 0
     private var placementPendingSince: UInt64?
     private var proposalUnderWay = false
@@ -55,6 +56,15 @@ package final class Membership<Env: NodeEnvironment> {
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
             node.recovery.joined()
         }
+    }
+
+    /// An orderly leave: the others need not find out. Calls back when the log says so, or at once when it cannot.
+    func leave(completion: @escaping () -> Void) {
+        guard hasJoined else { return completion() }
+        isLeaving = true
+        node.control.propose(
+            .nodesDown(.init(victims: [.init(node: node.identity, boot: node.boot)], proven: true))
+        ) { _ in completion() }
     }
 
     // MARK: Noticing who left
@@ -119,14 +129,34 @@ package final class Membership<Env: NodeEnvironment> {
     func applied(_ entry: ControlEntry, at index: LogIndex) {
         if case .nodesDown(let down) = entry.command {
             if !down.proven { fencedUntil = max(fencedUntil, node.clock.now() + nodeFenceDuration) }
-            if hasJoined, down.victims.contains(where: { $0.boot == node.boot }) {
+            if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) {
                 node.logger.warning("the other sheep called this one down: it starts anew")
                 return node.end(.calledDown)
             }
         }
+        if case .shutdown = entry.command, hasJoined, !isLeaving { stopCleanly() }
         if case .nodeUp(let up) = entry.command {
             lastHeard[up.node] = node.clock.now()
             for disk in up.disks { failedDisks.remove(disk.id) }
+        }
+    }
+
+    /// The cluster shuts down: everything is settled and nobody holds a lease, so what is made durable now is complete.
+    private func stopCleanly() {
+        isLeaving = true
+        let stop = { [node] in
+            node.control.propose(.cleanStop(node.identity, boot: node.boot)) { [node] _ in
+                // A moment for the answer to whoever asked.
+                node.clock.schedule(after: 100_000_000) { [node] in node.end(.stopped) }
+            }
+        }
+        guard let store = node.store else { return stop() }
+        store.flush { [node] error in
+            if let error {
+                node.logger.error("the store could not be made durable: \(error.message)")
+                return node.end(.failed(error.message))
+            }
+            stop()
         }
     }
 

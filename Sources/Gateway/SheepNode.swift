@@ -84,6 +84,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         ended?(how)
     }
 
+    /// Tells the others that this sheep leaves, before it stops.
+    package func leave(completion: @escaping () -> Void) { membership.leave(completion: completion) }
+
     /// How the sheep calls itself in texts for people.
     package var name: String { options.address.description }
 

@@ -1,6 +1,6 @@
 package import Gateway
 package import Logging
-package import NIOCore
+import NIOCore
 import NIOPosix
 package import ObjectModel
 import SheepProtocol

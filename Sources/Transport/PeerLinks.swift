@@ -1,4 +1,4 @@
-package import Cluster
+import Cluster
 package import Gateway
 package import Logging
 package import NIOCore

@@ -36,3 +36,7 @@ int64_t clinux_file_system_type(int fd);
 /// Whence values of lseek(2) for sparse files.
 static const int clinux_seek_data = 3;
 static const int clinux_seek_hole = 4;
+/// fork(2), which Swift does not offer: 0 in the child. Called before any thread is started.
+int clinux_fork(void);
+/// waitpid(2): the exit status of the child, or 1 when it was killed.
+int clinux_wait(int child);

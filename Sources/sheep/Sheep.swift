@@ -1,0 +1,164 @@
+import CLinux
+import Cluster
+import FrontendKit
+import Gateway
+import Glibc
+import LocalEngine
+import Logging
+import NIOCore
+import NIOPosix
+import ObjectModel
+import ObjectStore
+import Transport
+
+/// The real world: files, the machine's folder, sockets, the clock.
+enum RealEnvironment: NodeEnvironment {
+    typealias StoreDisk = FileDisk
+    typealias Engine = LocalEngine
+    typealias Network = PeerLinks
+    typealias Clock = NodeLoop
+}
+
+extension NodeLoop: EngineLoop {
+    package func schedule(afterNanoseconds delay: UInt64, _ work: @escaping () -> Void) { schedule(after: delay, work) }
+}
+
+/// One sheep process: builds its services in order, runs them, ends them in the opposite order.
+///
+/// `@unchecked Sendable`: made and told to stop by the main thread, everything else happens on the loop.
+final class Sheep: @unchecked Sendable {
+    private let options: SheepOptions
+    private let folder: StoreFolder
+    private let logger: Logger
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let loop: NodeLoop
+    private var disk: FileDisk?
+    private var store: ObjectStore<FileDisk>?
+    private var node: SheepNode<RealEnvironment>?
+    private var listener: Listener<RealEnvironment>?
+    private var frontends: [any Frontend] = []
+    private var isStopping = false
+    /// Called once, from the loop, when the process may end.
+    private let finished: @Sendable (NodeEnd) -> Void
+
+    init(options: SheepOptions, folder: StoreFolder, logger: Logger, finished: @escaping @Sendable (NodeEnd) -> Void) {
+        (self.options, self.folder, self.logger, self.finished) = (options, folder, logger, finished)
+        loop = NodeLoop(eventLoop: group.next())
+    }
+
+    // MARK: Start, on the main thread
+
+    /// Store, engine, node, listener, front-ends: returns when all of them serve.
+    func start() throws(SheepError) {
+        let report = try onLoop { self.openStore($0) }
+        try onLoop { self.startNode(report, $0) }
+        for frontend in frontends { try frontend.start() }
+    }
+
+    /// Begins something on the loop and waits for its outcome.
+    private func onLoop<Outcome: Sendable>(
+        _ body: @escaping @Sendable (@escaping @Sendable (Result<Outcome, SheepError>) -> Void) -> Void
+    ) throws(SheepError) -> Outcome {
+        let promise = loop.eventLoop.makePromise(of: Result<Outcome, SheepError>.self)
+        loop.post { body { promise.succeed($0) } }
+        do {
+            return try promise.futureResult.wait().get()
+        } catch {
+            throw error as? SheepError ?? SheepError(.unknown, "\(error)")
+        }
+    }
+
+    private func openStore(_ done: @escaping @Sendable (Result<StartReport, SheepError>) -> Void) {
+        do throws(DiskError) {
+            let disk = try FileDisk(path: folder.path) { [loop] work in loop.post(work) }
+            self.disk = disk
+            ObjectStore.open(disk: disk, configuration: StoreConfiguration()) { [self] result in
+                store = try? result.get().0
+                done(result.map(\.1))
+            }
+        } catch {
+            done(.failure(SheepError(.inputOutput, "cannot open the store \(folder.path): \(error.text)")))
+        }
+    }
+
+    private func startNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
+        do throws(SheepError) {
+            let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
+            let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
+            let boot = BootID(rawValue: .random(in: 1 ... .max))
+            let network = PeerLinks(loop: loop, node: report.identity.node, boot: boot, logger: logger)
+            let node = SheepNode<RealEnvironment>(
+                identity: report.identity.node, boot: boot, options: options.node, clock: loop, network: network, engine: engine,
+                store: options.node.isGateway ? nil : store, report: options.node.isGateway ? nil : report,
+                machineIsUnbroken: folder.machineIsUnbroken, random: { .random(in: .min ... .max) }, logger: logger)
+            self.node = node
+            node.ended = { [unowned self] in nodeEnded($0) }
+            let volumes = VolumeDirectory(node: node)
+            let listener = Listener(node: node, directory: volumes, loop: loop, logger: logger)
+            self.listener = listener
+            frontends = makeFrontends(options, directory: volumes, eventLoop: loop.eventLoop, logger: logger)
+            listener.start(host: options.host, port: Int(options.port)) { error in
+                if let error { return done(.failure(error)) }
+                node.start()
+                done(.success(()))
+            }
+        } catch {
+            done(.failure(error))
+        }
+    }
+
+    // MARK: The end, on the loop
+
+    /// An orderly leave (SIGTERM): clients first, then the leases, then the store; the others learn of it at once.
+    func stop() { loop.post { self.beginStop(.stopped) } }
+
+    private func beginStop(_ end: NodeEnd) {
+        guard !isStopping, let node else { return }
+        isStopping = true
+        logger.info("stopping")
+        stopFrontends { [self] in
+            listener?.stop()
+            guard node.isServing else { return closeStore(end) }
+            node.releaseAll { [self] in
+                node.leave { [self] in closeStore(end) }
+            }
+            // What cannot be drained (too few copies) does not keep a stopping sheep for ever.
+            loop.schedule(after: 10_000_000_000) { [self] in closeStore(end) }
+        }
+    }
+
+    private func stopFrontends(_ completion: @escaping () -> Void) {
+        guard let frontend = frontends.popLast() else { return completion() }
+        frontend.stop { [self] in stopFrontends(completion) }
+    }
+
+    private var isClosing = false
+
+    private func closeStore(_ end: NodeEnd) {
+        guard !isClosing else { return }
+        isClosing = true
+        node?.end(end)
+        guard let store else { return finished(end) }
+        store.close { [self] error in
+            if let error { logger.error("the store could not be closed cleanly: \(error.message)") }
+            finished(end)
+        }
+    }
+
+    private func nodeEnded(_ end: NodeEnd) {
+        if isStopping { return }
+        isStopping = true
+        switch end {
+        // What clients still wait for must not be answered by a later run: their connections end with the process.
+        case .calledDown: finished(end)
+        case .failed(let reason):
+            logger.critical("\(reason)")
+            finished(end)
+        case .stopped:
+            stopFrontends { [self] in
+                listener?.stop()
+                closeStore(end)
+            }
+        }
+    }
+}

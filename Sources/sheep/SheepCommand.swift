@@ -1,0 +1,204 @@
+import ArgumentParser
+import Cluster
+import Gateway
+import Glibc
+import Logging
+import NBDFrontend
+
+/// The options of `sheep`, and nothing else: what they mean is checked here, before anything is opened.
+@main
+struct SheepCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sheep",
+        abstract: "Stores replicated objects and puts volumes on the network.",
+        discussion: """
+            Three sheep on one machine, three copies:
+              sheep -p 7000 --nbd 127.0.0.1:10809 /srv/sheep/0
+              sheep -p 7001 /srv/sheep/1
+              sheep -p 7002 /srv/sheep/2
+              dog cluster format -c 3
+            Without -f it goes to the background once it serves. Stop all sheep together with 'dog cluster shutdown'.
+            """,
+        version: "sheep 2.0.0", helpNames: [.short, .long])
+
+    @Argument(help: "The folder of this sheep's data; made when it is not there.", completion: .directory)
+    var store: String
+
+    @Option(name: [.customShort("b"), .customLong("bindaddr")], help: ArgumentHelp("Address to listen on.", valueName: "address"))
+    var bindAddress = "127.0.0.1"
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Cluster engine: local[:DIR]; sheep with the same DIR (default: the parent of STORE) are one cluster.", valueName: "engine"))
+    var cluster = "local"
+
+    @Flag(name: .shortAndLong, help: "Stay in the foreground and log to standard output.")
+    var foreground = false
+
+    @Flag(name: .shortAndLong, help: "Store nothing: a gateway for clients only.")
+    var gateway = false
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("level=error|warning|info|debug,dst=default|stdout,dir=DIR", valueName: "log"))
+    var log = "level=info"
+
+    @Flag(name: .shortAndLong, help: "Sync nothing: a power cut may lose what was written lately.")
+    var nosync = false
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("TCP port for sheep and dog.", valueName: "port"))
+    var port = "7000"
+
+    @Option(name: [.customShort("P"), .customLong("pidfile")], help: ArgumentHelp("Write the process id there.", valueName: "file"))
+    var pidFile: String?
+
+    @Option(name: [.customShort("V"), .customLong("vnodes")], help: ArgumentHelp("Virtual nodes, the share of the data (default: by disk size).", valueName: "count"))
+    var virtualNodes: String?
+
+    @Option(name: [.customShort("y"), .customLong("myaddr")], help: ArgumentHelp("Address that other sheep reach this one at (default: -b).", valueName: "address"))
+    var myAddress: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Copies of an object lie in different zones (default: each sheep its own).", valueName: "zone"))
+    var zone: String?
+
+    @Flag(name: .customShort("v"), help: "Print the version.")
+    var printVersion = false
+
+    @Option(name: .customLong("nbd"), help: ArgumentHelp("Serve NBD there; may be given again.", valueName: "host:port"))
+    var nbd: [String] = []
+
+    @Option(name: .customLong("nbd-socket"), help: ArgumentHelp("Serve NBD on a unix socket; may be given again.", valueName: "path"))
+    var nbdSocket: [String] = []
+
+    @Option(name: .customLong("nbd-default"), help: ArgumentHelp("The volume for NBD clients that name none.", valueName: "volume"))
+    var nbdDefault: String?
+
+    @Option(name: .customLong("durability"), help: ArgumentHelp("client: as each protocol asks; always: every acknowledged write outlives a power cut.", valueName: "client|always"))
+    var durability = "client"
+
+    @Option(name: .customLong("io-timeout"), help: ArgumentHelp("Seconds that a request waits for enough copies before it fails; 0: for ever.", valueName: "seconds"))
+    var ioTimeout: UInt32 = 30
+
+    @Option(name: .customLong("down-out"), help: ArgumentHelp("Seconds after which the data of a sheep that is down moves elsewhere; 0: at once.", valueName: "seconds"))
+    var downOut: UInt32 = 300
+
+    mutating func run() throws {
+        let options = try SheepOptions(self)
+        if printVersion { return print(Self.configuration.version) }
+        Foundationless.exit(with: Daemon.run(options))
+    }
+}
+
+/// Leaves the process without running what belongs to threads that still run.
+enum Foundationless {
+    static func exit(with status: Int32) -> Never { Glibc.exit(status) }
+}
+
+/// The options with their meaning; made once, refused with a text that names the option.
+struct SheepOptions: Sendable {
+    var store: String
+    var host: String
+    var port: UInt16
+    var engineDirectory: String?
+    var node: NodeOptions
+    var foreground: Bool
+    var logLevel = Logger.Level.info
+    var logDirectory: String
+    var logToStandardOutput: Bool
+    var pidFile: String?
+    var nbd: NBDConfiguration?
+
+    init(_ command: SheepCommand) throws {
+        store = try Self.absolute(command.store)
+        host = command.bindAddress
+        guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
+        self.port = port
+        engineDirectory = try Self.engineDirectory(command.cluster)
+        node = NodeOptions(address: NodeAddress(host: command.myAddress ?? command.bindAddress, port: port))
+        if let text = command.zone {
+            guard let zone = UInt32(text) else {
+                throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")
+            }
+            node.zone = zone
+        } else {
+            node.zone = UInt32(port)
+        }
+        if command.gateway, command.virtualNodes != nil { throw ValidationError("Options '-g' and '-V' can not be both specified") }
+        if let text = command.virtualNodes {
+            guard let count = UInt16(text), count > 0 else {
+                throw ValidationError("Invalid number of vnodes '\(text)': must be an integer between 1 and 65535")
+            }
+            node.virtualNodes = count
+        }
+        if command.gateway { node.virtualNodes = 0 }
+        guard ["client", "always"].contains(command.durability) else {
+            throw ValidationError("Invalid durability '\(command.durability)': client or always")
+        }
+        node.alwaysDurable = command.durability == "always"
+        node.neverSyncs = command.nosync
+        node.inputOutputTimeout = UInt64(command.ioTimeout) * 1_000_000_000
+        node.downOut = UInt64(command.downOut) * 1_000_000_000
+        foreground = command.foreground
+        logDirectory = store
+        logToStandardOutput = command.foreground
+        pidFile = command.pidFile
+        nbd = try Self.nbd(command)
+        try readLog(command.log)
+    }
+
+    private static func absolute(_ path: String) throws -> String {
+        guard !path.isEmpty else { throw ValidationError("The store's path is empty") }
+        if path.hasPrefix("/") { return path }
+        guard let current = getcwd(nil, 0) else { throw ValidationError("The current folder is gone") }
+        defer { free(current) }
+        return String(cString: current) + "/" + path
+    }
+
+    private static func engineDirectory(_ text: String) throws -> String? {
+        if text == "local" { return nil }
+        guard text.hasPrefix("local:") else {
+            throw ValidationError("Unknown cluster engine '\(text)': this sheep has local[:DIR]")
+        }
+        return String(text.dropFirst("local:".count))
+    }
+
+    private static func nbd(_ command: SheepCommand) throws -> NBDConfiguration? {
+        var listeners: [NBDListener] = []
+        for text in command.nbd {
+            guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+                throw ValidationError("Invalid NBD address '\(text)': HOST:PORT is wanted")
+            }
+            let host = text[..<colon].trimming(brackets: true)
+            listeners.append(.tcp(host: host.isEmpty ? "127.0.0.1" : host, port: Int(port)))
+        }
+        listeners += command.nbdSocket.map { .unix(path: $0) }
+        if listeners.isEmpty {
+            if command.nbdDefault != nil { throw ValidationError("--nbd-default needs --nbd or --nbd-socket") }
+            return nil
+        }
+        return NBDConfiguration(listeners: listeners, defaultExport: command.nbdDefault)
+    }
+
+    private mutating func readLog(_ text: String) throws {
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
+            guard pair.count == 2 else { throw ValidationError("Invalid log option '\(part)': key=value is wanted") }
+            switch pair[0] {
+            case "level":
+                guard let level = Logger.Level(rawValue: pair[1] == "err" ? "error" : pair[1]) else {
+                    throw ValidationError("Invalid log level '\(pair[1])'")
+                }
+                logLevel = level
+            case "dir": logDirectory = pair[1]
+            case "dst":
+                guard ["default", "stdout"].contains(pair[1]) else { throw ValidationError("Invalid log destination '\(pair[1])'") }
+                if pair[1] == "stdout" { (logToStandardOutput, foreground) = (true, true) } else { logToStandardOutput = false }
+            case "format": break
+            default: throw ValidationError("Invalid log option '\(pair[0])'")
+            }
+        }
+    }
+}
+
+extension Substring {
+    /// "[::1]" as "::1".
+    fileprivate func trimming(brackets: Bool) -> String {
+        hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
+    }
+}

@@ -1,0 +1,65 @@
+import CLinux
+import Glibc
+import ObjectModel
+
+/// The folder of a sheep's data: made when missing, locked while a sheep uses it.
+struct StoreFolder {
+    let path: String
+    /// The machine did not restart since a sheep last opened the folder: what was in its page cache still is.
+    let machineIsUnbroken: Bool
+
+    init(path: String) throws(SheepError) {
+        self.path = path
+        try Self.make(path)
+        try Self.lock(path + "/lock")
+        let machine = Self.read("/proc/sys/kernel/random/boot_id")
+        machineIsUnbroken = machine != nil && machine == Self.read(path + "/machine")
+        if !machineIsUnbroken, let machine { try Self.replace(path + "/machine", with: machine) }
+    }
+
+    private static func failure(_ what: String) -> SheepError {
+        SheepError(.inputOutput, "\(what): \(String(cString: strerror(errno)))")
+    }
+
+    private static func make(_ path: String) throws(SheepError) {
+        var parents: [String] = []
+        var current = path
+        while mkdir(current, 0o700) != 0 {
+            if errno == EEXIST { break }
+            guard errno == ENOENT, let slash = current.lastIndex(of: "/"), slash != current.startIndex else {
+                throw failure("cannot make \(current)")
+            }
+            parents.append(current)
+            current = String(current[..<slash])
+        }
+        for parent in parents.reversed() where mkdir(parent, 0o700) != 0 && errno != EEXIST { throw failure("cannot make \(parent)") }
+    }
+
+    /// Held until the process ends; a sheep that starts itself anew gets it back.
+    private static func lock(_ path: String) throws(SheepError) {
+        let file = clinux_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure("cannot open \(path)") }
+        // LOCK_EX | LOCK_NB
+        guard clinux_flock(file, 2 | 4) == 0 else {
+            throw SheepError(.busy, "another sheep uses this store (\(path) is locked): stop it, or name another store")
+        }
+    }
+
+    private static func read(_ path: String) -> [UInt8]? {
+        let file = clinux_open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = Glibc.read(file, &bytes, bytes.count)
+        return count > 0 ? Array(bytes.prefix(count)) : nil
+    }
+
+    private static func replace(_ path: String, with bytes: [UInt8]) throws(SheepError) {
+        let file = clinux_open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure("cannot open \(path).new") }
+        defer { close(file) }
+        guard Glibc.write(file, bytes, bytes.count) == bytes.count, fsync(file) == 0, rename(path + ".new", path) == 0 else {
+            throw failure("cannot write \(path)")
+        }
+    }
+}
