@@ -15,6 +15,7 @@ final class Takeover<Env: NodeEnvironment> {
     private var answers: [NodeID: [UnsettledRecord]] = [:]
     private var asked: Set<NodeID> = []
     private var holdings: [Holding] = []
+    private var isGathered = false
 
     init(session: VolumeSession<Env>, term: Term) { (self.session, self.term) = (session, term) }
 
@@ -31,13 +32,16 @@ final class Takeover<Env: NodeEnvironment> {
 
     /// Asks every node that stores data and is up; one that does not answer is asked again until it does or is down.
     private func ask() {
+        guard !isGathered else { return }
         guard isWanted else { return session.reopen() }
         let nodes = node.storingNodes
         for target in nodes.sorted() where answers[target] == nil && !asked.contains(target) {
             asked.insert(target)
             gather(from: target)
         }
-        if nodes.allSatisfy({ answers[$0] != nil }) { rollForward() }
+        guard !isGathered, nodes.allSatisfy({ answers[$0] != nil }) else { return }
+        isGathered = true
+        rollForward()
     }
 
     private func gather(from target: NodeID) {
