@@ -64,13 +64,14 @@ extension VolumeSession {
     /// Asks another in-sync member; a refusal or a broken link tries the next, and a change of membership all again.
     func readRemotely(
         _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, avoiding: [NodeID],
-        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        since: UInt64? = nil, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
+        let since = since ?? node.clock.now()
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         let choices = set.inSync.filter { $0.node != node.identity && !avoiding.contains($0.node) }
         guard let term, let member = choices.first(where: { node.network.isLinked(to: $0.node) }) ?? choices.first else {
             // Nobody is there to ask: goes on when the membership changes, or fails with the request's time limit.
-            return retryRead(slot, offset: offset, length: length, buffer: buffer, completion: completion)
+            return retryRead(slot, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
         }
         let request = ReplicaRead(
             context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
@@ -85,25 +86,32 @@ extension VolumeSession {
             case .success, .failure:
                 readRemotely(
                     slot, offset: offset, length: length, buffer: buffer, avoiding: avoiding + [member.node],
-                    completion: completion)
+                    since: since, completion: completion)
             }
         }
     }
 
+    /// Nobody is there to ask now: looks again soon, until the request's time limit.
     private func retryRead(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        let request = VolumeRequest(
-            offset: UInt64(slot.index) * UInt64(objectSize) + UInt64(offset),
-            work: .read(length: length, buffer: buffer, completion: completion), receivedAt: node.clock.now())
-        retries.append(request)
-        guard retries.count == 1 else { return }
+        let limit = node.options.inputOutputTimeout
+        if limit > 0, node.clock.now() - since > limit {
+            return completion(.failure(SheepError(.unavailable, "no copy of object \(slot.index) of \(volume.name) answers; see 'dog cluster info'")))
+        }
+        waitingReads += 1
         node.clock.schedule(after: NodeTiming.retry) { [weak self] in
-            guard let self else { return }
-            let due = retries
-            retries = []
-            for request in due { submit(request) }
+            guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
+            waitingReads -= 1
+            if term != nil, !node.holdsCurrent(slot, copies: volume.copies) {
+                return readRemotely(
+                    slot, offset: offset, length: length, buffer: buffer, avoiding: [], since: since, completion: completion)
+            }
+            submit(
+                VolumeRequest(
+                    offset: UInt64(slot.index) * UInt64(objectSize) + UInt64(offset),
+                    work: .read(length: length, buffer: buffer, completion: completion), receivedAt: since))
         }
     }
 
@@ -172,20 +180,39 @@ extension VolumeSession {
         completion(.success(extents))
     }
 
-    private func remoteStatus(_ slot: ObjectSlot, completion: @escaping (Result<[StoredRange], SheepError>) -> Void) {
+    private func remoteStatus(
+        _ slot: ObjectSlot, since: UInt64? = nil, completion: @escaping (Result<[StoredRange], SheepError>) -> Void
+    ) {
+        let since = since ?? node.clock.now()
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         guard let term, let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }) else {
-            return completion(.failure(SheepError(.unavailable, "no copy of object \(slot.index) answers; see 'dog cluster info'")))
+            return retryStatus(slot, since: since, completion: completion)
         }
         let request = ReplicaRead(
             context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
             index: slot.index, offset: 0, length: 0)
-        node.network.send(.replicaStatus, body: request.wire, payload: nil, to: member.node) { result in
-            completion(result.flatMap { reply in
-                do throws(WireError) { return .success(try WireList<StoredRange>(wire: reply.body).elements) } catch {
-                    return .failure(SheepError(.unknown, "the answer of \(member.node) cannot be read: \(error.text)"))
-                }
-            })
+        node.network.send(.replicaStatus, body: request.wire, payload: nil, to: member.node) { [weak self] result in
+            guard case .success(let reply) = result, let list = try? WireList<StoredRange>(wire: reply.body) else {
+                self?.retryStatus(slot, since: since, completion: completion)
+                return
+            }
+            completion(.success(list.elements))
+        }
+    }
+
+    private func retryStatus(
+        _ slot: ObjectSlot, since: UInt64, completion: @escaping (Result<[StoredRange], SheepError>) -> Void
+    ) {
+        let limit = node.options.inputOutputTimeout
+        if limit > 0, node.clock.now() - since > limit {
+            return completion(.failure(SheepError(.unavailable, "no copy of object \(slot.index) of \(volume.name) answers; see 'dog cluster info'")))
+        }
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
+            if node.holdsCurrent(slot, copies: volume.copies) {
+                return node.replica.storedRanges(family: volume.family, birth: birth, index: slot.index, completion: completion)
+            }
+            remoteStatus(slot, since: since, completion: completion)
         }
     }
 }

@@ -50,8 +50,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     var lastUse: UInt64 = 0
     var drained: (() -> Void)?
-    /// Reads that found no member to ask.
-    var retries: [VolumeRequest] = []
+    /// Reads that found no member to ask and look again soon.
+    var waitingReads = 0
     var confirmationPending = false
     private var settledNoticePending = false
     private var lastToldSettled = Sequence.zero
@@ -388,6 +388,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Requests that wait for members or for the volume to open.
     var waitingCount: Int {
-        waiting.count + parked.count + window.active.filter { $0.outstanding.isEmpty }.count
+        waiting.count + parked.count + waitingReads + window.active.filter { $0.outstanding.isEmpty }.count
     }
 }
