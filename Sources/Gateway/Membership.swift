@@ -17,6 +17,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var hasJoined = false
     private var isLeaving = false
     private var joinedAt: UInt64 = 0
+    private var lastTick: UInt64 = 0
     private var placementPendingSince: UInt64?
     private var proposalUnderWay = false
     private var fencedUntil: UInt64 = 0
@@ -163,12 +164,22 @@ package final class Membership<Env: NodeEnvironment> {
     // MARK: The passage of time
 
     func tick(now: UInt64) {
+        discountOwnPause(now: now)
         guard hasJoined, node.isServing else { return }
         probe(now: now)
         guard isLowest, !proposalUnderWay else { return }
         planPlacement(now: now)
         openGroups(now: now)
         takeOut(now: now)
+    }
+
+    /// While this sheep (or the whole machine) stood still it could hear nobody: that silence is not the others'.
+    private func discountOwnPause(now: UInt64) {
+        defer { lastTick = now }
+        guard lastTick > 0, now > lastTick + 2 * NodeTiming.tick else { return }
+        let pause = now - lastTick
+        for peer in lastHeard.keys { lastHeard[peer]! += pause }
+        joinedAt += pause
     }
 
     /// Of the nodes that are up, the one that proposes for all.
