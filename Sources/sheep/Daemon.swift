@@ -44,11 +44,13 @@ enum Daemon {
         return 1
     }
 
-    /// Tells the waiting parent, and lets go of the terminal.
-    private static func detach(_ ready: Int32) {
+    /// Tells the waiting parent, and lets go of the terminal; what a failing process still says goes to the log.
+    private static func detach(_ ready: Int32, log: String) {
         let null = clinux_open("/dev/null", O_RDWR, 0)
-        for descriptor: Int32 in 0...2 { dup2(null, descriptor) }
-        if null > 2 { close(null) }
+        let last = clinux_open(log, O_WRONLY | O_APPEND | O_CREAT, 0o644)
+        dup2(null, 0)
+        for descriptor: Int32 in 1...2 { dup2(last < 0 ? null : last, descriptor) }
+        for descriptor in [null, last] where descriptor > 2 { close(descriptor) }
         var byte: UInt8 = 0
         _ = write(ready, &byte, 1)
         close(ready)
@@ -77,7 +79,7 @@ enum Daemon {
             try sheep.start()
             try writePidFile(options.pidFile)
             logger.info("sheep serves on \(options.host):\(options.port), store \(options.store)")
-            if let ready { detach(ready) }
+            if let ready { detach(ready, log: options.logDirectory + "/sheep.log") }
             return wait(for: signals, sheep: sheep, log: log, outcome: outcome, pidFile: options.pidFile)
         } catch {
             return report(error.message)
