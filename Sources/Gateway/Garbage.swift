@@ -15,6 +15,8 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     private var walk: [ObjectSlot] = []
     private var walkIsDue = true
     private var isScheduled = false
+    private var forgetting = false
+    private var nextForgetting: UInt64 = 0
     package private(set) var removed: UInt64 = 0
 
     init(node: SheepNode<Env>) { self.node = node }
@@ -31,7 +33,10 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         continueSoon()
     }
 
-    func tick() { if walkIsDue || !walk.isEmpty || !changedSlots.isEmpty { continueSoon() } }
+    func tick() {
+        forgetVolumesSometimes()
+        if walkIsDue || !walk.isEmpty || !changedSlots.isEmpty { continueSoon() }
+    }
 
     package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty }
 
@@ -82,6 +87,29 @@ package final class GarbageCollector<Env: NodeEnvironment> {
             if (set.syncing + set.out).contains(where: { $0.node == node.identity }) { continue }
             store.remove(object.name, version: set.version) { _ in }
             removed += 1
+        }
+    }
+
+    // MARK: Forgetting deleted births
+
+    /// One sheep asks, now and then: a deleted birth of which no sheep has an object leaves the tree, its VID is free again.
+    private func forgetVolumesSometimes() {
+        let now = node.clock.now()
+        guard node.membership.isLowest, !forgetting, now >= nextForgetting else { return }
+        nextForgetting = now + NodeTiming.forgetting
+        let state = node.control.state
+        let candidates = state.deletedVolumes.filter { !$0.isUnneeded }
+        guard !candidates.isEmpty, state.disks.keys.allSatisfy({ state.isInSync($0) }) else { return }
+        forgetting = true
+        let asked = node.storingNodes.subtracting([node.identity])
+        node.askAll(.usage, as: WireList<BirthUsage>.self) { [weak self] answers in
+            guard let self else { return }
+            forgetting = false
+            guard asked.isSubset(of: answers.keys), state.membershipVersion == node.control.state.membershipVersion else { return }
+            let used = Set((answers.values.flatMap(\.elements) + node.localUsage()).filter { $0.own > 0 }.map(\.birth))
+            for candidate in candidates where !used.contains(candidate.birth) {
+                node.control.propose(.forgetVolume(candidate.birth))
+            }
         }
     }
 }

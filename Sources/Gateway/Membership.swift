@@ -183,7 +183,7 @@ package final class Membership<Env: NodeEnvironment> {
     }
 
     /// Of the nodes that are up, the one that proposes for all.
-    private var isLowest: Bool {
+    var isLowest: Bool {
         !state.nodes.values.contains { $0.isUp && $0.id < node.identity }
     }
 
