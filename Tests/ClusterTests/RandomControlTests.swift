@@ -7,7 +7,7 @@ import Testing
 /// The model writes: at every entry, a volume whose lease is held may be written, and then exactly the in-sync and syncing
 /// members have the write. Whoever the state calls in sync must have every write, whatever happened before.
 @Suite struct RandomControlTests {
-    @Test("states agree, and nobody who missed a write is in sync", arguments: 0..<30)
+    @Test("states agree, and nobody who missed a write is in sync", arguments: 0..<20)
     func run(block: Int) throws {
         for seed in UInt64(block * 10 + 1)...UInt64(block * 10 + 10) {
             var world = ControlWorld(seed: seed)
