@@ -134,7 +134,7 @@ extension Membership {
         guard after > 0 || before == 0 || epochs.isEmpty else {
             throw SheepError(.invalidArgument, "node \(record.address) is the last with storage")
         }
-        if record.isRemoved, !record.isUp { giveUpHolding(node, at: index) }
+        if byOperator, record.isRemoved, !record.isUp { giveUpHolding(node, at: index) }
         nodes[node]!.isRemoved = true
         version = index
     }

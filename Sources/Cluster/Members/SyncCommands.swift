@@ -42,7 +42,9 @@ extension Membership {
             let unsettled = members.reduce(into: CopyCounts()) {
                 $0.formUnion($1.placed.intersection($1.standing.exceptions))
             }
-            for member in members where !member.standing.holding.isSubset(of: unsettled) {
+            guard members.contains(where: { !$0.standing.holding.isSubset(of: unsettled) }) else { continue }
+            // All are touched, for a set whose member leaves must not get an older version.
+            for member in members {
                 var standing = member.standing
                 standing.holding.formIntersection(unsettled)
                 changes.set(member.disk, piece, to: standing)
@@ -95,11 +97,14 @@ extension Membership {
         for piece in pieces(of: [.all]) {
             let members = members(of: PlacementGroup(rawValue: piece.first))
             var opened: [DiskID: CopyCounts] = [:]
-            for copies in counts.subtracting(Self.served(by: members)).counts {
+            var waiting = counts.subtracting(Self.served(by: members))
+            while let copies = waiting.smallest {
+                let alike = Self.alike(copies, for: members)
                 let candidates = fromLastOnly
                     ? Self.lastMembers(members, copies: copies)
                     : members.filter { $0.copies.contains(copies: copies) }
-                for disk in choose(candidates) { opened[disk, default: []].insert(CopyCounts(copies: copies)) }
+                for disk in choose(candidates) { opened[disk, default: []].formUnion(alike.intersection(waiting)) }
+                waiting.subtract(alike)
             }
             for member in members {
                 guard let copies = opened[member.disk] else { continue }
@@ -107,5 +112,14 @@ extension Membership {
             }
         }
         return changes
+    }
+
+    /// The k for which the group has the same members with the same layers as for `copies`.
+    private static func alike(_ copies: UInt8, for members: [GroupMember]) -> CopyCounts {
+        members.reduce(into: .all) { alike, member in
+            guard member.copies.contains(copies: copies) else { return alike.subtract(member.copies) }
+            let layer = member.standing.layer(for: copies)?.copies ?? CopyCounts.all.subtracting(member.standing.exceptions)
+            alike.formIntersection(member.copies.intersection(layer))
+        }
     }
 }

@@ -18,6 +18,8 @@ package struct CopyCounts: OptionSet, Hashable, Sendable {
     /// The numbers, lowest first.
     package var counts: [UInt8] { (1...31).filter { contains(copies: $0) } }
 
+    package var smallest: UInt8? { isEmpty ? nil : UInt8(rawValue.trailingZeroBitCount) }
+    /// 0 when empty.
     package var largest: UInt8 { isEmpty ? 0 : UInt8(31 - rawValue.leadingZeroBitCount) }
 }
 
