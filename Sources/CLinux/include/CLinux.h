@@ -46,3 +46,5 @@ int clinux_errno(void);
 int clinux_flock(int fd, int operation);
 /// The f_type of fstatfs(2) (linux/magic.h), or -1.
 int64_t clinux_file_system_type(int fd);
+/// memmem(3): where `needle` first stands in `bytes`, or NULL.
+const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);

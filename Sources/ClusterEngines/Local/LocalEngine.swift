@@ -221,14 +221,21 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
 
     package func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void) {
         loop.schedule(afterNanoseconds: 0) { [self] in
-            completion(phase == .running && locks?.isFree(node) == true)
+            let isDead = phase == .running && locks?.isFree(node) == true
+            completion(isDead)
+            // From now on its end is noticed.
+            if !isDead { checkLiveness() }
         }
     }
 
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) {
         loop.schedule(afterNanoseconds: 0) { [self] in
             guard phase == .running, let locks else { return completion([]) }
-            do throws(EngineFailure) { completion(try locks.alive().sorted()) } catch {
+            do throws(EngineFailure) {
+                let now = try locks.alive()
+                alive.formUnion(now)
+                completion(now.sorted())
+            } catch {
                 completion([])
                 fail(error)
             }
