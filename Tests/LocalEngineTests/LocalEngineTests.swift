@@ -157,7 +157,7 @@ import Testing
     @Test("a damaged snapshot is refused with its file's name")
     func damagedSnapshot() throws {
         let folder = TemporaryFolder()
-        _ = try rebuildLog(in: folder, index: 7, snapshot: [1, 2, 3])
+        try folder.directory.rebuildLog(index: LogIndex(rawValue: 7), snapshot: [1, 2, 3])
         let path = try folder.directory.path + "/" + LogFolder.segmentName(LogIndex(rawValue: 8))
         let file = fopen(path, "r+")!
         fseek(file, SegmentHeader.length + 1, SEEK_SET)
@@ -168,9 +168,36 @@ import Testing
         #expect(member.recorder.failure?.contains(path) == true)
     }
 
-    private func rebuildLog(in folder: TemporaryFolder, index: UInt64, snapshot: [UInt8]) throws -> Bool {
-        let draft = try SegmentDraft(in: folder.directory.folder, maker: "test", snapshotEstimate: 0, reserve: 4096)
-        return try draft.install(index: LogIndex(rawValue: index), snapshot: snapshot)
+    @Test("what an earlier run left in the making is removed at the start")
+    func leftoverDraft() throws {
+        let folder = TemporaryFolder()
+        let founder = try Member(2, in: folder)
+        #expect(turn([founder.loop]) { founder.recorder.caughtUpCount == 1 })
+        _ = try SegmentDraft(in: folder.directory.folder, maker: "\(node(1))", snapshotEstimate: 0, reserve: 65_536)
+        let leftover = try folder.directory.path + "/making.\(node(1))"
+        #expect(OpenFile.status(at: leftover)?.size == 0)
+        let member = try Member(1, in: folder)
+        #expect(turn([member.loop]) { member.recorder.caughtUpCount == 1 })
+        #expect(OpenFile.status(at: leftover) == nil)
+    }
+
+    @Test("a lost log is rebuilt from a copy of the state; not while a sheep runs")
+    func rebuild() throws {
+        let folder = TemporaryFolder()
+        let state: [UInt8]
+        let history: [Recorder.Entry]
+        do {
+            let member = try Member(1, in: folder)
+            member.recorder.propose(payloads(of: 1, count: 4))
+            #expect(turn([member.loop]) { member.recorder.payloads.count == 4 })
+            (state, history) = (member.recorder.snapshot(), member.recorder.history)
+            #expect(throws: SheepError.self) { try folder.directory.rebuildLog(index: member.recorder.last, snapshot: state) }
+        }
+        try folder.directory.rebuildLog(index: LogIndex(rawValue: 4), snapshot: state, by: node(1))
+        let again = try Member(2, in: folder)
+        again.recorder.propose([[5]])
+        #expect(turn([again.loop]) { again.recorder.proposals.isEmpty })
+        #expect(again.recorder.history == history + [Recorder.Entry(index: 5, payload: [5])])
     }
 }
 
