@@ -78,7 +78,9 @@ import Testing
         let tag = try #require(try folder.directory.folder.open(LogIndex(rawValue: 1))).header.tag
         let mine = payloads(of: 1, count: 30, length: 8)
         for (number, payload) in mine.enumerated() {
-            let torn = LogRecord(index: LogIndex(rawValue: UInt64(number + 1)), payload: [6, 6, 6, 6, 6, 6]).encoded(tag: tag)
+            // No byte of the next record may complete it; then it would rightly be a whole record.
+            let other = [UInt8](repeating: ~UInt8(truncatingIfNeeded: tag), count: 6)
+            let torn = LogRecord(index: LogIndex(rawValue: UInt64(number + 1)), payload: other).encoded(tag: tag)
             appendRaw(Array(torn.prefix(number)), to: path)
             members[number % 2].recorder.propose([payload])
             #expect(turn(loops) { members.allSatisfy { $0.recorder.payloads.count == number + 1 } })

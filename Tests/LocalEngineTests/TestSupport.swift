@@ -66,7 +66,13 @@ final class TemporaryFolder {
         path = String(cString: mkdtemp(&template)!)
     }
 
-    deinit { Self.remove(path) }
+    /// A stopped engine's last job may still make a file, so it is tried again.
+    deinit {
+        for _ in 0..<1000 where access(path, F_OK) == 0 {
+            Self.remove(path)
+            usleep(1000)
+        }
+    }
 
     var directory: LocalEngineDirectory {
         get throws { try LocalEngineDirectory.resolve(option: path, store: path + "/store") }
