@@ -83,3 +83,7 @@ int clinux_wait(int child) {
         if (errno != EINTR) return 1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
+
+const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length) {
+    return memmem(bytes, length, needle, needle_length);
+}

@@ -37,7 +37,7 @@ package protocol ClusterEngine: AnyObject {
     func aliveNodes(completion: @escaping ([NodeID]) -> Void)
 
     /// Leaves the engine: later calls do nothing, nothing more is delivered, ``lastLookStarted`` is 0, and others may
-    /// take this node for dead at once. Durable state is already durable.
+    /// take this node for dead from now on. Durable state is already durable.
     func stop()
 }
 

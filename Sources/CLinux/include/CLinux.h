@@ -40,3 +40,5 @@ static const int clinux_seek_hole = 4;
 int clinux_fork(void);
 /// waitpid(2): the exit status of the child, or 1 when it was killed.
 int clinux_wait(int child);
+/// memmem(3): where `needle` first stands in `bytes`, or NULL.
+const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);

@@ -5,7 +5,7 @@ package import ObjectModel
 ///
 /// The kernel frees the lock when the process is gone, however it ended, so who can take it has proof of death.
 /// Process ids prove nothing (they are reused) and are not used. The files stay when their sheep ends.
-package final class AliveLocks {
+package final class AliveLocks: Sendable {
     /// Others hold a free lock for microseconds when they probe it; a starting sheep waits for them this long.
     private static let patience: UInt64 = 2_000_000_000
 
@@ -13,7 +13,7 @@ package final class AliveLocks {
     private let own: OpenFile
     private let node: NodeID
 
-    /// Takes this node's lock, for as long as this object lives.
+    /// Takes this node's lock, for as long as this object lives or until ``release()``.
     package init(_ folder: LogFolder, node: NodeID, loop: some EngineLoop) throws(SheepError) {
         (self.folder, self.node) = (folder, node)
         let isTaken: Bool
@@ -39,22 +39,32 @@ package final class AliveLocks {
         return true
     }
 
+    /// Gives this node's lock up; from any thread.
+    package func release() { own.unlock() }
+
     private static let suffix = ".alive"
     private static func name(_ node: NodeID) -> String { node.description + suffix }
 
     /// Proof that no process of `node` runs at this moment. A node whose file is missing is not proven dead.
     /// What cannot be examined proves nothing either.
-    package func isFree(_ node: NodeID) -> Bool {
-        guard node != self.node, let file = try? folder.directory.openEntry(Self.name(node), O_RDONLY) else { return false }
+    package func isFree(_ node: NodeID) -> Bool { node != self.node && Self.isFree(node, in: folder) }
+
+    private static func isFree(_ node: NodeID, in folder: LogFolder) -> Bool {
+        guard let file = try? folder.directory.openEntry(name(node), O_RDONLY) else { return false }
         return (try? file.tryLock(shared: true)) ?? false
     }
 
     /// The nodes whose locks are held, this one too.
     package func alive() throws(EngineFailure) -> Set<NodeID> {
-        var nodes: Set<NodeID> = [node]
-        for name in try folder.directory.entryNames() where name.hasSuffix(Self.suffix) {
-            guard let other = NodeID(String(name.dropLast(Self.suffix.count))), other != node else { continue }
-            if !isFree(other) { nodes.insert(other) }
+        try Self.alive(in: folder, besides: node).union([node])
+    }
+
+    /// The nodes whose locks are held, but for one that is not asked.
+    package static func alive(in folder: LogFolder, besides known: NodeID? = nil) throws(EngineFailure) -> Set<NodeID> {
+        var nodes: Set<NodeID> = []
+        for name in try folder.directory.entryNames() where isAliveFile(name) {
+            guard let node = NodeID(String(name.dropLast(suffix.count))), node != known else { continue }
+            if !isFree(node, in: folder) { nodes.insert(node) }
         }
         return nodes
     }

@@ -6,7 +6,7 @@ import ObjectModel
 /// Space for the next segment is reserved before the present one is sealed, so that a full disk cannot leave the log
 /// between two. Everyone makes the next segment if the one who sealed does not; the first link wins.
 struct Rotation {
-    enum Draft {
+    enum Draft: Sendable {
         case none
         /// The worker reserves its space.
         case reserving

@@ -63,15 +63,10 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         node: NodeID, directory: LocalEngineDirectory, loop: any EngineLoop, limits: Limits = Limits()
     ) throws(SheepError) {
         (self.node, folder, self.loop, self.limits) = (node, directory.folder, loop, limits)
-        do throws(SheepError) {
-            locks = try AliveLocks(folder, node: node, loop: loop)
-        } catch {
-            worker.stop()
-            throw error
-        }
+        locks = try AliveLocks(folder, node: node, loop: loop)
     }
 
-    deinit { if phase != .stopped { worker.stop(); watcher?.stop() } }
+    deinit { stop() }
 
     package var lastLookStarted: UInt64 { phase == .stopped ? 0 : queue.lastLookStarted ?? 0 }
 
@@ -89,7 +84,11 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         guard phase != .stopped else { return }
         phase = .stopped
         watcher?.stop()
-        rotation.discardDraft()
+        // A successor with the same identity uses the same name for its draft, so the lock goes last.
+        worker.run { [locks, draft = rotation.draft] in
+            if case .ready(let draft) = draft { draft.discard() }
+            locks?.release()
+        }
         worker.stop()
         (locks, segment, unwritten) = (nil, nil, nil)
     }
@@ -221,14 +220,21 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
 
     package func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void) {
         loop.schedule(afterNanoseconds: 0) { [self] in
-            completion(phase == .running && locks?.isFree(node) == true)
+            let isDead = phase == .running && locks?.isFree(node) == true
+            completion(isDead)
+            // From now on its end is noticed.
+            if !isDead { checkLiveness() }
         }
     }
 
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) {
         loop.schedule(afterNanoseconds: 0) { [self] in
             guard phase == .running, let locks else { return completion([]) }
-            do throws(EngineFailure) { completion(try locks.alive().sorted()) } catch {
+            do throws(EngineFailure) {
+                let now = try locks.alive()
+                alive.formUnion(now)
+                completion(now.sorted())
+            } catch {
                 completion([])
                 fail(error)
             }

@@ -25,6 +25,28 @@ package struct LocalEngineDirectory: Sendable {
         return LocalEngineDirectory(path: path, folder: LogFolder(try openChecked(path)))
     }
 
+    /// Replaces the log by one that begins with this state after entry `index`, from a store's copy, when the log was lost
+    /// or damaged. Refused while a sheep other than `caller` runs here; the caller has stopped its engine.
+    /// The old segments stay beside it under names with "old." before them.
+    ///
+    /// Durable on return. Interrupted it leaves a part of the old log or none, which is behind the stores' copies and so
+    /// refused by them; then it is done again.
+    package func rebuildLog(index: LogIndex, snapshot: [UInt8], by caller: NodeID? = nil) throws(SheepError) {
+        let running: NodeID?
+        do throws(EngineFailure) {
+            running = try AliveLocks.alive(in: folder, besides: caller).min()
+            if running == nil {
+                let draft = try SegmentDraft(
+                    in: folder, maker: "rebuild", snapshotEstimate: UInt64(snapshot.count), reserve: LocalEngine.Limits().reserve)
+                try folder.setSegmentsAside()
+                _ = try draft.install(index: index, snapshot: snapshot)
+            }
+        } catch { throw SheepError(.unavailable, error.text) }
+        if let running {
+            throw SheepError(.busy, "the log in \(path) is used by the sheep \(running): stop all sheep of this machine first")
+        }
+    }
+
     private static func explicitParent(_ option: String) throws(SheepError) -> String {
         guard !option.isEmpty else { throw refusal("-c local: names no directory") }
         guard mkdir(option, 0o700) == 0 || errno == EEXIST else {

@@ -7,6 +7,7 @@ package import ObjectModel
 ///     UUID.alive               held locked by that node's sheep while it runs
 ///     log.0000000000000001     a segment: the state before entry 1 and the records from 1 on (hexadecimal)
 ///     making.UUID              a segment in the making, not yet part of the log
+///     old.log.0000000000000001 a segment set aside when the log was rebuilt
 ///
 /// Invariants:
 /// - a segment's name appears (by link) only after its header and snapshot are durable;
@@ -41,6 +42,15 @@ package final class LogFolder: Sendable {
     /// Removes all segments but the last two, oldest first, and makes that durable at some time.
     package func removeOldSegments() throws(EngineFailure) {
         for first in try segments().dropLast(2) { try directory.removeEntry(Self.segmentName(first)) }
+    }
+
+    /// Takes all segments out of the log, which must be in use by nobody.
+    package func setSegmentsAside() throws(EngineFailure) {
+        for first in try segments() {
+            let name = Self.segmentName(first)
+            try directory.renameEntry(name, to: "old." + name)
+        }
+        try sync()
     }
 
     /// Removes what an earlier run of this maker left in the making.

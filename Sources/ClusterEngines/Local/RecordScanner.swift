@@ -1,3 +1,4 @@
+import CLinux
 package import ObjectModel
 
 /// Finds the winners among a segment's bytes, which it is fed in order as they appear.
@@ -38,7 +39,7 @@ package struct RecordScanner {
                 if index == next { winners.append(accept(index, bytes[payload])) }
                 position = payload.upperBound
             case .nothing:
-                position += 1
+                position = nextCandidate(from: position + 1, in: bytes)
             case .incomplete:
                 guard let following = firstWhole(after: position, in: bytes) else { return position }
                 position = following
@@ -55,8 +56,20 @@ package struct RecordScanner {
     }
 
     private func firstWhole(after position: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
-        ((position + 1)..<bytes.count).first { candidate in
-            if case .whole = RecordSight(at: candidate, in: bytes, tag: tag) { true } else { false }
+        var candidate = position
+        while true {
+            candidate = nextCandidate(from: candidate + 1, in: bytes)
+            guard candidate < bytes.count else { return nil }
+            if case .whole = RecordSight(at: candidate, in: bytes, tag: tag) { return candidate }
+        }
+    }
+
+    /// The next place where the tag stands, or where it may begin at the very end.
+    private func nextCandidate(from start: Int, in bytes: UnsafeRawBufferPointer) -> Int {
+        guard start < bytes.count, let base = bytes.baseAddress else { return bytes.count }
+        return withUnsafeBytes(of: tag.littleEndian) { tag in
+            let found = clinux_find(base + start, bytes.count - start, tag.baseAddress!, tag.count)
+            return found.map { $0 - base } ?? max(start, bytes.count - (tag.count - 1))
         }
     }
 }

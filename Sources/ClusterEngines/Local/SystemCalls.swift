@@ -113,6 +113,13 @@ extension OpenFile {
         return false
     }
 
+    /// Gives an entry of this folder another name, replacing what has it.
+    package func renameEntry(_ name: String, to other: String) throws(EngineFailure) {
+        guard renameat(descriptor, name, descriptor, other) == 0 else {
+            throw .systemCall("rename", path: entryPath(name), errno: errno)
+        }
+    }
+
     /// Removes an entry of this folder, if it is there.
     package func removeEntry(_ name: String) throws(EngineFailure) {
         guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else {
@@ -140,6 +147,9 @@ extension OpenFile {
         guard errno == 0 else { throw .systemCall("readdir", path: path, errno: errno) }
         return names
     }
+
+    /// Gives up the flock(2) of this open file.
+    package func unlock() { _ = clinux_flock(descriptor, LOCK_UN) }
 
     /// Takes a flock(2) without waiting; false when others hold it.
     package func tryLock(shared: Bool) throws(EngineFailure) -> Bool {
