@@ -99,6 +99,19 @@ private let image: [UInt8] = {
         }
     }
 
+    @Test("an import that is interrupted while its pipe is silent deletes what it made")
+    func interruptedImport() async throws {
+        try await FakeSheep.with { sheep in
+            let cluster = sheep.cluster
+            let dog = try await DogProcess.run(
+                ["vdi", "import", "-", "x"], port: sheep.port, input: [UInt8](repeating: 0, count: 64 << 20),
+                interruptWhen: { cluster.isOpen })
+            #expect(dog.error == "Interrupted\n")
+            #expect(dog.status == 1)
+            #expect(cluster.content(of: "x") == nil)
+        }
+    }
+
     @Test("import from and export to an NBD server")
     func nbd() async throws {
         try await FakeSheep.with { sheep async throws in

@@ -10,14 +10,15 @@ struct DogProcess {
     var text: String { String(decoding: output, as: UTF8.self) }
 
     /// Runs `dog ARGUMENTS -p PORT` (options after operands, as libvirt does) with `input` on standard input.
+    /// With `interruptWhen` the input does not end, and SIGINT is sent once that is true.
     static func run(
         _ arguments: [String], port: UInt16? = nil, input: [UInt8] = [], name: String = "dog",
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], interruptWhen: (@Sendable () -> Bool)? = nil
     ) async throws -> DogProcess {
         let all = arguments + (port.map { ["-p", "\($0)"] } ?? [])
         return try await NIOThreadPool.singleton.runIfActive {
             try TemporaryDirectory.with { directory in
-                try runBlocking(all, input: input, name: name, environment: environment, directory)
+                try runBlocking(all, input: input, name: name, environment: environment, interruptWhen, directory)
             }
         }
     }
@@ -29,7 +30,8 @@ struct DogProcess {
     }()
 
     private static func runBlocking(
-        _ arguments: [String], input: [UInt8], name: String, environment: [String: String], _ directory: String
+        _ arguments: [String], input: [UInt8], name: String, environment: [String: String],
+        _ interruptWhen: (@Sendable () -> Bool)?, _ directory: String
     ) throws -> DogProcess {
         let files = ["in", "out", "err"].map { directory + "/" + $0 }
         try writeFile(files[0], input)
@@ -42,9 +44,15 @@ struct DogProcess {
         posix_spawn_file_actions_addopen(&actions, 0, fifo, O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, files[1], O_WRONLY | O_CREAT, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, files[2], O_WRONLY | O_CREAT, 0o600)
-        let feeder = try spawn("/bin/sh", ["sh", "-c", "cat \(files[0]) > \(fifo) 2>/dev/null"], ["PATH=/bin:/usr/bin"], nil)
+        let endless = interruptWhen == nil ? "" : "exec sleep 600;"
+        let feed = "{ cat \(files[0]); \(endless) } > \(fifo) 2>/dev/null"
+        let feeder = try spawn("/bin/sh", ["sh", "-c", feed], ["PATH=/bin:/usr/bin"], nil)
         let variables = ["TZ=UTC", "PATH=/bin:/usr/bin"] + environment.map { "\($0)=\($1)" }
         let child = try spawn(path, [name] + arguments, variables, &actions)
+        if let interruptWhen {
+            while !interruptWhen() { usleep(10_000) }
+            kill(child, SIGINT)
+        }
         let status = try wait(child)
         kill(feeder, SIGKILL)
         _ = try wait(feeder)
@@ -59,9 +67,11 @@ struct DogProcess {
         let argv = arguments.map { strdup($0) } + [nil]
         let envp = environment.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
-        var child: pid_t = 0
-        try check(posix_spawn(&child, path, actions, nil, argv, envp))
-        return child
+        return try withSignalsUnblocked { attributes in
+            var child: pid_t = 0
+            try check(posix_spawn(&child, path, actions, attributes, argv, envp))
+            return child
+        }
     }
 
     /// The exit code, or 128 + the signal.
@@ -70,6 +80,18 @@ struct DogProcess {
         while waitpid(child, &status, 0) < 0 { if errno != EINTR { throw SystemFailure(number: errno) } }
         return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + (status & 0x7F)
     }
+}
+
+/// The threads of the test block signals, and a child would inherit that and not end on SIGTERM.
+func withSignalsUnblocked<Result>(_ body: (UnsafePointer<posix_spawnattr_t>) throws -> Result) rethrows -> Result {
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    return try body(&attributes)
 }
 
 struct SystemFailure: Error { let number: Int32 }

@@ -77,6 +77,9 @@ final class FakeCluster: Sendable {
         }
     }
 
+    /// Somebody has a volume open.
+    var isOpen: Bool { state.withLock { !$0.devices.isEmpty } }
+
     var flushes: Int { state.withLock { $0.flushes } }
 
     /// Device writes at and beyond the offset are refused from now on.
