@@ -21,7 +21,7 @@ extension SheepCommand {
             Terminal.printError(failure.text)
             throw failure.status
         } catch let failure as UsageFailure {
-            Terminal.printError(failure.text + "\n" + Dog.usageString(for: Self.self))
+            Terminal.printError(failure.text + "\nUsage: " + Dog.usageString(for: Self.self))
             throw ExitStatus.usage
         } catch let error as ClientError {
             let failure = error.failure("Failed to run the command")

@@ -78,38 +78,53 @@ struct PieceReader {
     let descriptor: Int32
     var limit: UInt64
 
+    /// A silent writer does not keep a cancelled task: every pause looks whether it is.
     mutating func next() async throws -> ByteBuffer? {
         let length = Int(min(UInt64(ImageLimits.piece), limit))
-        guard length > 0 else { return nil }
-        let descriptor = descriptor
-        let data = try await blocking { try readFully(descriptor, atMost: length) }
-        limit -= UInt64(data.readableBytes)
-        return data.readableBytes == 0 ? nil : data
+        var part = PartialRead(buffer: ByteBufferAllocator().buffer(capacity: length), isAtEnd: length == 0)
+        while part.buffer.readableBytes < length && !part.isAtEnd {
+            try Task.checkCancellation()
+            let (descriptor, before) = (descriptor, part)
+            part = try await blocking {
+                var after = before
+                try after.fill(from: descriptor, to: length, pause: 200)
+                return after
+            }
+        }
+        limit -= UInt64(part.buffer.readableBytes)
+        return part.buffer.readableBytes == 0 ? nil : part.buffer
     }
 }
 
-/// Reads until `length` bytes or the end are reached.
-private func readFully(_ descriptor: Int32, atMost length: Int) throws -> ByteBuffer {
-    var buffer = ByteBufferAllocator().buffer(capacity: length)
+private struct PartialRead {
+    var buffer: ByteBuffer
     var isAtEnd = false
-    while buffer.readableBytes < length && !isAtEnd {
-        let need = length - buffer.readableBytes
-        try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: need) { raw in
-            let count = Glibc.read(descriptor, raw.baseAddress!, need)
-            if count < 0 {
-                guard errno == EINTR else { throw CommandFailure("Failed to read the input: \(systemText(errno))") }
-                return 0
-            }
-            isAtEnd = count == 0
-            return count
+
+    /// Reads until `length` bytes are there, the input ends, or nothing comes for `pause` milliseconds (-1: for ever).
+    mutating func fill(from descriptor: Int32, to length: Int, pause: Int32) throws {
+        while buffer.readableBytes < length && !isAtEnd {
+            var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&polled, 1, pause) != 0 else { return }
+            try readOnce(descriptor, atMost: length - buffer.readableBytes)
         }
     }
-    return buffer
+
+    private mutating func readOnce(_ descriptor: Int32, atMost need: Int) throws {
+        var count = 0
+        try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: need) { raw in
+            repeat { count = Glibc.read(descriptor, raw.baseAddress!, need) } while count < 0 && errno == EINTR
+            guard count >= 0 else { throw CommandFailure("Failed to read the input: \(systemText(errno))") }
+            return count
+        }
+        isAtEnd = count == 0
+    }
 }
 
 enum StandardInput {
     /// The whole input, cut at a number of bytes.
     static func read(atMost limit: Int) throws -> [UInt8] {
-        Array(try readFully(STDIN_FILENO, atMost: limit).readableBytesView)
+        var input = PartialRead(buffer: ByteBuffer())
+        try input.fill(from: STDIN_FILENO, to: limit, pause: -1)
+        return Array(input.buffer.readableBytesView)
     }
 }

@@ -19,7 +19,9 @@ struct NodeInfo: SheepCommand {
 
     private func report(of sheep: SheepClient) async throws -> SpaceReport {
         do throws(ClientError) {
-            guard case .space(let report) = try await sheep.administer(.nodeSpace) else { throw ClientError.malformed(sheep.endpoint, "another reply") }
+            guard case .space(let report) = try await sheep.administer(.nodeSpace) else {
+                throw ClientError.malformed(sheep.endpoint, "another reply")
+            }
             return report
         } catch {
             guard case .refused(let refusal) = error else { throw error.failure("Failed to get node information") }

@@ -67,13 +67,14 @@ struct VdiGetattr: SheepCommand {
     }
 
     private func printValue(of key: String, _ volume: VolumeReference, _ sheep: SheepClient) async throws {
+        let reply: AdministrationReply
         do throws(ClientError) {
-            let reply = try await sheep.administer(.attributeGet(AttributeGet(volume: volume, key: key)))
-            guard case .attribute(let bytes) = reply else { throw ClientError.malformed(sheep.endpoint, "another reply") }
-            try? bytes.withUnsafeBytes { try Terminal.writeAll($0, to: STDOUT_FILENO) }
+            reply = try await sheep.administer(.attributeGet(AttributeGet(volume: volume, key: key)))
         } catch {
             throw error.failure(volume, key: key, orFail: "Failed to read attribute '\(key)'")
         }
+        guard case .attribute(let bytes) = reply else { throw unexpectedReply() }
+        try bytes.withUnsafeBytes { try Terminal.writeAll($0, to: STDOUT_FILENO) }
     }
 
     private func printKeys(of volume: VolumeReference, _ sheep: SheepClient) async throws {

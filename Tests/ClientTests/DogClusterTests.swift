@@ -1,0 +1,226 @@
+import ObjectModel
+import SheepProtocol
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct DogClusterTests {
+    private static let running = ClusterInformation(
+        status: .running,
+        format: FormatRecord(
+            cluster: ClusterID(high: 1, low: 2), createdAt: 1_700_000_000_000_000_000, copies: 3, objectShift: 22,
+            flags: 4),
+        epochs: [
+            EpochRecord(epoch: Epoch(rawValue: 2), time: 1_700_000_060_000_000_000, members: [
+                EpochMember(host: "127.0.0.1", port: 7000, virtualNodes: 128),
+                EpochMember(host: "127.0.0.1", port: 7001, virtualNodes: 64),
+            ]),
+            EpochRecord(epoch: Epoch(rawValue: 1), time: 1_700_000_000_000_000_000, members: [
+                EpochMember(host: "127.0.0.1", port: 7000, virtualNodes: 128)
+            ]),
+        ],
+        redundancy: RedundancyState(zones: 3, largestCopies: 3))
+
+    private func info(_ information: ClusterInformation, _ options: String...) async throws -> DogProcess {
+        let cluster = FakeCluster()
+        cluster.can(.clusterInformation, .cluster(information))
+        return try await FakeSheep.with(cluster: cluster) {
+            try await DogProcess.run(["cluster", "info"] + options, port: $0.port)
+        }
+    }
+
+    @Test("cluster info: Sheepdog's text, newest epoch first")
+    func running() async throws {
+        #expect(try await info(Self.running).text == """
+            Cluster status: running, auto-recovery enabled
+
+            Cluster created at Tue Nov 14 22:13:20 2023
+
+            Epoch Time           Version [Host:Port:V-Nodes,,,]
+            2023-11-14 22:14:20      2 [127.0.0.1:7000:128, 127.0.0.1:7001:64]
+            2023-11-14 22:13:20      1 [127.0.0.1:7000:128]
+
+            """)
+        #expect(try await info(Self.running, "-r").text == """
+            running, auto-recovery enabled
+
+            1700000060 2 [127.0.0.1:7000:128, 127.0.0.1:7001:64]
+            1700000000 1 [127.0.0.1:7000:128]
+
+            """)
+        let verbose = try await info(Self.running, "-v").text
+        #expect(verbose.hasPrefix("""
+            Cluster status: running, auto-recovery enabled
+            Cluster store: plain with 3 redundancy policy
+            Cluster vnodes strategy: auto
+            Cluster vnode mode: node
+
+            """))
+        #expect(try await info(Self.running, "--json").text.hasPrefix("{\n  \"status\": \"running\","))
+    }
+
+    @Test("cluster info: not formatted, which is no failure")
+    func unformatted() async throws {
+        let dog = try await info(ClusterInformation(status: .waitingForFormat))
+        #expect(dog.text == "Cluster status: Waiting for cluster to be formatted\n")
+        #expect(dog.status == 0)
+    }
+
+    @Test("cluster info: what is waited for, what is missing and what is rebuilt is said")
+    func waiting() async throws {
+        var information = Self.running
+        information.status = .waitingForNodes
+        information.waitingFor = ["127.0.0.1:7002 (down since epoch 2)"]
+        information.waitingRequests = 5
+        information.redundancy = RedundancyState(zones: 1, largestCopies: 3, degradedGroups: 7, unavailableGroups: 2)
+        information.recovery = RecoveryTotals(objectsDone: 1, objectsTotal: 8)
+        information.scrub = ScrubState(objectsVerified: 10, damagedBlocks: 2, repairedBlocks: 1)
+        #expect(try await info(information).text.hasPrefix("""
+            Cluster status: Waiting for other nodes to join cluster
+            Waiting for: 127.0.0.1:7002 (down since epoch 2)
+            Waiting requests: 5
+            Warning: 3 copies are asked for, but nodes are in 1 zone only: there are 1 copies
+            Warning: 7 placement groups lack copies
+            Warning: 2 placement groups can not be written: too few nodes
+            Recovery: 1 of 8 objects (12.5%)
+            Scrub: 10 objects verified, 2 damaged blocks, 1 repaired, none complete yet
+
+            """))
+    }
+
+    @Test("cluster format: the options reach the sheep; over a cluster only with -f")
+    func format() async throws {
+        try await FakeSheep.with { sheep async throws in
+            let standard = ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: false)
+            let dog = try await DogProcess.run(["cluster", "format"], port: sheep.port)
+            #expect(dog.text == "using backend plain store\n")
+            let own = ["cluster", "format", "-c", "2", "-z", "20", "-t", "-l", "-f", "-b", "tree"]
+            #expect(try await DogProcess.run(own, port: sheep.port).text == "using backend tree store\n")
+            #expect(sheep.cluster.requests == [
+                .clusterFormat(standard),
+                .clusterFormat(ClusterFormat(copies: 2, objectShift: 20, flags: 0x0D, force: true)),
+            ])
+            sheep.cluster.refuse(.clusterFormat(standard), .alreadyFormatted)
+            let again = try await DogProcess.run(["cluster", "format"], port: sheep.port)
+            #expect(again.status == 1)
+            #expect(again.error.hasPrefix("Failed to format cluster: it is formatted already"))
+        }
+    }
+
+    @Test("cluster check: polls to the end, tells what it found, fails when something is lost")
+    func checkAll() async throws {
+        let cluster = FakeCluster()
+        cluster.can(.clusterCheck, .check(CheckProgress(identity: 5, objectsTotal: 10)))
+        cluster.can(.checkProgress(5), .check(CheckProgress(
+            identity: 5, objectsDone: 10, objectsTotal: 10, repaired: 2, lost: 0, isFinished: true, findings: ["two bad"])))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            let good = try await DogProcess.run(["cluster", "check"], port: sheep.port)
+            #expect(good.text == "finish check&repair the cluster: 10 objects, 2 repaired, 0 lost\n")
+            #expect(good.error == "two bad\n")
+            #expect(good.status == 0)
+            cluster.can(.checkProgress(5), .check(CheckProgress(
+                identity: 5, objectsDone: 10, objectsTotal: 10, lost: 1, isFinished: true)))
+            #expect(try await DogProcess.run(["cluster", "check"], port: sheep.port).status == 1)
+            cluster.refuse(.clusterCheck, .waitingForNodes, "waiting for 127.0.0.1:7001")
+            let waiting = try await DogProcess.run(["cluster", "check"], port: sheep.port)
+            #expect(waiting.status == 2)
+            #expect(waiting.error == """
+                Failed to check the cluster: Waiting for other nodes to join cluster
+                waiting for 127.0.0.1:7001
+
+                """)
+        }
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct DogNodeTests {
+    private static let nodes = (0..<2).map { number in
+        NodeRecord(
+            node: NodeID(high: 0, low: UInt64(number)), host: "127.0.0.1", port: 7000 + UInt16(number), virtualNodes: 128,
+            zone: 16_777_343, state: number == 0 ? .up : .down, isGateway: false)
+    }
+
+    @Test("node list: Sheepdog's columns, and the state where it is not up")
+    func list() async throws {
+        let cluster = FakeCluster()
+        cluster.can(.nodeList, .nodes(Self.nodes))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            #expect(try await DogProcess.run(["node", "list"], port: sheep.port).text == """
+                  Id   Host:Port         V-Nodes       Zone
+                   0   127.0.0.1:7000      \t128   16777343
+                   1   127.0.0.1:7001      \t128   16777343  down
+
+                """)
+            #expect(try await DogProcess.run(["node", "list", "-r"], port: sheep.port).text
+                == "0 127.0.0.1:7000 128 16777343\n1 127.0.0.1:7001 128 16777343 down\n")
+        }
+    }
+
+    @Test("node info: per node and in all; libvirt's and Cinder's Total line; nothing known is exit code 2")
+    func info() async throws {
+        let cluster = FakeCluster()
+        cluster.can(.nodeSpace, .space(SpaceReport(nodes: [
+            NodeSpace(number: 0, size: 10 << 30, used: 5 << 30, available: 5 << 30),
+            NodeSpace(number: 1, size: 30 << 30, used: 5 << 30, available: 25 << 30),
+        ], virtualSize: 100 << 30)))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            #expect(try await DogProcess.run(["node", "info"], port: sheep.port).text == """
+                Id\tSize\tUsed\tAvail\tUse%
+                 0\t10 GB\t5.0 GB\t5.0 GB\t 50%
+                 1\t30 GB\t5.0 GB\t25 GB\t 16%
+                Total\t40 GB\t10 GB\t30 GB\t 25%
+
+                Total virtual image size\t100 GB
+
+                """)
+            let raw = try await DogProcess.run(["node", "info", "-r", "-a", "127.0.0.1"], port: sheep.port)
+            #expect(raw.text.hasSuffix("\nTotal 42949672960 10737418240 32212254720 25% 107374182400\n"))
+            cluster.refuse(.nodeSpace, .notFormatted)
+            let unformatted = try await DogProcess.run(["node", "info"], port: sheep.port)
+            #expect(unformatted.status == 2)
+            #expect(unformatted.error == """
+                Response's result: Waiting for cluster to be formatted
+                Cannot get information from any nodes
+
+                """)
+        }
+    }
+
+    @Test("node stat and recovery: Sheepdog's columns")
+    func statAndRecovery() async throws {
+        var client = RequestCounters()
+        (client.active, client.total, client.writes, client.reads, client.bytesWritten) = (1, 9, 5, 4, 3 << 20)
+        let cluster = FakeCluster()
+        cluster.can(.nodeStatistics, .statistics(NodeStatistics(client: client, peer: RequestCounters())))
+        cluster.can(.nodeRecovery, .recovery([
+            NodeRecovery(number: 1, record: Self.nodes[1], totals: RecoveryTotals(objectsDone: 1, objectsTotal: 3))
+        ]))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            #expect(try await DogProcess.run(["node", "stat"], port: sheep.port).text == """
+                Request\tActive\tTotal\tWrite\tRead\tRemove\tFlush\tAll WR\tAll RD
+                Client\t1\t9\t5\t4\t0\t0\t3.0 MB\t0.0 MB
+                Peer\t0\t0\t0\t0\t0\t0\t0.0 MB\t0.0 MB
+
+                """)
+            #expect(try await DogProcess.run(["node", "recovery"], port: sheep.port).text == """
+                Nodes In Recovery:
+                  Id   Host:Port         V-Nodes       Zone       Progress
+                   1   127.0.0.1:7001        128   16777343       33.3%
+
+                """)
+            #expect(try await DogProcess.run(["node", "recovery", "-r"], port: sheep.port).text
+                == "1 127.0.0.1:7001 128 16777343 1 3\n")
+        }
+    }
+
+    @Test("node kill and remove: who has the number is named by identity; a number nobody has is refused")
+    func killAndRemove() async throws {
+        let cluster = FakeCluster()
+        cluster.can(.nodeList, .nodes(Self.nodes))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            #expect(try await DogProcess.run(["node", "kill", "1"], port: sheep.port).status == 0)
+            #expect(try await DogProcess.run(["node", "remove", "0"], port: sheep.port).status == 0)
+            #expect(try await DogProcess.run(["node", "kill", "2"], port: sheep.port).status == 1)
+            #expect(cluster.requests.filter { $0 != .nodeList }
+                == [.nodeKill(Self.nodes[1].node), .nodeRemove(Self.nodes[0].node)])
+        }
+    }
+}
