@@ -73,7 +73,7 @@ def load(direction, depth, seconds, volume="bench", fua=False):
     def command(subject):
         export = subject.export(volume)
         words = [binaries() / "bare-relay", "load", "--connect", subject.socket(volume), "--depth", depth, "--seconds", seconds,
-                 "--size", size, "--seed", int.from_bytes(os.urandom(4), "little")]
+                 "--size", size]
         if export is not None:
             words += [f"--export={export}"] + (["--read"] if direction == "read" else []) + (["--fua"] if fua else [])
         return words

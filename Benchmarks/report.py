@@ -7,6 +7,8 @@ import statistics
 import time
 from pathlib import Path
 
+from cluster import binaries
+
 
 def rate(value, unit):
     if unit == "bytes/s":
@@ -52,8 +54,8 @@ def question_section(question, without_paths):
         ])
     per = "MiB" if question.client.unit == "bytes/s" else "operation"
     header = ["", "median", "range", "ratio", "p50", "p99", f"server CPU per {per}", "RSS under load"]
-    commands = "\n".join(without_paths(shlex.join(map(str, question.client.command(s)))) for s in question.subjects[-1:])
-    parts = [f"## {question.title}", question.note, table(header, rows), f"```\n{commands}\n```"]
+    command = without_paths(shlex.join(map(str, question.client.command(question.subjects[-1]))))
+    parts = [f"## {question.title}", question.note, table(header, rows), f"```\n{command}\n```"]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -83,7 +85,7 @@ def file_system(directory):
 
 def write(path, questions, subjects, rounds, seconds, directory):
     def without_paths(command):
-        return command.replace(str(directory), "DIR").replace(str(Path(__file__).resolve().parents[1]) + "/", "")
+        return command.replace(str(directory), "DIR").replace(str(binaries()), ".build/release")
 
     names = "\n".join(f"- **{s.name}**: {s.note}." for s in subjects)
     head = f"""# Benchmarks

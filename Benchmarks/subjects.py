@@ -32,6 +32,10 @@ class Subject:
     def resident_bytes(self):
         return sum(process.resident_bytes(pid) for pid in self.pids())
 
+    def export(self, volume):
+        """The NBD export name, or None for what does not speak NBD."""
+        return volume
+
     def start_child(self, *command):
         child = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
@@ -46,7 +50,7 @@ class Subject:
 
 
 class FileServer(Subject):
-    """A server of one file. The command's words {file} and {socket} are filled in."""
+    """A server of one file. The command's words {file}, {name} and {socket} are filled in."""
 
     def __init__(self, name, note, directory, command):
         super().__init__(name, note)
@@ -61,7 +65,7 @@ class FileServer(Subject):
         file, self.sockets[volume] = self.directory / volume, self.directory / f"{volume}.sock"
         with open(file, "wb") as handle:
             handle.truncate(size)
-        self.start_child(*(word.format(file=file, socket=self.sockets[volume]) for word in self.command))
+        self.start_child(*(word.format(file=file, name=volume, socket=self.sockets[volume]) for word in self.command))
         wait_until(self.sockets[volume].exists, f"{self.name} listens")
 
     def create_sparse(self):
@@ -70,17 +74,15 @@ class FileServer(Subject):
     def socket(self, volume):
         return self.sockets[volume]
 
-    def export(self, volume):
-        return ""
-
     def uri(self, volume):
-        return f"nbd+unix:///?socket={self.sockets[volume]}"
+        return f"nbd+unix:///{volume}?socket={self.sockets[volume]}"
 
 
 def qemu_nbd(directory):
     return FileServer(
         "qemu-nbd", "a raw file, cache=writeback, its default I/O threads", directory / "qemu-nbd",
-        ["qemu-nbd", "--format=raw", "--cache=writeback", "--discard=unmap", "--persistent", "--shared=16", "--socket={socket}", "{file}"])
+        ["qemu-nbd", "--format=raw", "--cache=writeback", "--discard=unmap", "--persistent", "--shared=16", "--export-name={name}",
+         "--socket={socket}", "{file}"])
 
 
 def nbdkit_file(directory):
@@ -107,9 +109,6 @@ class SheepServer(Subject):
 
     def socket(self, volume):
         return self.cluster.sheep[0].nbd_socket
-
-    def export(self, volume):
-        return volume
 
     def uri(self, volume):
         return self.cluster.sheep[0].unix(volume)

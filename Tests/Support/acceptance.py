@@ -137,6 +137,7 @@ class VerifyingLoad:
         self.process = bed.start(
             "fio", f"--name={name}", "--ioengine=nbd", f"--uri={uri}", "--rw=randrw", "--bs=4k", f"--iodepth={depth}",
             f"--size={size}", "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=256",
+            "--verify_state_save=0", "--thread",  # a job that is a process of its own would outlive ours
             "--time_based", f"--runtime={seconds}", output=self.log.name)
 
     def running(self):
