@@ -3,7 +3,7 @@ SWIFT_FLAGS := -c release --explicit-target-dependency-import-check error -Xswif
 SUPPORT := Tests/Support
 PYTHON := /usr/bin/python3
 
-export RUN_DIR SHEEP_PORTS NBD_PORTS VOLUME SIZE QUICK ROUNDS
+export RUN_DIR SHEEP_PORTS NBD_PORTS VOLUME SIZE QUICK ROUNDS BENCH_DIR
 
 .PHONY: help build run stop test unit-test acceptance bench clean
 

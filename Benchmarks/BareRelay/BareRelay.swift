@@ -50,7 +50,7 @@ struct LoadCommand: ParsableCommand {
     @Option(help: "Seconds to run.") var seconds = 5
     @Option(help: "Bytes that the requests spread over.") var size: Int64
     @Option(help: "Bytes of a request.") var block = 4096
-    @Option(help: "Seed of the offsets.") var seed: UInt64 = 1
+    @Option(help: "Seed of the offsets; without it another one each time.") var seed: UInt64?
     @Flag(help: "Read instead of write (NBD only).") var read = false
     @Flag(help: "Force unit access: durable before the answer (NBD only).") var fua = false
 
@@ -67,7 +67,7 @@ struct LoadCommand: ParsableCommand {
         let kind: LoadOperation = read ? .read : (fua ? .durableWrite : .write)
         let socket = try BlockingSocket(connectedTo: connect)
         let wire = try LoadWire.negotiate(export: export, operation: kind, blockSize: block, on: socket)
-        let plan = LoadPlan(depth: depth, seconds: seconds, blockSize: block, size: size, seed: seed)
+        let plan = LoadPlan(depth: depth, seconds: seconds, blockSize: block, size: size, seed: seed ?? .random(in: 0...UInt64.max))
         var generator = LoadGenerator(plan: plan, wire: wire, socket: socket)
         print(try generator.run().json)
     }

@@ -14,10 +14,15 @@ MiB = 1 << 20
 GiB = 1 << 30
 
 
-def cache_directory():
-    """Where images that take long to build are kept between runs."""
+def cached(name, script, *more_inputs):
+    """What `script TARGET` builds, kept between runs outside the repository until the script or its other inputs change."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in (script, *more_inputs))).hexdigest()[:12]
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "sheepdog-testbed"
+    target = base / "sheepdog-testbed" / digest / name
+    if not target.exists():
+        result = subprocess.run([script, target], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
+        check(result.returncode == 0, f"{script} ended with {result.returncode}:\n{result.stderr[-3000:]}")
+    return target
 
 
 def check(condition, message):
@@ -118,9 +123,7 @@ class Bed:
 
     def guest(self, script, timeout=300):
         """Runs a shell script as root in a small Linux guest and returns what it printed. There the host is 10.0.2.2."""
-        image = cache_directory() / "vm"
-        if not (image / "initrd.cpio").exists():
-            self.run(SUPPORT / "vm/build.sh", image, timeout=600)
+        image = cached("vm", SUPPORT / "vm/build.sh", SUPPORT / "vm/guest-init")
         path = self.directory / "guest-script"
         path.write_text(f"#!/bin/sh\nset -ex\n{script}\n")
         return self.run(SUPPORT / "vm/run.sh", "--timeout", timeout, image, path, timeout=timeout + 60)
@@ -134,6 +137,7 @@ class VerifyingLoad:
         self.process = bed.start(
             "fio", f"--name={name}", "--ioengine=nbd", f"--uri={uri}", "--rw=randrw", "--bs=4k", f"--iodepth={depth}",
             f"--size={size}", "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=256",
+            "--verify_state_save=0", "--thread",  # a job that is a process of its own would outlive ours
             "--time_based", f"--runtime={seconds}", output=self.log.name)
 
     def running(self):

@@ -3,7 +3,7 @@
 #
 #   debian-disk.sh DISK
 #
-# Its guest checks the file that the boot before wrote, writes another, prints "SELFTEST boot=N check=ok|first|BAD" on its
+# Its guest prints "SELFTEST begins", checks the file that the boot before wrote, writes another, prints "SELFTEST boot=N check=ok|first|BAD" on its
 # serial console and powers off. Needs root, a loop device, mmdebstrap, extlinux and e2fsprogs. The disk is made under a
 # temporary name and renamed, so that it is there whole or not at all.
 set -euo pipefail
@@ -41,8 +41,7 @@ After=multi-user.target
 [Service]
 Type=oneshot
 ExecStart=/usr/local/sbin/selftest
-StandardOutput=tty
-TTYPath=/dev/ttyS0
+StandardOutput=file:/dev/console
 [Install]
 WantedBy=multi-user.target
 C
@@ -50,6 +49,7 @@ cat > "$root/usr/local/sbin/selftest" <<'C'
 #!/bin/sh
 # A boot that was cut off between the two renames leaves a new blob beside an old sum: both names are tried.
 cd /var
+echo "SELFTEST begins"
 check=first
 [ -e blob ] && { sha256sum -c blob.sum || sha256sum -c blob.sum.new; } && check=ok
 [ -e blob ] && [ "$check" != ok ] && check=BAD
@@ -66,6 +66,8 @@ systemctl poweroff --no-block
 C
 chmod +x "$root/usr/local/sbin/selftest"
 chroot "$root" systemctl --quiet enable selftest.service
+# A login prompt would take the console away from the test.
+chroot "$root" systemctl --quiet mask serial-getty@ttyS0.service
 extlinux --install "$root/boot/extlinux" 2> /dev/null
 umount "$root"
 mounted=

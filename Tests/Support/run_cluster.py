@@ -72,7 +72,10 @@ def start_sheep(cluster):
 
 def format_once(cluster):
     """Formats a cluster that never was; one with data is left to open by itself."""
-    wait_until(lambda: cluster.status().startswith((RUNNING, UNFORMATTED)), "the cluster is open or waits to be formatted", 60)
+    try:
+        wait_until(lambda: cluster.status().startswith((RUNNING, UNFORMATTED)), "the cluster is open", 60)
+    except TimedOut:
+        raise Problem(f"The cluster does not open. `dog cluster info` says: {cluster.status()}")
     if cluster.status().startswith(UNFORMATTED):
         cluster.wait_nodes(len(cluster.sheep))
         cluster.dog("cluster", "format", "-c", str(COPIES))

@@ -2,7 +2,7 @@
 
 from acceptance import MiB, check
 
-SHEEP, COPIES, LIMIT = 3, 3, 300
+SHEEP, COPIES, LIMIT = 3, 3, 420
 
 CONNECT = "modprobe nbd; modprobe ext4; nbd-client -N kernel 10.0.2.2 {port} /dev/nbd0 -b 4096 -C 2 -t 30"
 DISCONNECT = "umount /mnt; nbd-client -d /dev/nbd0"
