@@ -1,3 +1,4 @@
+import Glibc
 import ObjectModel
 
 /// What a device must hold, as a plain array, beside the device itself: every change is done to both.
@@ -11,6 +12,7 @@ struct ConformanceModel {
     init(of target: any ConformanceTarget, at base: UInt64 = 0, length: Int) throws {
         (self.target, self.base) = (target, base)
         bytes = []
+        bytes.reserveCapacity(length)
         while bytes.count < length {
             let count = min(length - bytes.count, target.maximumRequest)
             bytes += try target.read(at: base + UInt64(bytes.count), length: count)
@@ -19,12 +21,12 @@ struct ConformanceModel {
 
     mutating func write(_ data: [UInt8], at offset: Int, durable: Bool = false) throws {
         try target.write(data, at: base + UInt64(offset), durable: durable)
-        bytes.replaceSubrange(offset..<offset + data.count, with: data)
+        copy(data, to: offset)
     }
 
     mutating func writeTogether(_ writes: [(offset: Int, data: [UInt8])]) throws {
         try target.writeTogether(writes.map { (base + UInt64($0.offset), $0.data) })
-        for write in writes { bytes.replaceSubrange(write.offset..<write.offset + write.data.count, with: write.data) }
+        for write in writes { copy(write.data, to: write.offset) }
     }
 
     mutating func trim(_ range: Range<Int>, durable: Bool = false) throws {
@@ -44,8 +46,28 @@ struct ConformanceModel {
         }
     }
 
+    // Whole ranges at once: element by element, a debug build takes minutes.
+
+    private mutating func copy(_ data: [UInt8], to offset: Int) {
+        data.withUnsafeBytes { source in
+            bytes.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[offset...]).copyMemory(from: source) }
+        }
+    }
+
     private mutating func clear(_ range: Range<Int>) {
-        bytes.replaceSubrange(range, with: repeatElement(0, count: range.count))
+        bytes.withUnsafeMutableBytes { _ = memset($0.baseAddress! + range.lowerBound, 0, range.count) }
+    }
+
+    private func holds(_ found: [UInt8], at position: Int) -> Bool {
+        bytes.withUnsafeBytes { memcmp($0.baseAddress! + position, found, found.count) == 0 }
+    }
+
+    private func isZero(_ range: Range<Int>) -> Bool {
+        bytes.withUnsafeBytes { raw in
+            let start = raw.baseAddress! + range.lowerBound
+            // Zero when the first byte is and each equals its successor.
+            return start.load(as: UInt8.self) == 0 && memcmp(start, start + 1, range.count - 1) == 0
+        }
     }
 
     /// Reads the range and compares.
@@ -57,7 +79,7 @@ struct ConformanceModel {
             guard found.count == count else {
                 throw ConformanceFailure("\(what): read of \(count) bytes gave \(found.count)")
             }
-            if found[...] != bytes[position..<position + count] {
+            if !holds(found, at: position) {
                 throw difference(found, at: position, what)
             }
             position += count
@@ -86,7 +108,7 @@ struct ConformanceModel {
                     throw ConformanceFailure("\(what): an extent of \(extent.length) bytes at \(position) of \(range)")
                 }
                 let end = position + Int(extent.length)
-                if extent.isZero, bytes[position..<end].contains(where: { $0 != 0 }) {
+                if extent.isZero, !isZero(position..<end) {
                     throw ConformanceFailure("\(what): \(position)..<\(end) is called zero and is not")
                 }
                 position = end

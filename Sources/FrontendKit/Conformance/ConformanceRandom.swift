@@ -14,17 +14,13 @@ package struct ConformanceRandom: RandomNumberGenerator, Sendable {
 
     /// Bytes of which none is zero, so that holes show.
     mutating func bytes(_ count: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + 8)
-        while bytes.count < count {
-            var word = next() | 0x0101_0101_0101_0101
-            for _ in 0..<8 {
-                bytes.append(UInt8(truncatingIfNeeded: word))
-                word >>= 8
+        Array(unsafeUninitializedCapacity: count + 8) { space, initialized in
+            let raw = UnsafeMutableRawBufferPointer(space)
+            for offset in stride(from: 0, to: count, by: 8) {
+                raw.storeBytes(of: next() | 0x0101_0101_0101_0101, toByteOffset: offset, as: UInt64.self)
             }
+            initialized = count
         }
-        bytes.removeLast(bytes.count - count)
-        return bytes
     }
 
     /// A part of 0..<limit of 1 to `longest` bytes; half of them aligned to `alignment`.

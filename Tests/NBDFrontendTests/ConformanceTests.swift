@@ -1,0 +1,38 @@
+import FrontendKit
+import NBDFrontend
+import NIOCore
+import ObjectModel
+import Testing
+
+@Suite("Block device conformance")
+struct ConformanceTests {
+    @Test("directly on the memory device", arguments: BlockDeviceConformance.scenarios)
+    func direct(_ scenario: BlockDeviceConformance.Scenario) throws {
+        try scenario.run(on: DirectTarget())
+    }
+
+    @Test("through NBD on a unix socket", arguments: BlockDeviceConformance.scenarios)
+    func unixSocket(_ scenario: BlockDeviceConformance.Scenario) throws {
+        let server = try conformanceServer()
+        try scenario.run(on: LibnbdTarget(.unix(server.socketPath), export: "volume"))
+    }
+
+    @Test("through NBD on TCP without structured replies", arguments: BlockDeviceConformance.scenarios)
+    func simpleReplies(_ scenario: BlockDeviceConformance.Scenario) throws {
+        let server = try conformanceServer()
+        try scenario.run(on: LibnbdTarget(.tcp(port: server.port), export: "volume", structuredReplies: false))
+    }
+
+    @Test("random mixes of many seeds, through NBD", arguments: 100..<106 as Range<UInt64>)
+    func seeds(_ seed: UInt64) throws {
+        let server = try conformanceServer()
+        let mix = try #require(BlockDeviceConformance.scenarios.last)
+        try mix.run(on: LibnbdTarget(.unix(server.socketPath), export: "volume"), seed: seed)
+    }
+
+    private func conformanceServer() throws -> TestServer<MemoryBlockDeviceProvider> {
+        let provider = MemoryBlockDeviceProvider()
+        provider.create("volume", size: BlockDeviceConformance.deviceSize)
+        return try TestServer(provider)
+    }
+}
