@@ -12,7 +12,8 @@ struct NodeList: SheepCommand {
         let nodes = try await sheep.nodes()
         if listing.json { return Terminal.print(JSON.array(nodes.enumerated().map { $1.json(number: $0) }).text()) }
         if !common.raw { Terminal.print("  Id   Host:Port         V-Nodes       Zone") }
-        for (number, node) in nodes.enumerated() { Terminal.print(node.line(number: number, raw: common.raw)) }
+        // Programs that read the raw lines take each for a sheep that serves.
+        for (number, node) in nodes.enumerated() where !common.raw || node.state != .down { Terminal.print(node.line(number: number, raw: common.raw)) }
     }
 }
 
@@ -28,12 +29,12 @@ extension SheepClient {
 extension NodeRecord {
     var address: String { SheepEndpoint.tcp(host: host, port: port).description }
 
-    /// Sheepdog's columns; the state follows where it is another than up.
+    /// Sheepdog's columns; for people the state follows where it is another than up.
     fileprivate func line(number: Int, raw: Bool) -> String {
         let line = raw
             ? "\(number) \(address) \(virtualNodes) \(zone)"
             : number.padded(4) + "   " + address.padded(right: 20) + "\t" + virtualNodes.padded(2) + zone.padded(11)
-        return state == .up ? line : line + (raw ? " " : "  ") + state.text
+        return raw || state == .up ? line : line + "  " + state.text
     }
 
     func json(number: Int) -> JSON {

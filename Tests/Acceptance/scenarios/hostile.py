@@ -1,4 +1,4 @@
-"""hostile NBD clients, while another one works: it sees no error, and memory and descriptors of the sheep stay bounded"""
+"""hostile NBD clients, while another one works: it sees no error, and memory and sockets of the sheep stay bounded"""
 
 import random
 import select
@@ -32,7 +32,7 @@ def scenario(bed):
     bed.qemu_io(target.unix("victim"), "write -P 0x5c 0 64M", "flush")
     load = VerifyingLoad(bed, target.unix("honest"), seconds, 64 * MiB)
     check(load.running(), "the honest client works")
-    memory, descriptors = process.resident_bytes(target.pid), process.open_descriptors(target.pid)
+    memory, sockets = process.resident_bytes(target.pid), process.open_sockets(target.pid)
     for attack in ATTACKS:
         try:
             attack(target.nbd_port)
@@ -45,8 +45,8 @@ def scenario(bed):
     load.finish(seconds + 120)
     # The honest client's own connections are gone too, so there must be fewer than before; three are left to chance.
     wait_until(
-        lambda: process.open_descriptors(target.pid) <= descriptors + 3,
-        f"the sheep closes what the attackers opened (it had {descriptors} descriptors)", timeout=60)
+        lambda: process.open_sockets(target.pid) <= sockets + 3,
+        f"the sheep closes what the attackers opened (it had {sockets} sockets)", timeout=60)
     bed.qemu_io(target.unix("victim"), "read -P 0x5c 0 16M")
 
 
