@@ -174,7 +174,9 @@ struct HandshakeStateMachineTests {
         #expect(try replies(step(&machine, option(.list) { $0.writeInteger(UInt8(0)) })).map(\.kind) == [.invalid])
     }
 
-    @Test("what is not served is refused politely", arguments: [OptionCode.startTLS.rawValue, OptionCode.extendedHeaders.rawValue, 4, 12, .max])
+    @Test(
+        "what is not served is refused politely",
+        arguments: [OptionCode.startTLS.rawValue, OptionCode.extendedHeaders.rawValue, 4, 12, .max])
     func unsupported(_ code: UInt32) throws {
         var machine = machine()
         let all = try replies(step(&machine, option(code) { $0.writeString("data") }))

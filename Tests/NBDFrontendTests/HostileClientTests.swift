@@ -192,7 +192,7 @@ struct HostileClientTests {
         #expect(server.onLoop { $0.closes } == 1)
     }
 
-    @Test("200 connections, honest ones and others; then descriptors are as before")
+    @Test("200 connections, idle ones, working ones and halves; then all are gone")
     func manyConnections() throws {
         try beside { server in
             var clients: [RawClient] = []

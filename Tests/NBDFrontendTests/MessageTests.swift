@@ -26,7 +26,9 @@ struct MessageTests {
 
     @Test("handshake messages survive the round trip, truncated ones are refused")
     func handshake() throws {
-        try check(Greeting(flags: [.fixedNewstyle, .noZeroes]), encode: { $0.encode(into: &$1) }, decode: { try Greeting(from: &$0) })
+        try check(
+            Greeting(flags: [.fixedNewstyle, .noZeroes]), encode: { $0.encode(into: &$1) },
+            decode: { try Greeting(from: &$0) })
         try check(OptionHeader(option: 7, length: 300), encode: { $0.encode(into: &$1) }, decode: { try OptionHeader(from: &$0) })
         try check(
             OptionReply(option: 3, error: .policy, "no"), encode: { $0.encode(into: &$1) },

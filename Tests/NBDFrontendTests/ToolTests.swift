@@ -72,7 +72,8 @@ struct ToolTests {
             "write -P 0x33 1000k 5000", "read -P 0x11 0 4k", "read -P 0x22 4k 4k", "read -P 0 64k 64k", "read -P 0 128k 64k",
             "read -P 0 256k 64k", "read -P 0x33 1000k 5000", "read -P 0x11 8k 56k", "flush",
         ]
-        let output = try Program.run("qemu-io", ["-f", "raw", "-t", "writeback"] + commands.flatMap { ["-c", $0] } + [server.uri("disk")])
+        let arguments = ["-f", "raw", "-t", "writeback"] + commands.flatMap { ["-c", $0] } + [server.uri("disk")]
+        let output = try Program.run("qemu-io", arguments)
         #expect(output.status == 0, "\(output.text)")
         #expect(!output.text.contains("fail") && !output.text.contains("error"), "\(output.text)")
     }

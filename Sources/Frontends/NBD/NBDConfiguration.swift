@@ -30,9 +30,9 @@ package struct NBDConfiguration: Sendable {
 
 /// What clients may cost.
 ///
-/// Memory of one connection: `bytesUnderWay` + `maximumRequest` of payload being served (64 + 32 MiB), `unsentHigh` and what
-/// was under way when it was reached of replies not taken, one receive buffer (256 KiB at most, 8 KiB when it was idle).
-/// An idle connection costs some 16 KiB.
+/// Memory of one connection: `bytesUnderWay` + `maximumRequest` of payload being served (64 + 32 MiB), of replies not taken
+/// `unsentHigh` and what was under way when it was reached, and four receive buffers of 64 KiB at most. A connection that was
+/// never busy costs one of 8 KiB.
 package struct NBDBounds: Sendable {
     /// Connections over all listeners; further ones are closed at once.
     package var connections = 1024

@@ -85,15 +85,16 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
         return ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: bounds.unsentLow, high: bounds.unsentHigh))
             .childChannelOption(.recvAllocator, value: Self.receiveAllocator)
             .childChannelInitializer { [self] channel in channel.eventLoop.makeCompletedFuture { try accept(channel) } }
     }
 
-    /// A burst of 32 writes of 4 KiB fits into the largest buffer; a connection that was idle comes back to the smallest.
+    /// A burst of 32 writes of 4 KiB fits into the buffers of one read; what they take of a large payload must be copied,
+    /// so they are not larger. A connection with small requests comes back to the smallest.
     private static var receiveAllocator: AdaptiveRecvByteBufferAllocator {
-        AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 256 << 10)
+        AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10)
     }
 
     // MARK: Connections
