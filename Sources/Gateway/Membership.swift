@@ -119,6 +119,12 @@ package final class Membership<Env: NodeEnvironment> {
 
     private var storingUpNodes: Int { state.nodes.values.reduce(0) { $0 + ($1.isUp && !$1.isGateway ? 1 : 0) } }
 
+    /// After a clean stop of the cluster its nodes return one after another; a lease granted meanwhile would call those
+    /// outdated that are still on their way, so they are waited for a little.
+    var cleanNodesAreAwaited: Bool {
+        node.clock.now() - joinedAt < NodeTiming.cleanReturn && state.nodes.values.contains { !$0.isUp && !$0.isRemoved && $0.cleanStop != nil }
+    }
+
     /// For so long nobody may act on the latest `nodesDown` without proof: one of them may still hold its node lease.
     var fenceRemaining: UInt64 {
         let now = node.clock.now()
@@ -139,6 +145,7 @@ package final class Membership<Env: NodeEnvironment> {
         if case .nodeUp(let up) = entry.command {
             lastHeard[up.node] = node.clock.now()
             for disk in up.disks { failedDisks.remove(disk.id) }
+            outTried = []
         }
     }
 
@@ -220,13 +227,12 @@ package final class Membership<Env: NodeEnvironment> {
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
         let closed = state.closedGroups
-        guard closed.hasAny, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
+        guard closed.canOpen, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
         propose(.openGroups(present: present, preferred: machineIsUnbroken ? present : []))
     }
 
     private func takeOut(now: UInt64) {
-        guard node.options.downOut > 0 else { return }
         let wall = node.clock.wallClock()
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
             guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }

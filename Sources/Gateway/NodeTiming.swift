@@ -12,6 +12,8 @@ package enum NodeTiming {
     package static let retry: UInt64 = 20_000_000
     /// A lease unused for so long goes back.
     package static let leaseUnused: UInt64 = 30_000_000_000
+    /// Nodes that stopped cleanly are waited for before a lease is taken.
+    package static let cleanReturn: UInt64 = 5_000_000_000
     /// Joins and removals gather for so long into one epoch.
     package static let placementGathering: UInt64 = 2_000_000_000
     /// After a full stop, absent members of a group are waited for so long.

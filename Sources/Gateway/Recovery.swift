@@ -35,17 +35,28 @@ package final class Recovery<Env: NodeEnvironment> {
     private var pending: Set<ObjectSlot> = []
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
     private var awaited: Set<NodeID> = []
-    private var ownRegionsCompared = false
+    private var behind = false
+    private var behindVersion = LogIndex.zero
     package private(set) var progress = RecoveryProgress()
 
     init(node: SheepNode<Env>, report: StartReport?) { (self.node, self.report) = (node, report) }
 
     private var disk: DiskID? { node.store?.identity.disk }
+
+    /// The log does not call this disk in sync everywhere. Asked for each change, so remembered for each membership.
+    private var isBehind: Bool {
+        let state = node.control.state
+        if behindVersion != state.membershipVersion {
+            behindVersion = state.membershipVersion
+            behind = disk.map { !state.isInSync($0) } ?? false
+        }
+        return behind
+    }
     package var isIdle: Bool { if case .idle = phase { true } else { false } }
 
     /// False while objects of the slot may be missing here: a write is then put in alone, without its ancestors' data.
     func isComplete(_ slot: ObjectSlot, copies: UInt8) -> Bool {
-        if case .idle = phase { return true }
+        if case .idle = phase { return !isBehind || node.holdsCurrent(slot, copies: copies) }
         if listed, !pending.contains(slot) { return true }
         return node.holdsCurrent(slot, copies: copies)
     }
@@ -103,10 +114,21 @@ package final class Recovery<Env: NodeEnvironment> {
             guard let self else { return }
             if case .refused(let error) = result {
                 node.logger.warning("recovery cannot begin: \(error.message)")
-                phase = .idle
-                return
+                return beginAnew()
             }
             list(since: since)
+        }
+    }
+
+    /// Gives the pass up. Until the next one has its list, no slot counts as complete here.
+    private func beginAnew() {
+        phase = .proposing
+        listed = false
+        pass += 1
+        node.clock.schedule(after: NodeTiming.tick) { [weak self] in
+            guard let self, case .proposing = phase else { return }
+            phase = .idle
+            startPass()
         }
     }
 
@@ -116,6 +138,7 @@ package final class Recovery<Env: NodeEnvironment> {
         phase = .listing
         awaited = node.storingNodes.subtracting([node.identity])
         addOwnRegions()
+        addOwnChanges(since: since)
         if awaited.isEmpty { return listingDone() }
         let index = node.control.state.appliedIndex
         for source in awaited.sorted() {
@@ -129,9 +152,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private func listNext(from source: NodeID, since: LogIndex, index: LogIndex, pass: Int) {
         guard pass == self.pass, case .listing = phase, awaited.contains(source) else { return }
         guard node.storingNodes.contains(source), let boot = node.control.state.nodes[source]?.boot else {
-            // It went down: what it alone could tell, no in-sync member is left to tell; the pass begins anew.
-            phase = .idle
-            return
+            // It went down: the pass begins anew with those that are left.
+            return beginAnew()
         }
         guard let range = remainingLists[source]?.last else {
             awaited.remove(source)
@@ -171,6 +193,18 @@ package final class Recovery<Env: NodeEnvironment> {
             for index in region.indices where index <= UInt64(UInt32.max) {
                 add(ObjectSlot(family: region.family, index: UInt32(index)))
             }
+        }
+    }
+
+    /// What reached this disk since it left, but perhaps no other member: looked at as well.
+    private func addOwnChanges(since: LogIndex) {
+        guard let store = node.store else { return }
+        let mine = { [ranges] (group: PlacementGroup) in ranges.contains { $0.contains(group) } }
+        for object in store.objects(changedSince: since, in: mine) {
+            add(ObjectSlot(family: object.name.family, index: object.name.index))
+        }
+        for removal in store.removals(since: since) where mine(removal.name.group) {
+            add(ObjectSlot(family: removal.name.family, index: removal.name.index))
         }
     }
 
@@ -221,8 +255,7 @@ package final class Recovery<Env: NodeEnvironment> {
             guard let self, pass == self.pass else { return }
             if let error {
                 node.logger.error("recovery: what was fetched could not be made durable: \(error.message)")
-                phase = .idle
-                return
+                return beginAnew()
             }
             node.control.propose(.inSync(disk, boot: node.boot, ranges)) { [weak self] result in
                 guard let self else { return }

@@ -34,6 +34,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
     private var isStopped = false
+    private var ticks = 0
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
     package var requests = RequestCounters()
@@ -250,7 +251,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard !isStopped else { return }
         let now = clock.now()
         engine.look()
-        control.retry()
+        ticks += 1
+        if ticks % 4 == 0 { control.retry() }
         store?.tick(now: now)
         for session in Array(sessions.values) {
             session.tick(now: now)

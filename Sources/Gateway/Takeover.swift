@@ -86,12 +86,15 @@ final class Takeover<Env: NodeEnvironment> {
         let record = holding.record
         let slot = ObjectSlot(family: record.object.family, index: record.object.index)
         let set = node.replicaSet(of: slot.group, copies: session.volume.copies)
-        let members = Set(set.inSync.map(\.node))
+        let members = Set((set.inSync + set.syncing).map(\.node))
+        let inSync = Set(set.inSync.map(\.node))
         let holders = holding.holders.intersection(members)
         // On none of the present members: it did not happen. On all: nothing to do.
         if record.object.birth != session.birth || holders.isEmpty || holders == members { return rollNext() }
-        if record.kind != .write { return redo(record, data: nil) }
-        read(record, from: holders.sorted())
+        // Only members that are still syncing have it: it did not happen, and they get what the others have.
+        if holders.isDisjoint(with: inSync) { return read(record, from: inSync.sorted()) }
+        if record.kind != .write { return redo(record, kind: record.kind, data: nil) }
+        read(record, from: holders.intersection(inSync).sorted())
     }
 
     private func read(_ record: UnsettledRecord, from holders: [NodeID]) {
@@ -106,7 +109,7 @@ final class Takeover<Env: NodeEnvironment> {
                 length: Int(record.length), appendingTo: .init()
             ) { [self] result in
                 switch result {
-                case .success(let data): redo(record, data: data)
+                case .success(let data): redo(record, kind: .write, data: data)
                 case .failure: read(record, from: Array(holders.dropFirst()))
                 }
             }
@@ -118,7 +121,7 @@ final class Takeover<Env: NodeEnvironment> {
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
-            case .success(let reply): redo(record, data: reply.payload)
+            case .success(let reply): redo(record, kind: .write, data: reply.payload)
             case .failure where node.storingNodes.contains(source):
                 node.clock.schedule(after: NodeTiming.retry) { [self] in read(record, from: holders) }
             case .failure: read(record, from: Array(holders.dropFirst()))
@@ -128,9 +131,9 @@ final class Takeover<Env: NodeEnvironment> {
 
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }
 
-    private func redo(_ record: UnsettledRecord, data: ByteBuffer?) {
+    private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?) {
         session.startChange(
-            record.kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
+            kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
             data: data ?? .init(), durable: false, origin: record.origin
         ) { [self] _ in rollNext() }
     }

@@ -21,6 +21,10 @@ extension VolumeSession {
             }
             if lease.boot == node.boot { return takeOver(term: lease.term) }
         }
+        if node.membership.cleanNodesAreAwaited {
+            node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.reopen() }
+            return
+        }
         // A former owner that was not proven dead may hold its node lease for a little longer.
         let wait = node.membership.fenceRemaining
         if wait > 0 {

@@ -3,6 +3,8 @@ package import ObjectModel
 /// Groups that no in-sync member serves, over the copies in use.
 package struct ClosedGroups: Hashable, Sendable {
     package var hasAny = false
+    /// In some of them a member that left last is up.
+    package var canOpen = false
     /// Every one of the members that left last is up: nothing more is to be waited for.
     package var allMembersAreUp = true
     /// Down nodes of members that left last, sorted.
@@ -24,7 +26,7 @@ extension ControlState {
                 closed.hasAny = true
                 for member in last {
                     let node = nodes[disks[member.disk]!.node]!
-                    if !node.isUp {
+                    if node.isUp { closed.canOpen = true } else {
                         closed.allMembersAreUp = false
                         absent.insert(node.id)
                     }

@@ -24,7 +24,25 @@ extension SheepNode {
     // MARK: What the owner of an open volume does
 
     /// Commands on a working volume: done here when nobody holds its lease or this sheep does, else by the owner.
+    ///
+    /// A lease that changes hands meanwhile refuses the command or leaves it unanswered: then again, for two seconds.
     func administerOwned(
+        _ request: AdministrationRequest, forwardedBy peer: NodeID?, until given: UInt64? = nil,
+        completion: @escaping AdministrationCompletion
+    ) {
+        guard peer == nil else { return administerOnce(request, forwardedBy: peer, completion: completion) }
+        let end = given ?? clock.now() + 2_000_000_000
+        administerOnce(request, forwardedBy: nil) { [weak self] result in
+            guard let self, case .failure(let error) = result, clock.now() < end,
+                [.stale, .notOwner, .unavailable, .busy].contains(error.code)
+            else { return completion(result) }
+            clock.schedule(after: 5 * NodeTiming.retry) { [weak self] in
+                self?.administerOwned(request, forwardedBy: nil, until: end, completion: completion)
+            }
+        }
+    }
+
+    private func administerOnce(
         _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
     ) {
         let reference: VolumeReference
@@ -37,7 +55,7 @@ extension SheepNode {
         }
         withVolume(reference, completion) { volume in
             if let owner = control.state.owner(of: volume.birth)?.owner, owner != identity {
-                guard peer == nil else { return completion(.failure(SheepError(.busy, "volume \(volume.name) is changing hands: try again"))) }
+                guard peer == nil else { return completion(.failure(SheepError(.notOwner, "volume \(volume.name) is changing hands: try again"))) }
                 return network.send(.administer, body: request.wire, payload: nil, to: owner) { result in
                     completion(Self.administrationReply(result))
                 }
