@@ -93,7 +93,7 @@ let package = Package(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
         .testTarget(
-            name: "ClientTests", dependencies: ["dog", "Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
+            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
             swiftSettings: settings),
         .testTarget(
             name: "NBDFrontendTests",

@@ -138,7 +138,7 @@ import Testing
             zone: 16_777_343, state: number == 0 ? .up : .down, isGateway: false)
     }
 
-    @Test("node list: Sheepdog's columns, and the state where it is not up")
+    @Test("node list: Sheepdog's columns; people also see who is down, programs only who serves")
     func list() async throws {
         let cluster = FakeCluster()
         cluster.can(.nodeList, .nodes(Self.nodes))
@@ -150,7 +150,7 @@ import Testing
 
                 """)
             #expect(try await DogProcess.run(["node", "list", "-r"], port: sheep.port).text
-                == "0 127.0.0.1:7000 128 16777343\n1 127.0.0.1:7001 128 16777343 down\n")
+                == "0 127.0.0.1:7000 128 16777343\n")
         }
     }
 
