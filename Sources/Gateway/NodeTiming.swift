@@ -4,8 +4,9 @@ package enum NodeTiming {
     package static let ping: UInt64 = 250_000_000
     /// Silence on a link after which its peer is suspected.
     package static let silence: UInt64 = 1_000_000_000
-    /// Silence after which a peer that cannot be proven dead is called down all the same (a stopped process).
-    package static let givenUp: UInt64 = 3_000_000_000
+    /// Silence after which a peer that cannot be proven dead is called down all the same (a stopped process). Longer than a
+    /// busy disk holds up a write: a sheep that only waits for its disk should not lose its place.
+    package static let givenUp: UInt64 = 8_000_000_000
     /// A change that waits so long for a member names it.
     package static let slowMember: UInt64 = 5_000_000_000
     /// Between tries of what may succeed soon.
