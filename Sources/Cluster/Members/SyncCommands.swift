@@ -101,9 +101,11 @@ extension Membership {
                     : members.filter { $0.copies.contains(copies: copies) }
                 for disk in choose(candidates) { opened[disk, default: []].insert(CopyCounts(copies: copies)) }
             }
-            for member in members {
-                guard let copies = opened[member.disk] else { continue }
-                changes.set(member.disk, piece, to: member.standing.inSync(copies))
+            // Whoever was syncing had nothing to copy from until now: it must list what changed once more.
+            let all = opened.values.reduce(into: CopyCounts()) { $0.formUnion($1) }
+            for member in members where !all.isEmpty {
+                let standing = member.standing.inSync(opened[member.disk] ?? []).interrupted(all)
+                if standing != member.standing { changes.set(member.disk, piece, to: standing) }
             }
         }
         return changes
