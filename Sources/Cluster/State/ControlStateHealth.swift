@@ -5,6 +5,8 @@ package struct ClosedGroups: Hashable, Sendable {
     package var hasAny = false
     /// Every one of the members that left last is up: nothing more is to be waited for.
     package var allMembersAreUp = true
+    /// Some group could open with those that are up.
+    package var canOpenSome = false
     /// Down nodes of members that left last, sorted.
     package var absentNodes: [NodeID] = []
 }
@@ -24,7 +26,9 @@ extension ControlState {
                 closed.hasAny = true
                 for member in last {
                     let node = nodes[disks[member.disk]!.node]!
-                    if !node.isUp {
+                    if node.isUp {
+                        closed.canOpenSome = true
+                    } else {
                         closed.allMembersAreUp = false
                         absent.insert(node.id)
                     }
@@ -43,8 +47,13 @@ extension ControlState {
 
     /// Every group knows the disk as in sync, for the copies in use.
     package func isInSync(_ disk: DiskID) -> Bool {
-        guard let record = disks[disk] else { return false }
-        return record.standings.values.allSatisfy { $0.exceptions.isDisjoint(with: closingCounts) }
+        guard disks[disk] != nil else { return false }
+        let counts = closingCounts
+        return membership.pieces(of: [.all]).allSatisfy { piece in
+            let own = membership.members(of: PlacementGroup(rawValue: piece.first)).first { $0.disk == disk }
+            guard let own else { return true }
+            return own.standing.exceptions.isDisjoint(with: own.copies.intersection(counts))
+        }
     }
 
     /// Some birth of the family is deleted and not forgotten.
