@@ -1,3 +1,4 @@
+import Cluster
 package import Gateway
 package import LocalEngine
 import Logging
@@ -79,6 +80,11 @@ package final class SimulatedSheep {
         (self.node, self.store) = (node, store)
         directory = VolumeDirectory(node: node)
         node.ended = { [unowned self] in ended($0, of: process) }
+        let apply = node.control.applied
+        node.control.applied = { [world, name] entry, index, result in
+            world.log(name, "entry \(index): \(entry.command) -> \(result)")
+            apply?(entry, index, result)
+        }
         node.start()
     }
 
