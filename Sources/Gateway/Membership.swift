@@ -209,7 +209,7 @@ package final class Membership<Env: NodeEnvironment> {
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
         let closed = state.closedGroups
-        guard closed.canOpenSome, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
+        guard closed.canOpen, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
         propose(.openGroups(present: present, preferred: machineIsUnbroken ? present : []))
     }

@@ -5,8 +5,8 @@ package struct ClosedGroups: Hashable, Sendable {
     package var hasAny = false
     /// Every one of the members that left last is up: nothing more is to be waited for.
     package var allMembersAreUp = true
-    /// Some group could open with those that are up.
-    package var canOpenSome = false
+    /// In some of them a member that left last is up.
+    package var canOpen = false
     /// Down nodes of members that left last, sorted.
     package var absentNodes: [NodeID] = []
 }
@@ -26,9 +26,7 @@ extension ControlState {
                 closed.hasAny = true
                 for member in last {
                     let node = nodes[disks[member.disk]!.node]!
-                    if node.isUp {
-                        closed.canOpenSome = true
-                    } else {
+                    if node.isUp { closed.canOpen = true } else {
                         closed.allMembersAreUp = false
                         absent.insert(node.id)
                     }
