@@ -33,6 +33,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var made: Set<ObjectName> = []
     /// Objects that a change removed here, perhaps before the source did.
     private var removed: Set<ObjectName> = []
+    /// Objects of which a part was trimmed: where an ancestor's shows, the source copies it first.
+    private var punched: Set<ObjectName> = []
     private var pieces: [Piece] = []
     private var counts: [UInt8] = []
     private var fetchedObjects: Set<ObjectName> = []
@@ -69,9 +71,12 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let shift = node.control.state.volume(name.birth)?.objectShift
         if kind == .trim, let shift, length == UInt32(1) << UInt32(shift) {
             removed.insert(name)
+            made.remove(name)
+            punched.remove(name)
             return
         }
-        if kind != .trim { made.insert(name) }
+        removed.remove(name)
+        if kind == .trim { punched.insert(name) } else { made.insert(name) }
         for block in Int(offset) / blockSize..<(Int(offset) + Int(length)) / blockSize { written[name, default: []].insert(block) }
     }
 
@@ -113,14 +118,23 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
         let ours = store.births(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
         let names = Set(theirs.map(\.name))
+        // A change is under way that one of both has not done yet.
+        if made.contains(where: { name in !names.contains(name) || !ours.contains { $0.name == name } }) { return end(.postponed) }
+        if punched.contains(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) { return end(.postponed) }
         for object in ours where !names.contains(object.name) {
             // The source may not have this write's object yet.
-            if made.contains(object.name) { return end(.postponed) }
             store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version) { _ in }
         }
         // The source has not removed it yet, or a later change made it again, which then is about to be known as settled.
         if theirs.contains(where: { !$0.isHole && removed.contains($0.name) }) { return end(.postponed) }
         compareNext(theirs[...], boot: boot)
+    }
+
+    private func showsAncestor(_ name: ObjectName, among theirs: [SourceObject]) -> Bool {
+        for birth in node.ancestry(of: name.birth).dropFirst() {
+            if let found = theirs.first(where: { $0.name.birth == birth && $0.name.kind == name.kind }) { return !found.isHole }
+        }
+        return false
     }
 
     private func compareNext(_ theirs: ArraySlice<SourceObject>, boot: BootID) {
