@@ -95,9 +95,11 @@ final class VolumeModel {
     // MARK: Reads
 
     func read(_ bytes: [UInt8], at offset: UInt64, calledAt call: UInt64, by reader: String) {
+        var isWrong = false
         for (sector, stamp) in parse(bytes, at: offset, what: "\(reader) read \(name)") {
             guard var history = sectors[sector] ?? (stamp == 0 ? nil : SectorHistory(initial: 0)) else { continue }
-            if !history.observed(stamp, from: call, to: world.now) {
+            if !history.observed(stamp, from: call, to: world.now), !isWrong {
+                isWrong = true
                 world.fail("\(reader) read \(name) sector \(sector): \(stamp), called at \(World.seconds(call)); \(history.text)")
             }
             sectors[sector] = history

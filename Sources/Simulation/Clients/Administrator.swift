@@ -58,6 +58,7 @@ final class Administrator {
     /// Gives one order through a random gateway.
     private func order(_ request: AdministrationRequest, _ what: String, completion: @escaping (Outcome) -> Void) {
         guard let sheep = world.pick(cluster.sheep.filter(\.isRunning)), let use = GatewayUse(sheep, world: world) else {
+            isIdle = true
             return completion(.refused(SheepError(.unavailable, "no gateway")))
         }
         isIdle = false

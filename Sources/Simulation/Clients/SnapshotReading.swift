@@ -40,6 +40,7 @@ final class SnapshotReading {
         }
         guard let use, let device else { return open() }
         let offset = range.lowerBound * UInt64(sectorSize)
+        world.log("reader at \(use.sheep.name)", "\(volume.name)@\(snapshot.tag) reads \(range)")
         use.read(device, at: offset, length: range.count * sectorSize) { [self] result in
             guard case .success(let bytes) = result else { return again() }
             remaining.removeLast()
