@@ -248,7 +248,7 @@ package final class Recovery<Env: NodeEnvironment> {
     // MARK: End of a pass
 
     private func finish() {
-        guard let disk, let store = node.store else { return }
+        guard case .copying = phase, let disk, let store = node.store else { return }
         phase = .finishing
         let pass = self.pass
         store.flush { [weak self] error in
@@ -258,7 +258,7 @@ package final class Recovery<Env: NodeEnvironment> {
                 return beginAnew()
             }
             node.control.propose(.inSync(disk, boot: node.boot, ranges)) { [weak self] result in
-                guard let self else { return }
+                guard let self, pass == self.pass else { return }
                 phase = .idle
                 progress.isRunning = false
                 if case .refused(let error) = result { node.logger.warning("recovery: \(error.message)") } else {

@@ -299,14 +299,14 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// left in the middle of it looks at it when it returns.
     func membershipChanged(_ index: LogIndex) {
         guard let store = node.store else { return }
-        for window in windows.values {
-            for name in Set(window.objects) { store.touch(name, version: index) }
-        }
+        let names = Set(windows.values.flatMap(\.objects) + node.ownChanges.map(\.object))
+        for name in names.sorted() { store.touch(name, version: index) }
     }
 
     /// Changes of a slot's objects that some member may lack.
     func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
-        windows.values.flatMap(\.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+        windows.sorted { $0.key < $1.key }.flatMap(\.value.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+            + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
     }
 
     /// Some change in the region is not on all members for certain: its intent stays.

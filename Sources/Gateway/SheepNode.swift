@@ -162,6 +162,19 @@ package final class SheepNode<Env: NodeEnvironment> {
         return session
     }
 
+    /// Changes that this sheep ordered as an owner and that are not on all members yet. Its own replica gets them
+    /// directly, so they stand in no window of the replica service.
+    var ownChanges: [UnsettledRecord] {
+        sessions.sorted { $0.key < $1.key }.flatMap { _, session in
+            session.window.active.map { change in
+                UnsettledRecord(
+                    term: session.term ?? .zero, sequence: change.sequence,
+                    object: ObjectName(family: session.volume.family, index: change.index, birth: session.birth),
+                    kind: change.kind, offset: UInt32(change.offset), length: UInt32(change.length), origin: change.origin)
+            }
+        }
+    }
+
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count

@@ -27,8 +27,14 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private let slot: ObjectSlot
     private let ended: (SlotOutcome) -> Void
     private var isEnded = false
-    /// Blocks that came by writes: theirs is the newest content.
+    /// Blocks that came by changes: theirs is the newest content.
     private var written: [ObjectName: Set<Int>] = [:]
+    /// Objects that a change may have made here before the source has them.
+    private var made: Set<ObjectName> = []
+    /// Objects that a change removed here, perhaps before the source did.
+    private var removed: Set<ObjectName> = []
+    /// Objects of which a part was trimmed: where an ancestor's shows, the source copies it first.
+    private var punched: Set<ObjectName> = []
     private var pieces: [Piece] = []
     private var counts: [UInt8] = []
     private var fetchedObjects: Set<ObjectName> = []
@@ -43,8 +49,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
 
     func start() {
         for record in node.replica.unsettled(at: slot) {
-            guard record.kind == .write else { return end(.postponed) }
-            mark(record.object, offset: record.offset, length: record.length)
+            mark(record.kind, record.object, offset: record.offset, length: record.length)
         }
         counts = node.control.state.copiesInUse(in: slot.family).counts.filter { isSyncing($0) }
         nextCount()
@@ -52,15 +57,26 @@ final class SlotRecovery<Env: NodeEnvironment> {
 
     /// A write came to the slot while it is compared.
     func touched(_ change: ReplicaChange) {
-        if change.kind != .write { return end(.postponed) }
-        mark(change.object, offset: change.offset, length: change.length)
+        // What was compared may be removed under it: once more from the start, with the removal noted.
+        if change.kind == .trim, change.length == UInt32(1) << UInt32(change.objectShift) { return end(.postponed) }
+        mark(change.kind, change.object, offset: change.offset, length: change.length)
     }
 
     func membershipChanged() {
         if let source, !node.storingNodes.contains(source) { end(.postponed) }
     }
 
-    private func mark(_ name: ObjectName, offset: UInt32, length: UInt32) {
+    /// Recovery must not wait for changes to settle: below the minimum they in turn wait for this disk to be in sync.
+    private func mark(_ kind: ChangeKind, _ name: ObjectName, offset: UInt32, length: UInt32) {
+        let shift = node.control.state.volume(name.birth)?.objectShift
+        if kind == .trim, let shift, length == UInt32(1) << UInt32(shift) {
+            removed.insert(name)
+            made.remove(name)
+            punched.remove(name)
+            return
+        }
+        removed.remove(name)
+        if kind == .trim { punched.insert(name) } else { made.insert(name) }
         for block in Int(offset) / blockSize..<(Int(offset) + Int(length)) / blockSize { written[name, default: []].insert(block) }
     }
 
@@ -102,12 +118,23 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
         let ours = store.births(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
         let names = Set(theirs.map(\.name))
+        // A change is under way that one of both has not done yet.
+        if made.contains(where: { name in !names.contains(name) || !ours.contains { $0.name == name } }) { return end(.postponed) }
+        if punched.contains(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) { return end(.postponed) }
         for object in ours where !names.contains(object.name) {
             // The source may not have this write's object yet.
-            if written[object.name] != nil { return end(.postponed) }
             store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version) { _ in }
         }
+        // The source has not removed it yet, or a later change made it again, which then is about to be known as settled.
+        if theirs.contains(where: { !$0.isHole && removed.contains($0.name) }) { return end(.postponed) }
         compareNext(theirs[...], boot: boot)
+    }
+
+    private func showsAncestor(_ name: ObjectName, among theirs: [SourceObject]) -> Bool {
+        for birth in node.ancestry(of: name.birth).dropFirst() {
+            if let found = theirs.first(where: { $0.name.birth == birth && $0.name.kind == name.kind }) { return !found.isHole }
+        }
+        return false
     }
 
     private func compareNext(_ theirs: ArraySlice<SourceObject>, boot: BootID) {
@@ -135,7 +162,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
-        guard written[object.name] == nil else { return end(.postponed) }
+        guard !made.contains(object.name) else { return end(.postponed) }
         fetchedObjects.insert(object.name)
         store.reset(object.name, objectShift: shift, version: object.version) { [self] error in
             if error != nil { return end(.postponed) }

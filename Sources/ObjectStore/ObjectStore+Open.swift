@@ -196,7 +196,9 @@ extension ObjectStore {
         opened.wasClean = state.isClean
         for key in listed {
             let region = Region<D>(key)
-            (region.state, region.isSuspect) = (.listed, !state.isClean)
+            // After a clean stop a region that stayed listed is listed anew before its next write, and that marks the
+            // store unclean; its old record stays in the log until then.
+            (region.state, region.isSuspect) = (state.isClean ? .clean : .listed, !state.isClean)
             opened.regions[key] = region
         }
         if state.isClean { return completion(.success(make(disk, configuration, opened))) }

@@ -1,1 +1,56 @@
-print("not here yet")
+import ArgumentParser
+import Glibc
+import Simulation
+
+/// Runs seeds of the simulator and says what went wrong in which.
+struct Simulate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the cluster in a simulated world, one run a seed.",
+        discussion: "A seed and a profile are one run: with --trace a failing one is replayed and told line by line.")
+
+    @Option(help: "Seeds: A or A-B.") var seeds = "1-200"
+    @Option(help: "What goes wrong: \(Profile.all.map(\.name).joined(separator: ", ")).") var profile = "smoke"
+    @Flag(help: "Tell everything that happens.") var trace = false
+    @Flag(help: "Stop at the first seed that fails.") var stopAtFailure = false
+
+    func run() throws {
+        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
+            throw ValidationError("there is no profile \(profile)")
+        }
+        let bounds = seeds.split(separator: "-").compactMap { UInt64($0) }
+        guard let first = bounds.first, let last = bounds.last, first <= last, bounds.count <= 2 else {
+            throw ValidationError("seeds are given as A or A-B")
+        }
+        var total = Counters()
+        var failed: [UInt64] = []
+        for seed in first...last {
+            let cluster = SimulatedCluster(seed: seed, profile: chosen)
+            if trace { cluster.world.trace = { print($0) } }
+            cluster.run()
+            total.add(cluster.counters)
+            guard !cluster.world.failures.isEmpty else { continue }
+            failed.append(seed)
+            for failure in cluster.world.failures { print("seed \(seed): \(failure)") }
+            fflush(nil)
+            if stopAtFailure { break }
+        }
+        report(total, seeds: last - first + 1, failed: failed)
+        if !failed.isEmpty { throw ExitCode(1) }
+    }
+
+    private func report(_ total: Counters, seeds: UInt64, failed: [UInt64]) {
+        print("\(seeds) seeds of profile \(profile), \(failed.count) failed: \(failed.map(String.init).joined(separator: " "))")
+        let tenths = total.nanoseconds / 360_000_000_000
+        print("simulated hours \(tenths / 10).\(tenths % 10), events \(total.events)")
+        print("requests \(total.requests), of which failed \(total.failedRequests); orders \(total.orders)")
+        for kind in FaultKind.allCases { print("fault \(kind.rawValue): \(total.faults[kind] ?? 0)") }
+    }
+}
+
+// Swift seeds its hashing anew in each process, and the order of a dictionary must not tell runs of one seed apart.
+if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
+    setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+    var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+    execv("/proc/self/exe", &arguments)
+}
+Simulate.main()

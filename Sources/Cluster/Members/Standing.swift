@@ -36,11 +36,15 @@ package struct Standing: Hashable, Sendable {
         return result
     }
 
-    /// The process that synced is gone: what was syncing is out, since the same entry.
-    package func interrupted() -> Standing {
+    /// The process that synced is gone, or what it copied from was no authority: what was syncing for these k is out,
+    /// since the same entry.
+    package func interrupted(_ copies: CopyCounts = .all) -> Standing {
         var result = self
         result.rebuild { layers in
-            for layer in layers.indices { layers[layer].state = .out }
+            for layer in layers where layer.state == .syncing {
+                layers.append(Layer(copies: layer.copies.intersection(copies), state: .out, since: layer.since))
+            }
+            for layer in layers.indices where layers[layer].state == .syncing { layers[layer].copies.subtract(copies) }
         }
         return result
     }

@@ -106,9 +106,11 @@ extension Membership {
                 for disk in choose(candidates) { opened[disk, default: []].formUnion(alike.intersection(waiting)) }
                 waiting.subtract(alike)
             }
-            for member in members {
-                guard let copies = opened[member.disk] else { continue }
-                changes.set(member.disk, piece, to: member.standing.inSync(copies))
+            // Whoever was syncing had nothing to copy from until now: it must list what changed once more.
+            let all = opened.values.reduce(into: CopyCounts()) { $0.formUnion($1) }
+            for member in members where !all.isEmpty {
+                let standing = member.standing.inSync(opened[member.disk] ?? []).interrupted(all)
+                if standing != member.standing { changes.set(member.disk, piece, to: standing) }
             }
         }
         return changes

@@ -7,6 +7,8 @@ package struct ClosedGroups: Hashable, Sendable {
     package var canOpen = false
     /// Every one of the members that left last is up: nothing more is to be waited for.
     package var allMembersAreUp = true
+    /// In some of them a member that left last is up.
+    package var canOpen = false
     /// Down nodes of members that left last, sorted.
     package var absentNodes: [NodeID] = []
 }
@@ -45,8 +47,13 @@ extension ControlState {
 
     /// Every group knows the disk as in sync, for the copies in use.
     package func isInSync(_ disk: DiskID) -> Bool {
-        guard let record = disks[disk] else { return false }
-        return record.standings.values.allSatisfy { $0.exceptions.isDisjoint(with: closingCounts) }
+        guard disks[disk] != nil else { return false }
+        let counts = closingCounts
+        return membership.pieces(of: [.all]).allSatisfy { piece in
+            let own = membership.members(of: PlacementGroup(rawValue: piece.first)).first { $0.disk == disk }
+            guard let own else { return true }
+            return own.standing.exceptions.isDisjoint(with: own.copies.intersection(counts))
+        }
     }
 
     /// Some birth of the family is deleted and not forgotten.

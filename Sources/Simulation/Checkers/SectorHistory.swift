@@ -1,0 +1,99 @@
+// Invariants
+// 1. A write takes effect at one moment between its call and its end; one that failed does so too, or never.
+// 2. A read returns what the last effective write before its own moment, between its call and its end, wrote.
+// 3. A write that was acknowledged or read took effect, until a power cut that was allowed to lose it.
+
+/// What was written to one sector of a volume, and so what a read may return.
+struct SectorHistory {
+    struct Write {
+        let stamp: Stamp
+        let called: UInt64
+        /// When its effect was there, if there was one; `.max`: under way.
+        var ended: UInt64 = .max
+        /// It took effect for certain.
+        var isCertain = false
+        /// No power cut can lose it.
+        var isDurable = false
+        let number: Int
+    }
+
+    private(set) var writes: [Write]
+
+    init(initial: Stamp) {
+        writes = [Write(stamp: initial, called: 0, ended: 0, isCertain: true, isDurable: true, number: 0)]
+    }
+
+    mutating func called(_ stamp: Stamp, number: Int, at time: UInt64) {
+        writes.append(Write(stamp: stamp, called: time, number: number))
+    }
+
+    mutating func acknowledged(number: Int, at time: UInt64, isDurable: Bool) {
+        change(number) {
+            $0.ended = min($0.ended, time)
+            $0.isCertain = true
+            $0.isDurable = $0.isDurable || isDurable
+        }
+    }
+
+    mutating func failed(number: Int, at time: UInt64) { change(number) { $0.ended = min($0.ended, time) } }
+
+    /// Every write acknowledged before `call` has been made durable.
+    mutating func flushed(calledAt call: UInt64) {
+        for index in writes.indices where writes[index].isCertain && writes[index].ended <= call {
+            writes[index].isDurable = true
+        }
+        prune()
+    }
+
+    /// The power went where copies were that no others stood for.
+    mutating func lostPower(at time: UInt64) {
+        for index in writes.indices where !writes[index].isDurable {
+            writes[index].isCertain = false
+            writes[index].ended = min(writes[index].ended, time)
+        }
+    }
+
+    private mutating func change(_ number: Int, _ body: (inout Write) -> Void) {
+        if let index = writes.lastIndex(where: { $0.number == number }) { body(&writes[index]) }
+    }
+
+    /// The writes that a read between `call` and `end` may have returned.
+    func candidates(_ stamp: Stamp, from call: UInt64, to end: UInt64) -> [Write] {
+        writes.filter { $0.stamp == stamp && $0.called <= end && lastMoment(of: $0) >= call }
+    }
+
+    /// From then on the write is certainly overwritten.
+    func lastMoment(of write: Write) -> UInt64 {
+        var last = UInt64.max
+        for other in writes where other.isCertain && other.called > write.ended { last = min(last, other.ended) }
+        return last
+    }
+
+    /// A read returned the stamp; its write has taken effect.
+    mutating func observed(_ stamp: Stamp, from call: UInt64, to end: UInt64) -> Bool {
+        let candidates = candidates(stamp, from: call, to: end)
+        if candidates.count == 1, let write = candidates.first, !write.isCertain {
+            change(write.number) {
+                $0.isCertain = true
+                $0.ended = min($0.ended, end)
+            }
+        }
+        return !candidates.isEmpty
+    }
+
+    /// Drops what is overwritten durably and long ago; reads last less than two minutes.
+    private mutating func prune() {
+        guard writes.count > 24, let newest = writes.filter({ $0.isDurable }).map(\.called).max() else { return }
+        let horizon = newest < 120_000_000_000 ? 0 : newest - 120_000_000_000
+        writes = writes.filter { lastMoment(of: $0) >= horizon }
+    }
+
+    var text: String {
+        writes.suffix(8).map {
+            "\($0.stamp)[\(World.seconds($0.called))-\($0.ended == .max ? "" : World.seconds($0.ended))\($0.isCertain ? "" : "?")]"
+        }.joined(separator: " ")
+    }
+}
+
+/// What a sector holds: 0 for zeros, else a number that no other write used.
+typealias Stamp = UInt64

@@ -1,0 +1,210 @@
+import FrontendKit
+import Gateway
+import NIOCore
+import ObjectModel
+
+/// Somebody who uses a volume through one gateway after another, several requests at a time.
+final class BlockClient {
+    private enum Kind { case write, read, trim, zero, trimObject, flush, status }
+
+    let name: String
+    let volume: VolumeModel
+    private let cluster: SimulatedCluster
+    private var world: World { cluster.world }
+    private var use: GatewayUse?
+    private var device: VolumeDevice<SimulatedEnvironment>?
+    private(set) var inFlight = 0
+    private var isOpening = false
+    private var shallLeave = false
+    private let depth: Int
+    private var calls: [Int: UInt64] = [:]
+    private var nextCall = 0
+
+    init(name: String, volume: VolumeModel, cluster: SimulatedCluster) {
+        (self.name, self.volume, self.cluster) = (name, volume, cluster)
+        depth = 1 + cluster.world.below(4)
+        act()
+    }
+
+    var isIdle: Bool { inFlight == 0 }
+    /// When the oldest request under way was made.
+    var oldestCall: UInt64? { calls.values.min() }
+
+    private func act() {
+        guard cluster.clientsAreActive, !volume.isGone else { return leaveWhenIdle() }
+        world.schedule(after: world.draw(0...cluster.profile.thinkTime)) { [self] in act() }
+        guard let use, let device else { return open() }
+        if use.process.isStopping || shallLeave { return leaveWhenIdle() }
+        if world.chance(0.002) { shallLeave = true }
+        if inFlight < depth { request(use, device) }
+    }
+
+    private func open() {
+        guard !isOpening, let sheep = world.pick(cluster.sheep.filter(\.isRunning)),
+            let use = GatewayUse(sheep, world: world)
+        else { return }
+        isOpening = true
+        use.broken = { [self] in (self.use, device) = (nil, nil) }
+        use.open(volume.name) { [self] result in
+            isOpening = false
+            switch result {
+            case .success(let device) where !volume.isGone: (self.use, self.device) = (use, device)
+            case .success(let device):
+                closeLater(device, use)
+            case .failure: use.close()
+            }
+        }
+    }
+
+    private func closeLater(_ device: VolumeDevice<SimulatedEnvironment>, _ use: GatewayUse) {
+        world.schedule(after: 0, in: use.process) { device.close() }
+        use.close()
+    }
+
+    /// Ends the connection once nothing is under way.
+    func leaveWhenIdle() {
+        guard inFlight == 0, let use, let device else { return }
+        (self.use, self.device, shallLeave) = (nil, nil, false)
+        closeLater(device, use)
+    }
+
+    // MARK: Requests
+
+    private func drawKind() -> Kind {
+        switch world.below(100) {
+        case 0..<48: .write
+        case 48..<82: .read
+        case 82..<87: .trim
+        case 87..<90: .zero
+        case 90..<92: .trimObject
+        case 92..<98: .flush
+        default: .status
+        }
+    }
+
+    /// A few blocks of each object, so that requests meet; at both ends, so that they cross objects.
+    private func drawRange() -> Range<UInt64> {
+        let blocks = UInt64(volume.objectSize) / 4096
+        let inObject = world.pick([0, 1, 2, 7, 8, blocks / 2, blocks - 2, blocks - 1])!
+        let object = world.draw(0...(volume.size / volume.objectSize - 1))
+        var first = (object * blocks + inObject) * 8
+        var count = UInt64(8 * (1 + (world.chance(0.3) ? world.below(4) : 0)))
+        if world.chance(0.15) {
+            first += UInt64(world.below(8))
+            count = UInt64(1 + world.below(12))
+        }
+        return first..<max(first + 1, min(first + count, volume.size / UInt64(sectorSize)))
+    }
+
+    private func request(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>) {
+        let range = drawRange()
+        switch drawKind() {
+        case .write: write(use, device, range)
+        case .read: read(use, device, range)
+        case .trim: zero(use, device, range, mayDeallocate: true)
+        case .zero: zero(use, device, range, mayDeallocate: world.chance(0.5))
+        case .trimObject:
+            let sectors = volume.objectSize / UInt64(sectorSize)
+            let first = range.lowerBound / sectors * sectors
+            zero(use, device, first..<min(first + sectors, volume.size / UInt64(sectorSize)), mayDeallocate: true)
+        case .flush: flush(use, device)
+        case .status: status(use, device, range)
+        }
+    }
+
+    private func began(_ what: @autoclosure () -> String) -> Int {
+        inFlight += 1
+        nextCall += 1
+        calls[nextCall] = world.now
+        cluster.counters.requests += 1
+        world.log(name, "\(volume.name) #\(nextCall) \(what())")
+        return nextCall
+    }
+
+    private func ended(_ call: Int, _ error: SheepError?) {
+        inFlight -= 1
+        calls[call] = nil
+        if let error { cluster.counters.failedRequests += 1; cluster.requestFailed(self, error) }
+        world.log(name, "\(volume.name) #\(call) \(error.map { "failed: \($0)" } ?? "done")")
+    }
+
+    private func write(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>, _ range: Range<UInt64>) {
+        let stamp = cluster.nextStamp()
+        let durable = world.chance(0.1)
+        let number = volume.called(range, stamp: stamp)
+        let call = began("writes \(stamp) to \(range)\(durable ? " durably" : "")")
+        var data = ByteBuffer()
+        for sector in range { data.writeBytes(SectorContents.bytes(stamp, sector: sector)) }
+        use.call({ [data] done in
+            device.write(data, at: range.lowerBound * UInt64(sectorSize), durable: durable) { done($0.map { .failure($0) } ?? .success(())) }
+        }) { [self] (result: Result<Void, SheepError>) in
+            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: durable) }
+        }
+    }
+
+    private func zero(
+        _ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>, _ range: Range<UInt64>, mayDeallocate: Bool
+    ) {
+        let number = volume.called(range, stamp: 0)
+        let call = began("\(mayDeallocate ? "trims" : "zeros") \(range)")
+        let (offset, length) = (range.lowerBound * UInt64(sectorSize), UInt64(range.count * sectorSize))
+        use.call({ done in
+            device.zero(at: offset, length: length, mayDeallocate: mayDeallocate, durable: false) {
+                done($0.map { .failure($0) } ?? .success(()))
+            }
+        }) { [self] (result: Result<Void, SheepError>) in
+            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: false) }
+        }
+    }
+
+    private func read(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>, _ range: Range<UInt64>) {
+        let call = began("reads \(range)")
+        let called = world.now
+        let offset = range.lowerBound * UInt64(sectorSize)
+        use.read(device, at: offset, length: range.count * sectorSize) { [self] result in
+            if case .success(let bytes) = result {
+                if bytes.count == range.count * sectorSize {
+                    volume.read(bytes, at: offset, calledAt: called, by: "\(name) at \(use.sheep.name)")
+                } else {
+                    world.fail("\(name) read \(bytes.count) bytes for \(range.count * sectorSize)")
+                }
+            }
+            finish(call, result.map { _ in }) { _ in }
+        }
+    }
+
+    private func flush(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>) {
+        let call = began("flushes")
+        let called = world.now
+        use.call({ done in
+            device.flush { done($0.map { .failure($0) } ?? .success(())) }
+        }) { [self] (result: Result<Void, SheepError>) in
+            finish(call, result) { if $0 { volume.flushed(calledAt: called) } }
+        }
+    }
+
+    private func status(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>, _ range: Range<UInt64>) {
+        let call = began("asks what is stored of \(range)")
+        use.call({ done in
+            device.status(at: range.lowerBound * UInt64(sectorSize), length: UInt64(range.count * sectorSize), limit: 16) {
+                done($0.map { $0.reduce(UInt64(0)) { $0 + $1.length } })
+            }
+        }) { [self] (result: Result<UInt64, SheepError>) in
+            if case .success(let covered) = result, covered == 0 || covered > UInt64(range.count * sectorSize) {
+                world.fail("\(name): status of \(range) covers \(covered) bytes")
+            }
+            finish(call, result.map { _ in }) { _ in }
+        }
+    }
+
+    private func finish(_ call: Int, _ result: Result<Void, SheepError>, _ note: (Bool) -> Void) {
+        switch result {
+        case .success:
+            note(true)
+            ended(call, nil)
+        case .failure(let error):
+            note(false)
+            ended(call, error)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+import Cluster
+package import Gateway
+package import LocalEngine
+import Logging
+package import ObjectModel
+package import ObjectStore
+
+/// The simulated world's parts of a sheep.
+package enum SimulatedEnvironment: NodeEnvironment {
+    package typealias StoreDisk = SimulatedDisk
+    package typealias Engine = SimulatedEngine
+    package typealias Network = SimulatedNetwork
+    package typealias Clock = SheepProcess
+}
+
+/// A machine's sheep: its disk, which outlives processes, and the process that runs now, if any.
+package final class SimulatedSheep {
+    let name: String
+    package let identity: NodeID
+    let diskIdentity: DiskID
+    private let options: NodeOptions
+    private let world: World
+    private let log: SimulatedLog
+    private let switchboard: Switchboard
+    private(set) var disk: SimulatedDisk!
+    private(set) var process: SheepProcess?
+    private(set) var node: SheepNode<SimulatedEnvironment>?
+    private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
+    private(set) var store: ObjectStore<SimulatedDisk>?
+    private var machineIsUnbroken = true
+    /// Processes that ended of themselves start again by themselves, as the program does.
+    var startsAnew = true
+
+    init(number: Int, world: World, log: SimulatedLog, switchboard: Switchboard, options: NodeOptions) {
+        name = "sheep\(number)"
+        (self.world, self.log, self.switchboard, self.options) = (world, log, switchboard, options)
+        identity = NodeID(high: UInt64(number), low: world.random.next())
+        diskIdentity = DiskID(high: UInt64(number), low: world.random.next())
+        disk = SimulatedDisk(seed: world.random.next()) { [unowned self] delay, body in
+            self.world.schedule(after: delay, in: process, body)
+        }
+    }
+
+    package var isRunning: Bool { process?.isAlive ?? false }
+    /// The node, once it runs.
+    package var serving: SheepNode<SimulatedEnvironment>? {
+        guard isRunning, let node, node.isServing else { return nil }
+        return node
+    }
+
+    // MARK: Start
+
+    func start() {
+        guard !isRunning else { return }
+        let process = SheepProcess(world: world, node: identity, boot: BootID(rawValue: world.random.next() | 1))
+        self.process = process
+        world.log(name, "starts, boot \(process.boot)")
+        var configuration = StoreConfiguration()
+        (configuration.node, configuration.disk) = (identity, diskIdentity)
+        ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
+            guard self.process === process, process.isAlive else { return }
+            switch result {
+            case .success(let (store, report)): begin(process, store, report)
+            case .failure(let error): world.fail("\(name) cannot open its store: \(error)")
+            }
+        }
+    }
+
+    private func begin(_ process: SheepProcess, _ store: ObjectStore<SimulatedDisk>, _ report: StartReport) {
+        let network = SimulatedNetwork(process: process, switchboard: switchboard)
+        switchboard.listen(network)
+        var random = SeededGenerator(seed: world.random.next())
+        var logger = Logger(label: name) { [world, name] _ in TraceLogHandler(world: world, name: name) }
+        logger.logLevel = .trace
+        let node = SheepNode<SimulatedEnvironment>(
+            identity: identity, boot: process.boot, options: options, clock: process, network: network,
+            engine: SimulatedEngine(node: identity, log: log, loop: process), store: store, report: report,
+            machineIsUnbroken: machineIsUnbroken, random: { random.next() }, logger: logger)
+        machineIsUnbroken = true
+        (self.node, self.store) = (node, store)
+        directory = VolumeDirectory(node: node)
+        node.ended = { [unowned self] in ended($0, of: process) }
+        let apply = node.control.applied
+        node.control.applied = { [world, name] entry, index, result in
+            world.log(name, "entry \(index): \(entry.command) -> \(result)")
+            apply?(entry, index, result)
+        }
+        node.start()
+    }
+
+    // MARK: End
+
+    /// The sheep ended its run itself; the process goes on for a moment.
+    private func ended(_ how: NodeEnd, of process: SheepProcess) {
+        world.log(name, "ended: \(how)")
+        if process.isStopping { return }
+        switch how {
+        case .failed(let reason): world.fail("\(name) failed: \(reason)")
+        case .stopped: return closeStore(process)
+        case .calledDown: break
+        }
+        world.schedule(after: world.draw(0...2_000_000), in: process) { [self] in
+            kill()
+            if startsAnew { world.schedule(after: world.draw(1_000_000...100_000_000)) { [self] in start() } }
+        }
+    }
+
+    /// The process dies: all its memory and connections are gone, what it wrote to the disk is there.
+    func kill() {
+        guard isRunning, let process else { return }
+        world.log(name, "dies")
+        disk.killProcess()
+        vanish(process)
+    }
+
+    /// The machine loses its power: what was not synced is lost, or torn.
+    func cutPower() {
+        world.log(name, "loses power")
+        disk.powerCut()
+        machineIsUnbroken = false
+        if let process { vanish(process) }
+    }
+
+    private func vanish(_ process: SheepProcess) {
+        process.end()
+        log.setAlive(identity, false)
+        switchboard.processEnded(process)
+        (node, store, directory) = (nil, nil, nil)
+    }
+
+    /// The process is stopped for a while, as by SIGSTOP.
+    func pause(for duration: UInt64) {
+        guard isRunning, let process else { return }
+        world.log(name, "pauses for \(World.seconds(duration)) s")
+        process.pausedUntil = world.now + duration
+    }
+
+    /// SIGTERM: clients first, then the leases, then the store, as the program does it.
+    func stop() {
+        guard isRunning, let process, !process.isStopping else { return }
+        guard let node else { return kill() }
+        world.log(name, "is told to stop")
+        process.isStopping = true
+        drainClients(process, until: world.now + 5_000_000_000) { [self] in
+            guard node.isServing else { return closeStore(process) }
+            node.releaseAll {
+                node.leave { [self] in closeStore(process) }
+            }
+            process.schedule(after: 10_000_000_000) { [self] in closeStore(process) }
+        }
+    }
+
+    private func drainClients(_ process: SheepProcess, until end: UInt64, then: @escaping () -> Void) {
+        if process.attached == 0 || world.now >= end { return then() }
+        process.schedule(after: 1_000_000) { [self] in drainClients(process, until: end, then: then) }
+    }
+
+    private var closing: SheepProcess?
+
+    private func closeStore(_ process: SheepProcess) {
+        guard closing !== process, let store else { return }
+        closing = process
+        process.isStopping = true
+        node?.end(.stopped)
+        store.close { [self] error in
+            if let error { world.fail("\(name) cannot close its store: \(error)") }
+            // Not from within the store's own call.
+            world.schedule(after: 1, in: process) { [self] in kill() }
+        }
+    }
+}
+
+/// Sends the sheep's log into the trace.
+struct TraceLogHandler: LogHandler, @unchecked Sendable {
+    let world: World
+    let name: String
+    var logLevel = Logger.Level.trace
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { world.log(name, "\(event.level): \(event.message)") }
+}
