@@ -128,7 +128,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         if partial { node.recovery.touched(slot, change) }
         let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
-        let version = node.replicaSet(of: slot.group, copies: volume.copies).version
+        let version = change.context.groupVersion
         switch change.kind {
         case .write:
             payload.withUnsafeReadableBytes { bytes in

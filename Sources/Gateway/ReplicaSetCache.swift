@@ -7,13 +7,21 @@ package import ObjectModel
 package struct ReplicaSetCache {
     package final class Entry {
         package let set: ReplicaSet
-        init(_ set: ReplicaSet) { self.set = set }
+        /// This node's replica is in sync.
+        package let isCurrentHere: Bool
+
+        init(_ set: ReplicaSet, node: NodeID) {
+            self.set = set
+            isCurrentHere = set.inSync.contains { $0.node == node }
+        }
     }
 
     private var membership = LogIndex.zero
     private var tables: [[Entry?]?] = Array(repeating: nil, count: 32)
 
-    package init() {}
+    private let node: NodeID
+
+    package init(node: NodeID) { self.node = node }
 
     package mutating func entry(for group: PlacementGroup, copies: UInt8, in state: borrowing ControlState) -> Entry {
         if membership != state.membershipVersion {
@@ -23,7 +31,7 @@ package struct ReplicaSetCache {
         let row = Int(copies)
         if tables[row] == nil { tables[row] = Array(repeating: nil, count: PlacementGroup.count) }
         if let known = tables[row]![Int(group.rawValue)] { return known }
-        let entry = Entry(state.replicas(of: group, copies: copies))
+        let entry = Entry(state.replicas(of: group, copies: copies), node: node)
         tables[row]![Int(group.rawValue)] = entry
         return entry
     }

@@ -28,12 +28,16 @@ package final class SheepNode<Env: NodeEnvironment> {
     package private(set) var garbage: GarbageCollector<Env>!
     package private(set) var membership: Membership<Env>!
 
-    private var sets = ReplicaSetCache()
+    private var sets: ReplicaSetCache
     private var ancestries: [Birth: [Birth]] = [:]
     private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
     private var isStopped = false
+    private var isUp = false
+    /// This node's incarnation, and the runs of all nodes, as of the last entry.
+    private(set) var incarnation = Incarnation.zero
+    private(set) var boots: [NodeID: BootID] = [:]
     private var ticks = 0
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
@@ -49,6 +53,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         logger: Logger
     ) {
         (self.identity, self.boot, self.options, self.clock) = (identity, boot, options, clock)
+        sets = ReplicaSetCache(node: identity)
         (self.network, self.engine, self.store, self.logger) = (network, engine, store, logger)
         control = ControlPlane(
             engine: engine, node: identity, wallClock: { clock.wallClock() },
@@ -98,10 +103,14 @@ package final class SheepNode<Env: NodeEnvironment> {
         sets.entry(for: group, copies: copies, in: control.state).set
     }
 
+    /// The same without copying the set; for the data path.
+    func replicas(of group: PlacementGroup, copies: UInt8) -> ReplicaSetCache.Entry {
+        sets.entry(for: group, copies: copies, in: control.state)
+    }
+
     /// This sheep has an in-sync replica of the slot.
     func holdsCurrent(_ slot: ObjectSlot, copies: UInt8) -> Bool {
-        guard store != nil else { return false }
-        return replicaSet(of: slot.group, copies: copies).inSync.contains { $0.node == identity }
+        sets.entry(for: slot.group, copies: copies, in: control.state).isCurrentHere
     }
 
     /// Self first, the root last.
@@ -117,9 +126,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         Set(control.state.nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
     }
 
-    package var isServing: Bool {
-        !isStopped && control.state.nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
-    }
+    /// Up in the control log with the present boot id; noted with each entry, because every request asks.
+    package var isServing: Bool { !isStopped && isUp }
 
     // MARK: The node lease
 
@@ -189,8 +197,16 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     // MARK: The control log
 
+    private func noteMembers() {
+        let nodes = control.state.nodes
+        boots = nodes.mapValues(\.boot)
+        incarnation = nodes[identity]?.incarnation ?? .zero
+        isUp = nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
+    }
+
     private func applied(_ entry: ControlEntry, at index: LogIndex, result: ControlResult) {
         if case .refused = result { return }
+        noteMembers()
         ancestries.removeAll(keepingCapacity: true)
         switch entry.command {
         case .snapshotVolume(let command): moved(command.volume, result)
@@ -231,6 +247,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     private func stateReplaced() {
+        noteMembers()
         ancestries = [:]
         network.keepLinks(to: peers)
     }

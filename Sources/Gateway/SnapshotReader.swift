@@ -43,12 +43,10 @@ final class SnapshotReader<Env: NodeEnvironment> {
         guard let member = set.inSync.first(where: { $0.node != node.identity && !avoiding.contains($0.node) }) else {
             return waitOrFail(slot, offset: offset, length: length, buffer: buffer, startedAt: startedAt, completion: completion)
         }
-        let state = node.control.state
         let request = ReplicaRead(
             context: ReplicaContext(
                 volume: volume.birth, term: .zero, groupVersion: set.version, volumeEntry: volume.lastEntry,
-                senderIncarnation: state.nodes[node.identity]?.incarnation ?? .zero,
-                receiverBoot: state.nodes[member.node]?.boot ?? BootID(rawValue: 0)),
+                senderIncarnation: node.incarnation, receiverBoot: node.boots[member.node] ?? BootID(rawValue: 0)),
             family: volume.family, birth: volume.birth, index: slot.index, offset: UInt32(offset), length: UInt32(length))
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [self] result in
             guard case .success(let reply) = result, reply.payload.readableBytes == length else {

@@ -23,8 +23,6 @@ final class VolumeChange {
     var acknowledged: [DiskID] = []
     /// Members that were sent it and have not answered.
     var outstanding: [DiskID] = []
-    /// The membership version under which the members were last looked up.
-    var version: LogIndex = .zero
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [() -> Void] = []
     /// On all members (and acknowledged); only its place in the window may remain.

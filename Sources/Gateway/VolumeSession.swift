@@ -215,13 +215,18 @@ package final class VolumeSession<Env: NodeEnvironment> {
     func drive(_ change: VolumeChange) {
         guard let term, !change.isDone else { return }
         let slot = ObjectSlot(family: volume.family, index: change.index)
-        let set = node.replicaSet(of: slot.group, copies: volume.copies)
-        change.version = set.version
-        // Members that left need not have it, nor be waited for.
-        change.outstanding.removeAll { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
-        for member in set.inSync { send(change, to: member, version: set.version, term: term) }
-        for member in set.syncing { send(change, to: member, version: set.version, term: term) }
-        finishIfDone(change, set: set)
+        let members = node.replicas(of: slot.group, copies: volume.copies)
+        if !change.outstanding.isEmpty { forgetLeavers(change, members.set) }
+        for member in members.set.inSync { send(change, to: member, version: members.set.version, term: term) }
+        for member in members.set.syncing { send(change, to: member, version: members.set.version, term: term) }
+        finishIfDone(change, members)
+    }
+
+    /// Members that left need not have the change, nor be waited for.
+    private func forgetLeavers(_ change: VolumeChange, _ set: ReplicaSet) {
+        change.outstanding.removeAll { disk in
+            !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk }
+        }
     }
 
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
@@ -253,11 +258,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     func context(to receiver: NodeID, version: LogIndex, term: Term) -> ReplicaContext {
-        let state = node.control.state
-        return ReplicaContext(
+        ReplicaContext(
             volume: birth, term: term, groupVersion: version, volumeEntry: volume.lastEntry,
-            senderIncarnation: state.nodes[node.identity]?.incarnation ?? .zero,
-            receiverBoot: state.nodes[receiver]?.boot ?? BootID(rawValue: 0))
+            senderIncarnation: node.incarnation, receiverBoot: node.boots[receiver] ?? BootID(rawValue: 0))
     }
 
     private func answered(_ change: VolumeChange, by member: Replica, error: SheepError?) {
@@ -266,7 +269,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard let error else {
             change.acknowledged.append(member.disk)
             let group = PlacementGroup(family: volume.family, index: change.index)
-            return finishIfDone(change, set: node.replicaSet(of: group, copies: volume.copies))
+            return finishIfDone(change, node.replicas(of: group, copies: volume.copies))
         }
         node.memberRefused(member, error: error)
         switch error.code {
@@ -282,11 +285,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
         }
     }
 
-    private func finishIfDone(_ change: VolumeChange, set: ReplicaSet) {
-        guard !change.isDone else { return }
-        guard set.inSync.count >= max(1, set.minimum) else { return }
-        for member in set.inSync where !change.acknowledged.contains(member.disk) { return }
-        for member in set.syncing where !change.acknowledged.contains(member.disk) { return }
+    private func finishIfDone(_ change: VolumeChange, _ members: ReplicaSetCache.Entry) {
+        guard !change.isDone, change.acknowledged.count >= members.set.inSync.count else { return }
+        guard members.set.inSync.count >= max(1, members.set.minimum) else { return }
+        for member in members.set.inSync where !change.acknowledged.contains(member.disk) { return }
+        for member in members.set.syncing where !change.acknowledged.contains(member.disk) { return }
         guard node.leaseHeld else { return node.whenLeaseHeld { [weak self] in self?.drive(change) } }
         finish(change)
     }

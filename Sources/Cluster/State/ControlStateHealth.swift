@@ -3,8 +3,6 @@ package import ObjectModel
 /// Groups that no in-sync member serves, over the copies in use.
 package struct ClosedGroups: Hashable, Sendable {
     package var hasAny = false
-    /// In some of them a member that left last is up.
-    package var canOpen = false
     /// Every one of the members that left last is up: nothing more is to be waited for.
     package var allMembersAreUp = true
     /// In some of them a member that left last is up.
