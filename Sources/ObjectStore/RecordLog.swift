@@ -20,6 +20,7 @@ final class RecordLog<D: Disk> {
     private struct Replacement {
         var file: D.File
         var slots: UInt32
+        var life: UInt32
         var finishing = false
     }
 
@@ -34,6 +35,9 @@ final class RecordLog<D: Disk> {
     /// Records in the file, its header included.
     private(set) var slots: UInt32
     private var durableSlots: UInt32 = 0
+    /// The life that records are written in, and where each began.
+    private var life: UInt32 = 0
+    private var lives: [(slot: UInt32, life: UInt32)] = []
     private var reservedBytes: UInt64 = 0
     /// Counts appends since the log was opened; a record is durable when `durable` has reached its number.
     private(set) var appended: UInt64 = 0
@@ -84,11 +88,12 @@ final class RecordLog<D: Disk> {
             try disk.read(file, at: UInt64(slot * LogRecord.size), into: part)
             for position in 0..<count {
                 let bytes = UnsafeRawBufferPointer(rebasing: part[position * LogRecord.size..<(position + 1) * LogRecord.size])
-                let decoded = LogRecord.decode(bytes, slot: UInt32(slot + position))
+                let decoded = LogRecord.decode(bytes, slot: UInt32(slot + position), life: life)
                 if let firstBad {
                     // A record that knew the bad slot durable proves rot.
                     if let decoded, decoded.durable > UInt32(firstBad) { return .damaged(slot: firstBad) }
                 } else if let decoded, decoded.record.kind == .header ? slot + position == 0 : slot + position > 0 {
+                    note(decoded.record)
                     body(decoded.record)
                     slots += 1
                 } else {
@@ -102,10 +107,23 @@ final class RecordLog<D: Disk> {
         return firstBad == nil && size == UInt64(slots) * UInt64(LogRecord.size) ? .whole : .torn
     }
 
-    /// Cuts off a torn end; the next sync makes that durable and must come before any append, lest records behind the
-    /// cut become readable again.
-    func dropTornEnd() throws(DiskError) {
+    private func note(_ record: LogRecord) {
+        guard record.kind == .life else { return }
+        life = UInt32(truncatingIfNeeded: record.version.rawValue)
+        lives.append((slots, life))
+    }
+
+    /// Cuts off what follows the first `slots` records and begins a new life, in which nothing behind the cut is valid.
+    /// To be synced before any other append.
+    func beginLife(after slots: UInt32) throws(DiskError) {
+        assert(slots <= self.slots)
+        let highest = lives.map(\.life).max() ?? 0
+        self.slots = slots
+        life = lives.last { $0.slot < slots }?.life ?? 0
         try disk.truncate(file, to: UInt64(slots) * UInt64(LogRecord.size))
+        try append(.life(highest + 1))
+        life = highest + 1
+        lives.append((self.slots - 1, life))
     }
 
     /// Appends; returns the number to wait for when the record must be durable.
@@ -121,7 +139,7 @@ final class RecordLog<D: Disk> {
 
     private func write(_ record: LogRecord, to file: D.File, slot: UInt32, durable: UInt32) throws(DiskError) {
         let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch.buffer[..<LogRecord.size])
-        record.encode(slot: slot, durable: durable, into: bytes)
+        record.encode(slot: slot, life: life, durable: durable, into: bytes)
         try disk.write(file, at: UInt64(slot) * UInt64(LogRecord.size), from: UnsafeRawBufferPointer(bytes))
     }
 
@@ -163,8 +181,9 @@ final class RecordLog<D: Disk> {
     func beginReplacement() throws(DiskError) {
         assert(replacement == nil)
         if try disk.exists(temporaryName) { try disk.remove(temporaryName) }
-        replacement = Replacement(file: try disk.open(temporaryName, create: true), slots: 0)
-        appendToReplacement([.header])
+        replacement = Replacement(file: try disk.open(temporaryName, create: true), slots: 0, life: 0)
+        appendToReplacement([.header, .life(life)])
+        replacement?.life = life
     }
 
     /// Adds records; a disk that refuses them ends the replacement, and the old file stays.
@@ -178,7 +197,7 @@ final class RecordLog<D: Disk> {
                 for (position, record) in part.enumerated() {
                     let range = position * LogRecord.size..<(position + 1) * LogRecord.size
                     record.encode(
-                        slot: current.slots + UInt32(position), durable: 0,
+                        slot: current.slots + UInt32(position), life: current.life, durable: 0,
                         into: UnsafeMutableRawBufferPointer(rebasing: scratch.buffer[range]))
                 }
                 let bytes = UnsafeRawBufferPointer(rebasing: scratch.buffer[..<(part.count * LogRecord.size)])
