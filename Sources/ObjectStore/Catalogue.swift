@@ -78,7 +78,8 @@ extension ObjectStore {
             former = ObjectIndex.Entry(name, shift: entry.shift, version: entry.version, flags: .hole)
         }
         let record = former.map { CatalogueContents.record(name, $0) } ?? LogRecord(kind: .withdraw, name: name)
-        return append(record, for: name, freesFile: false) {
+        // As if there were a file: a new one must not come under the record that is taken back.
+        return append(record, for: name, freesFile: true) {
             if let former { index.set(name, former) } else { index.remove(name) }
         }
     }

@@ -204,7 +204,8 @@ extension ObjectStore {
         // life must be durable before a record is written in it.
         catalogue.sync { [opened] error in
             if let error { return completion(.failure(openingFailed(error))) }
-            intents.sync { error in
+            // So must the state be: unclean may have been written by a run that was killed before it synced.
+            intents.sync(with: [stateFile]) { error in
                 if let error { return completion(.failure(openingFailed(error))) }
                 completion(.success(make(disk, configuration, opened)))
             }

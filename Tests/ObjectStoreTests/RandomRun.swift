@@ -228,13 +228,12 @@ final class RandomRun {
     // MARK: - Ends
 
     private func restart(powerCut: Bool) throws {
-        log.append("listed before \(store.listedRegions.map { "\($0.birth):\($0.number)" })"); log.append(powerCut ? "power cut" : "kill")
+        log.append(powerCut ? "power cut" : "kill")
         life += 1
         pending = 0
         if powerCut { driver.world.disk.powerCut() } else { driver.world.disk.killProcess() }
         try driver.open()
         if !powerCut, !driver.report.interruptedCreates.isEmpty { throw Violation("a kill interrupted a create for good") }
-        log.append("report: \(driver.report.listedRegions.map { "\($0.birth):\($0.number)" }) interrupted \(driver.report.interruptedCreates)")
         for name in driver.report.interruptedCreates {
             if let error = driver.await({ store.withdraw(name, completion: $0) }) { throw error }
         }
