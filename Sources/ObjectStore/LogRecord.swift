@@ -1,4 +1,4 @@
-import ObjectModel
+package import ObjectModel
 
 /// One record of the catalogue or the intent log.
 ///
@@ -12,10 +12,10 @@ import ObjectModel
 /// Little-endian. The CRC covers bytes 4 to 39 and begins with the record's slot and the log's life, so that a record is
 /// valid nowhere else, and none that a power cut left behind the end becomes valid behind new ones. `durable` counts the slots known durable when this one was written: a bad slot before such a count is rot,
 /// one after all of them is the torn end that a power cut leaves.
-struct LogRecord: Hashable {
-    static let size = 40
+package struct LogRecord: Hashable {
+    package static let size = 40
 
-    enum Kind: UInt8 {
+    package enum Kind: UInt8 {
         /// Slot 0 of every log; `version` is the format.
         case header = 1
         /// Catalogue: the object has a file; `version` is the group version of its first write.
@@ -36,11 +36,17 @@ struct LogRecord: Hashable {
         case life = 9
     }
 
-    var kind: Kind
-    var name: ObjectName
-    var shift: UInt8 = 0
-    var flags: UInt8 = 0
-    var version = LogIndex.zero
+    package var kind: Kind
+    package var name: ObjectName
+    package var shift: UInt8
+    package var flags: UInt8
+    package var version: LogIndex
+
+    package init(
+        kind: Kind, name: ObjectName, shift: UInt8 = 0, flags: UInt8 = 0, version: LogIndex = .zero
+    ) {
+        (self.kind, self.name, self.shift, self.flags, self.version) = (kind, name, shift, flags, version)
+    }
 
     static let formatVersion: UInt64 = 1
 
@@ -60,7 +66,7 @@ struct LogRecord: Hashable {
         return CRC32C.finish(CRC32C.extend(start, UnsafeRawBufferPointer(rebasing: bytes[4..<size])))
     }
 
-    func encode(slot: UInt32, life: UInt32, durable: UInt32, into bytes: UnsafeMutableRawBufferPointer) {
+    package func encode(slot: UInt32, life: UInt32, durable: UInt32, into bytes: UnsafeMutableRawBufferPointer) {
         assert(bytes.count == Self.size)
         bytes.storeBytes(of: durable.littleEndian, toByteOffset: 4, as: UInt32.self)
         bytes[8] = kind.rawValue
@@ -76,7 +82,7 @@ struct LogRecord: Hashable {
     }
 
     /// Nil unless the bytes are a whole, known record of this slot and life.
-    static func decode(
+    package static func decode(
         _ bytes: UnsafeRawBufferPointer, slot: UInt32, life: UInt32
     ) -> (record: LogRecord, durable: UInt32)? {
         func word(_ offset: Int) -> UInt32 {

@@ -4,15 +4,6 @@ import Testing
 
 /// Broken disks, simulated.
 @Suite struct DamageTests {
-    private func path(_ name: ObjectName) -> String {
-        func hex(_ value: UInt64, _ digits: Int) -> String {
-            let text = String(value, radix: 16)
-            return String(repeating: "0", count: digits - text.count) + text
-        }
-        return "objects/" + hex(UInt64(name.group.rawValue >> 8), 2) + "/" + hex(name.family.rawValue, 16) + "."
-            + hex(UInt64(name.index), 8) + "." + hex(name.birth.rawValue, 16) + ".\(name.kind.rawValue)"
-    }
-
     private func settled() throws -> StoreDriver<SimulatedWorld> {
         let driver = try StoreDriver(SimulatedWorld(seed: 3))
         #expect(driver.write(name(0), 0, filled(1, blocks: 2)) == nil)
@@ -24,7 +15,7 @@ import Testing
     @Test("rot: a flipped bit is damage of its block only, and a whole write heals it")
     func flippedBit() throws {
         let driver = try settled()
-        try driver.world.disk.flipBit(in: path(name(0)), at: 5000)
+        try driver.world.disk.flipBit(in: ObjectPath.path(name(0)), at: 5000)
         #expect(try driver.block(name(0), 0) == filled(1))
         let error = #expect(throws: SheepError.self) { try driver.block(name(0), 1) }
         #expect(error?.code == .damaged)
@@ -37,7 +28,7 @@ import Testing
     @Test("rot: a damaged table makes the object damaged until it is reset and written anew")
     func damagedTable() throws {
         let driver = try settled()
-        try driver.world.disk.flipBit(in: path(name(0)), at: UInt64(testShift.objectSize + blockSize + 1))
+        try driver.world.disk.flipBit(in: ObjectPath.path(name(0)), at: UInt64(testShift.objectSize + blockSize + 1))
         #expect(throws: SheepError.self) { try driver.block(name(0), 0) }
         #expect(driver.write(name(0), 0, filled(2))?.code == .damaged)
         let version = LogIndex(rawValue: 9)
@@ -51,7 +42,7 @@ import Testing
     @Test("a name without its file is damage, never a hole or the ancestor's data")
     func lostFile() throws {
         let driver = try settled()
-        try driver.world.disk.lose(path(name(0)))
+        try driver.world.disk.lose(ObjectPath.path(name(0)))
         let error = #expect(throws: SheepError.self) { try driver.block(name(0), 0) }
         #expect(error?.code == .damaged)
         #expect(driver.store.statistics.missingFiles == 1)
