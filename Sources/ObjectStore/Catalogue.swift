@@ -31,6 +31,8 @@ struct CatalogueContents {
             removed[record.name] = record.version
         case .withdraw:
             index.remove(record.name)
+        case .life:
+            break
         case .listed, .retired:
             isInconsistent = true
         }
@@ -76,7 +78,8 @@ extension ObjectStore {
             former = ObjectIndex.Entry(name, shift: entry.shift, version: entry.version, flags: .hole)
         }
         let record = former.map { CatalogueContents.record(name, $0) } ?? LogRecord(kind: .withdraw, name: name)
-        return append(record, for: name, freesFile: false) {
+        // As if there were a file: a new one must not come under the record that is taken back.
+        return append(record, for: name, freesFile: true) {
             if let former { index.set(name, former) } else { index.remove(name) }
         }
     }
@@ -93,7 +96,7 @@ extension ObjectStore {
         }
         change()
         forget(name)
-        if freesFile { doomed[name] = number }
+        if freesFile { doom(name, after: number) }
         let volume = volume(of: name)
         volume.catalogueNumber = max(volume.catalogueNumber, number)
         let region = region(of: name)
@@ -102,36 +105,12 @@ extension ObjectStore {
         return nil
     }
 
-    /// Makes the catalogue durable, then removes the files whose names' removals are.
-    func settleRemovals(_ completion: @escaping (SheepError?) -> Void) {
-        syncCatalogue { [self] error in
-            completion(error)
-            closeIfIdle()
-        }
-    }
-
     func syncCatalogue(_ completion: @escaping (SheepError?) -> Void) {
         counters.syncs += 1
         inFlight += 1
         catalogue.sync { [self] error in
             inFlight -= 1
-            if let error { return completion(fail(error)) }
-            unlinkDoomed()
-            completion(nil)
-        }
-    }
-
-    private func unlinkDoomed() {
-        for (name, number) in doomed.sorted(by: { $0.value < $1.value }) where number <= catalogue.durable {
-            doomed[name] = nil
-            do {
-                try disk.remove(ObjectPath.path(name))
-            } catch .missing {
-                continue
-            } catch {
-                _ = refusal(error)
-                return
-            }
+            completion(error.map { fail($0) })
         }
     }
 }

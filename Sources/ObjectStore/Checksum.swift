@@ -1,7 +1,7 @@
 import CIsal
 
 /// CRC32C (Castagnoli, RFC 3720 appendix B.4) by ISA-L, which leaves both inversions to its caller.
-enum CRC32C {
+package enum CRC32C {
     /// The state before any byte; ``finish(_:)`` turns a state into the checksum.
     static let start = ~UInt32(0)
 
@@ -19,5 +19,5 @@ enum CRC32C {
     @inline(__always)
     static func of(_ bytes: UnsafeRawBufferPointer) -> UInt32 { finish(extend(start, bytes)) }
 
-    static func of(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { of($0) } }
+    package static func of(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { of($0) } }
 }

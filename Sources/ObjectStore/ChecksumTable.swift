@@ -4,12 +4,12 @@ import ObjectModel
 ///
 /// 0 says "never written": the block is a hole and reads as zeros. A checksum that computes to 0 is stored as
 /// 0xFFFF_FFFF, which loses nothing but a few of 2^32 values.
-struct ChecksumTable: ~Copyable {
+package struct ChecksumTable: ~Copyable {
     static let neverWritten: UInt32 = 0
 
     private let entries: UnsafeMutableBufferPointer<UInt32>
 
-    init(blocks: Int) {
+    package init(blocks: Int) {
         entries = .allocate(capacity: blocks)
         entries.initialize(repeating: Self.neverWritten)
     }
@@ -20,7 +20,7 @@ struct ChecksumTable: ~Copyable {
     var byteCount: Int { entries.count * MemoryLayout<UInt32>.size }
     /// The words as they stand on disk.
     var bytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(entries) }
-    var values: [UInt32] { Array(entries) }
+    package var values: [UInt32] { Array(entries) }
 
     subscript(block: Int) -> UInt32 {
         get { entries[block] }
@@ -39,7 +39,7 @@ struct ChecksumTable: ~Copyable {
 
     /// Notes whole blocks as written, the first of them `first`.
     @inline(__always)
-    func record(first: Int, _ bytes: UnsafeRawBufferPointer) {
+    package func record(first: Int, _ bytes: UnsafeRawBufferPointer) {
         assert(bytes.count % blockSize == 0 && first + bytes.count / blockSize <= entries.count)
         var offset = 0
         var block = first
@@ -51,7 +51,7 @@ struct ChecksumTable: ~Copyable {
     }
 
     /// The same for consecutive chunks whose borders need not be those of blocks.
-    func record(first: Int, _ chunks: [UnsafeRawBufferPointer]) {
+    package func record(first: Int, _ chunks: [UnsafeRawBufferPointer]) {
         var block = first
         var state = CRC32C.start
         var filled = 0
@@ -70,7 +70,7 @@ struct ChecksumTable: ~Copyable {
         assert(filled == 0, "the chunks of a write end at a block's border")
     }
 
-    func clear(_ blocks: Range<Int>) {
+    package func clear(_ blocks: Range<Int>) {
         for block in blocks { entries[block] = Self.neverWritten }
     }
 
@@ -81,7 +81,7 @@ struct ChecksumTable: ~Copyable {
 
     /// Holds what was read against the table: never-written blocks become zeros; the first wrong block is returned.
     @inline(__always)
-    func firstMismatch(first: Int, _ bytes: UnsafeMutableRawBufferPointer) -> Int? {
+    package func firstMismatch(first: Int, _ bytes: UnsafeMutableRawBufferPointer) -> Int? {
         var offset = 0
         var block = first
         while offset < bytes.count {
@@ -99,7 +99,7 @@ struct ChecksumTable: ~Copyable {
     }
 
     /// The written bytes within a range of bytes, ascending, in whole blocks cut to the range.
-    func writtenRanges(in range: Range<Int>) -> [Range<Int>] {
+    package func writtenRanges(in range: Range<Int>) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         guard !range.isEmpty else { return ranges }
         for block in range.lowerBound / blockSize...(range.upperBound - 1) / blockSize

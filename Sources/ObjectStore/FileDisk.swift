@@ -17,7 +17,7 @@ package final class FileDisk: Disk {
         let completion: (DiskError?) -> Void
     }
 
-    /// More dirty files than this are synced by one `syncfs`.
+    /// More dirty files and folders than this are synced by one `syncfs`.
     private static let singleSyncsMax = 16
 
     private let root: Int32
@@ -168,7 +168,7 @@ package final class FileDisk: Disk {
         if let syncFailure { return background({ syncFailure }) { [self] in endSync(batch, $0) } }
         let files = Set(batch.flatMap(\.files))
         let directories = Set(batch.flatMap(\.directories))
-        if batch.contains(where: \.all) || files.count > Self.singleSyncsMax {
+        if batch.contains(where: \.all) || files.count + directories.count > Self.singleSyncsMax {
             let root = root
             return background({ FileCalls.syncFileSystem(root) }) { [self] in endSync(batch, $0) }
         }

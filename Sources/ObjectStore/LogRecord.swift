@@ -1,4 +1,4 @@
-import ObjectModel
+package import ObjectModel
 
 /// One record of the catalogue or the intent log.
 ///
@@ -9,13 +9,13 @@ import ObjectModel
 ///  +--------+---------+------+-----+-----+-------+--------+---------+--------+---------+
 /// ```
 ///
-/// Little-endian. The CRC covers bytes 4 to 39 and begins with the record's slot, so that a record is valid nowhere
-/// else. `durable` counts the slots known durable when this one was written: a bad slot before such a count is rot,
+/// Little-endian. The CRC covers bytes 4 to 39 and begins with the record's slot and the log's life, so that a record is
+/// valid nowhere else, and none that a power cut left behind the end becomes valid behind new ones. `durable` counts the slots known durable when this one was written: a bad slot before such a count is rot,
 /// one after all of them is the torn end that a power cut leaves.
-struct LogRecord: Hashable {
-    static let size = 40
+package struct LogRecord: Hashable {
+    package static let size = 40
 
-    enum Kind: UInt8 {
+    package enum Kind: UInt8 {
         /// Slot 0 of every log; `version` is the format.
         case header = 1
         /// Catalogue: the object has a file; `version` is the group version of its first write.
@@ -32,13 +32,21 @@ struct LogRecord: Hashable {
         case listed = 7
         /// Intent log: the region's data, tables and names are durable and agree.
         case retired = 8
+        /// Both: `version` is the life of the records from here on, one more than any before.
+        case life = 9
     }
 
-    var kind: Kind
-    var name: ObjectName
-    var shift: UInt8 = 0
-    var flags: UInt8 = 0
-    var version = LogIndex.zero
+    package var kind: Kind
+    package var name: ObjectName
+    package var shift: UInt8
+    package var flags: UInt8
+    package var version: LogIndex
+
+    package init(
+        kind: Kind, name: ObjectName, shift: UInt8 = 0, flags: UInt8 = 0, version: LogIndex = .zero
+    ) {
+        (self.kind, self.name, self.shift, self.flags, self.version) = (kind, name, shift, flags, version)
+    }
 
     static let formatVersion: UInt64 = 1
 
@@ -47,11 +55,18 @@ struct LogRecord: Hashable {
         return LogRecord(kind: .header, name: nothing, version: LogIndex(rawValue: formatVersion))
     }
 
-    private static func checksum(_ bytes: UnsafeRawBufferPointer, slot: UInt32) -> UInt32 {
-        CRC32C.finish(CRC32C.extend(CRC32C.start ^ slot, UnsafeRawBufferPointer(rebasing: bytes[4..<size])))
+    static func life(_ number: UInt32) -> LogRecord {
+        var record = header
+        (record.kind, record.version) = (.life, LogIndex(rawValue: UInt64(number)))
+        return record
     }
 
-    func encode(slot: UInt32, durable: UInt32, into bytes: UnsafeMutableRawBufferPointer) {
+    private static func checksum(_ bytes: UnsafeRawBufferPointer, _ slot: UInt32, _ life: UInt32) -> UInt32 {
+        let start = CRC32C.start ^ slot ^ life &* 0x9E37_79B1
+        return CRC32C.finish(CRC32C.extend(start, UnsafeRawBufferPointer(rebasing: bytes[4..<size])))
+    }
+
+    package func encode(slot: UInt32, life: UInt32, durable: UInt32, into bytes: UnsafeMutableRawBufferPointer) {
         assert(bytes.count == Self.size)
         bytes.storeBytes(of: durable.littleEndian, toByteOffset: 4, as: UInt32.self)
         bytes[8] = kind.rawValue
@@ -62,12 +77,14 @@ struct LogRecord: Hashable {
         bytes.storeBytes(of: name.family.rawValue.littleEndian, toByteOffset: 16, as: UInt64.self)
         bytes.storeBytes(of: name.birth.rawValue.littleEndian, toByteOffset: 24, as: UInt64.self)
         bytes.storeBytes(of: version.rawValue.littleEndian, toByteOffset: 32, as: UInt64.self)
-        let checksum = Self.checksum(UnsafeRawBufferPointer(bytes), slot: slot)
+        let checksum = Self.checksum(UnsafeRawBufferPointer(bytes), slot, life)
         bytes.storeBytes(of: checksum.littleEndian, toByteOffset: 0, as: UInt32.self)
     }
 
-    /// Nil unless the bytes are a whole, known record of this slot.
-    static func decode(_ bytes: UnsafeRawBufferPointer, slot: UInt32) -> (record: LogRecord, durable: UInt32)? {
+    /// Nil unless the bytes are a whole, known record of this slot and life.
+    package static func decode(
+        _ bytes: UnsafeRawBufferPointer, slot: UInt32, life: UInt32
+    ) -> (record: LogRecord, durable: UInt32)? {
         func word(_ offset: Int) -> UInt32 {
             UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
         }
@@ -75,7 +92,7 @@ struct LogRecord: Hashable {
             UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
         assert(bytes.count == size)
-        guard word(0) == checksum(bytes, slot: slot), let kind = Kind(rawValue: bytes[8]),
+        guard word(0) == checksum(bytes, slot, life), let kind = Kind(rawValue: bytes[8]),
             let objectKind = ObjectKind(rawValue: bytes[9])
         else { return nil }
         let name = ObjectName(

@@ -1,4 +1,4 @@
-import ObjectModel
+package import ObjectModel
 
 /// The file of one object.
 ///
@@ -17,7 +17,7 @@ import ObjectModel
 ///
 /// Little-endian. `table` is the CRC32C of the whole table at its last write-back; the header's own CRC covers bytes 0
 /// to 39. Header and table are written lazily: an object in a listed region may lack them or have old ones.
-enum ObjectFile {
+package enum ObjectFile {
     static let headerSize = blockSize
     private static let checksummed = 40
     /// "SHEEPOBJ".
@@ -26,9 +26,9 @@ enum ObjectFile {
 
     static func headerOffset(_ shift: ObjectShift) -> UInt64 { UInt64(shift.objectSize) }
     /// Header and table together.
-    static func trailerSize(_ shift: ObjectShift) -> Int { headerSize + shift.blocksPerObject * 4 }
+    package static func trailerSize(_ shift: ObjectShift) -> Int { headerSize + shift.blocksPerObject * 4 }
 
-    static func encodeTrailer(
+    package static func encodeTrailer(
         _ name: ObjectName, _ shift: ObjectShift, _ table: borrowing ChecksumTable,
         into bytes: UnsafeMutableRawBufferPointer
     ) {
@@ -50,7 +50,7 @@ enum ObjectFile {
     }
 
     /// Fills the table from a trailer; false when header or table do not match their checksums or are another object's.
-    static func decodeTrailer(
+    package static func decodeTrailer(
         _ bytes: UnsafeRawBufferPointer, _ name: ObjectName, _ shift: ObjectShift, into table: borrowing ChecksumTable
     ) -> Bool {
         assert(bytes.count == trailerSize(shift))
@@ -73,21 +73,21 @@ enum ObjectFile {
 
 /// Names of files and folders: `objects/XX/<family>.<index>.<birth>.<kind>`, numbers in hexadecimal of full width.
 /// XX is the high byte of the placement group: 256 folders.
-enum ObjectPath {
+package enum ObjectPath {
     static let root = "objects"
 
     static func folder(_ number: UInt8) -> String { root + "/" + hex(UInt64(number), 2) }
     static func folderNumber(_ name: ObjectName) -> UInt8 { UInt8(name.group.rawValue >> 8) }
 
-    static func fileName(_ name: ObjectName) -> String {
+    package static func fileName(_ name: ObjectName) -> String {
         hex(name.family.rawValue, 16) + "." + hex(UInt64(name.index), 8) + "." + hex(name.birth.rawValue, 16) + "."
             + String(name.kind.rawValue)
     }
 
-    static func path(_ name: ObjectName) -> String { folder(folderNumber(name)) + "/" + fileName(name) }
+    package static func path(_ name: ObjectName) -> String { folder(folderNumber(name)) + "/" + fileName(name) }
 
     /// Nil for anything that ``fileName(_:)`` did not make.
-    static func parse(_ text: String) -> ObjectName? {
+    package static func parse(_ text: String) -> ObjectName? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 4, let family = UInt64(parts[0], radix: 16), let index = UInt32(parts[1], radix: 16),
             let birth = UInt64(parts[2], radix: 16), let number = UInt8(parts[3]), let kind = ObjectKind(rawValue: number)

@@ -21,25 +21,26 @@ package enum Resolution: Hashable, Sendable {
 ///
 /// Invariants: a family's chunks ascend by number and none is empty; a chunk's entries ascend by (low byte of the
 /// index, birth, kind). An entry takes 24 bytes, with an array's growth 48 at most; memory follows what exists.
-struct ObjectIndex {
-    struct Flags: OptionSet {
-        let rawValue: UInt8
-        static let hole = Flags(rawValue: 1)
+package struct ObjectIndex {
+    package struct Flags: OptionSet, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let hole = Flags(rawValue: 1)
         /// The object was created where this birth had a hole: if the create turns out interrupted, the hole is back.
         static let overHole = Flags(rawValue: 2)
         /// Found at an unclean start without its file, in a listed region: an interrupted create. Never on disk.
         static let interrupted = Flags(rawValue: 4)
     }
 
-    struct Entry {
+    package struct Entry {
         let low: UInt8
         let kind: ObjectKind
         var flags: Flags
         var shift: ObjectShift
         let birth: Birth
-        var version: LogIndex
+        package var version: LogIndex
 
-        init(_ name: ObjectName, shift: ObjectShift, version: LogIndex, flags: Flags = []) {
+        package init(_ name: ObjectName, shift: ObjectShift, version: LogIndex, flags: Flags = []) {
             (low, kind, birth) = (UInt8(truncatingIfNeeded: name.index), name.kind, name.birth)
             (self.shift, self.version, self.flags) = (shift, version, flags)
         }
@@ -78,8 +79,10 @@ struct ObjectIndex {
     }
 
     private var chunks: [Family: [Chunk]] = [:]
-    private(set) var count = 0
-    private(set) var holes = 0
+    package private(set) var count = 0
+    package private(set) var holes = 0
+
+    package init() {}
 
     var families: [Family] { chunks.keys.sorted() }
 
@@ -96,7 +99,7 @@ struct ObjectIndex {
         ObjectName(family: family, index: number << 8 | UInt32(entry.low), birth: entry.birth, kind: entry.kind)
     }
 
-    func find(_ name: ObjectName) -> Entry? {
+    package func find(_ name: ObjectName) -> Entry? {
         guard let family = chunks[name.family] else { return nil }
         let at = Self.position(of: name.index >> 8, in: family)
         guard at < family.count, family[at].number == name.index >> 8 else { return nil }
@@ -105,7 +108,7 @@ struct ObjectIndex {
     }
 
     /// Sets or replaces an entry.
-    mutating func set(_ name: ObjectName, _ entry: Entry) {
+    package mutating func set(_ name: ObjectName, _ entry: Entry) {
         let number = name.index >> 8
         var family = chunks[name.family] ?? []
         // The dictionary gives its reference up while the array is changed, so that nothing is copied.
@@ -124,7 +127,7 @@ struct ObjectIndex {
         chunks[name.family] = family
     }
 
-    mutating func remove(_ name: ObjectName) {
+    package mutating func remove(_ name: ObjectName) {
         guard var family = chunks[name.family] else { return }
         let at = Self.position(of: name.index >> 8, in: family)
         guard at < family.count, family[at].number == name.index >> 8 else { return }
@@ -139,7 +142,7 @@ struct ObjectIndex {
     }
 
     /// The nearest birth of the ancestry, in its order, that has a name at the index.
-    func resolve(_ family: Family, _ index: UInt32, _ ancestry: some Swift.Sequence<Birth>, _ kind: ObjectKind) -> Resolution {
+    package func resolve(_ family: Family, _ index: UInt32, _ ancestry: some Swift.Sequence<Birth>, _ kind: ObjectKind) -> Resolution {
         guard let all = chunks[family] else { return .absent }
         let at = Self.position(of: index >> 8, in: all)
         guard at < all.count, all[at].number == index >> 8 else { return .absent }
@@ -152,7 +155,7 @@ struct ObjectIndex {
     }
 
     /// All names of a family in a range of indices, ascending; the body says whether to go on.
-    func forEach(in family: Family, _ indices: Range<UInt64>, _ body: (ObjectName, Entry) -> Bool) {
+    package func forEach(in family: Family, _ indices: Range<UInt64>, _ body: (ObjectName, Entry) -> Bool) {
         guard let all = chunks[family], !indices.isEmpty, indices.lowerBound <= UInt64(UInt32.max) else { return }
         var at = Self.position(of: UInt32(indices.lowerBound >> 8), in: all)
         while at < all.count, UInt64(all[at].number) << 8 < indices.upperBound {
@@ -170,7 +173,7 @@ struct ObjectIndex {
 
     /// The next names in the order (family, index, birth, kind) after `last`, for walks that others may interrupt:
     /// whole indices, `limit` names or a little more.
-    func slice(after last: ObjectName?, limit: Int) -> [(ObjectName, Entry)] {
+    package func slice(after last: ObjectName?, limit: Int) -> [(ObjectName, Entry)] {
         var result: [(ObjectName, Entry)] = []
         for family in families where last.map({ family >= $0.family }) ?? true {
             let start = last.map { $0.family == family ? UInt64($0.index) : 0 } ?? 0

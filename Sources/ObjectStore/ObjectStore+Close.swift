@@ -40,7 +40,7 @@ extension ObjectStore {
     /// Ends a close when nothing is under way any more.
     func closeIfIdle() {
         guard closeCompletion != nil, gates.isEmpty, loading.isEmpty, runningBatch == nil, !nextBatch.isWanted,
-            !intentSyncIsRunning, inFlight == 0
+            !intentSyncIsRunning, !isSettling, inFlight == 0
         else { return }
         switch phase {
         case .failed(let error): return end(error)
@@ -71,7 +71,10 @@ extension ObjectStore {
             if let error { return end(fail(error)) }
             syncCatalogue { [self] error in
                 if let error { return end(error) }
-                retireAll()
+                settleRemovals { [self] error in
+                    if let error { return end(error) }
+                    retireAll()
+                }
             }
         }
     }
@@ -87,8 +90,8 @@ extension ObjectStore {
         }
         intents.sync { [self] error in
             if let error { return end(fail(error)) }
-            // Tables that were never verified are recomputed by the next run.
-            guard suspects.isEmpty else { return end(nil) }
+            // What was not verified or swept is left to the next run.
+            guard suspects.isEmpty, foldersToSweep.isEmpty else { return end(nil) }
             let state = StoreState(isClean: true, catalogueRecords: catalogue.slots, intentRecords: intents.slots)
             do throws(DiskError) { try write(state) } catch { return end(refusal(error)) }
             disk.sync(files: [stateFile], directories: []) { [self] error in end(error.map { fail($0) }) }

@@ -5,6 +5,11 @@ extension ObjectStore {
     /// Creates the request's target, which is absent or a hole, with the request applied.
     func create(_ request: WriteRequest, in region: Region<D>, _ done: @escaping (SheepError?) -> Void) {
         let target = request.target
+        if isOrphan(target) {
+            // Left by a create or a removal that a stop interrupted; no name is its.
+            counters.orphans += 1
+            doom(target)
+        }
         if doomed[target] != nil {
             // The name's former file goes first.
             return settleRemovals { [self] error in
@@ -28,6 +33,12 @@ extension ObjectStore {
         let target = request.target
         return index.resolve(
             target.family, target.index, request.ancestry.lazy.filter { $0 != target.birth }, target.kind)
+    }
+
+    /// Whether a file has the name's path though the name has none.
+    private func isOrphan(_ target: ObjectName) -> Bool {
+        guard doomed[target] == nil else { return false }
+        return (try? disk.exists(ObjectPath.path(target))) ?? false
     }
 
     /// Makes a new file with the request's bytes in it; nothing is left of it after an error.
@@ -56,16 +67,7 @@ extension ObjectStore {
     private func newFile(
         _ name: ObjectName, _ shift: ObjectShift, _ region: Region<D>, _ version: LogIndex
     ) throws(DiskError) -> OpenFile<D> {
-        let path = ObjectPath.path(name)
-        let handle: D.File
-        do {
-            handle = try disk.open(path, create: true)
-        } catch .exists {
-            // Left by a create or a removal that a stop interrupted; no name is its.
-            counters.orphans += 1
-            try disk.remove(path)
-            handle = try disk.open(path, create: true)
-        }
+        let handle = try disk.open(ObjectPath.path(name), create: true)
         unnamed.insert(name)
         let file = OpenFile(name: name, handle: handle, shift: shift, region: region, version: version)
         file.folderIsDirty = true
@@ -80,7 +82,7 @@ extension ObjectStore {
         file.isDetached = true
         if file.pins == 0 { disk.close(file.handle) }
         unnamed.remove(file.name)
-        do { try disk.remove(ObjectPath.path(file.name)) } catch { _ = refusal(error) }
+        doom(file.name)
     }
 
     private func copy(

@@ -28,7 +28,7 @@ extension ObjectStore {
     package func flush(_ births: Set<Birth>? = nil, completion: @escaping (SheepError?) -> Void) {
         if case .failed(let error) = phase { return completion(error) }
         counters.flushes += 1
-        let concerned = births.map { $0.compactMap { volumes[$0] } } ?? Array(volumes.values)
+        let concerned = (births.map { $0.compactMap { volumes[$0] } } ?? Array(volumes.values)) + [inherited]
         if concerned.contains(where: { isUnsynced($0) }) {
             if let births { nextBatch.births.formUnion(births) } else { nextBatch.wantsAll = true }
             nextBatch.waiters.append(completion)
@@ -82,17 +82,19 @@ extension ObjectStore {
     }
 
     private func collect(_ batch: inout FlushBatch<D>) {
+        // Names and folders of files that an earlier run made are part of every batch.
+        takeEvicted(inherited, &batch)
         for position in batch.regions.indices { collect(batch.regions[position].region, position, &batch) }
         for birth in (batch.wantsAll ? Set(volumes.keys) : batch.births).sorted() {
             guard let volume = volumes[birth] else { continue }
-            take(volume, &batch)
-            batch.needsFullSync = batch.needsFullSync || volume.needsFullSync
-            volume.needsFullSync = false
+            takeEvicted(volume, &batch)
             while let file = volume.files.last { take(file, volume, &batch) }
         }
         for file in batch.wantedFiles {
             let volume = volume(of: file.name)
             if file.isUnsynced { take(file, volume, &batch) }
+            // Closed before it was synced and opened again: its folder may not be durable.
+            if volume.needsFullSync { takeEvicted(volume, &batch) }
             // Removed meanwhile: the removal, which hides the write, must be durable instead.
             if file.isDetached { take(volume, &batch) }
             unpin(file)
@@ -103,11 +105,17 @@ extension ObjectStore {
     private func collect(_ region: Region<D>, _ position: Int, _ batch: inout FlushBatch<D>) {
         for file in region.dirtyTables { writeBack(file) }
         batch.regions[position].generation = region.generation
-        guard let volume = volumes[region.key.birth] else { return }
-        take(volume, &batch)
         batch.needsFullSync = batch.needsFullSync || region.needsFullSync
         region.needsFullSync = false
+        guard let volume = volumes[region.key.birth] else { return }
+        take(volume, &batch)
         for file in volume.files where file.region === region { take(file, volume, &batch) }
+    }
+
+    private func takeEvicted(_ volume: UnsyncedVolume<D>, _ batch: inout FlushBatch<D>) {
+        take(volume, &batch)
+        batch.needsFullSync = batch.needsFullSync || volume.needsFullSync
+        volume.needsFullSync = false
     }
 
     private func take(_ volume: UnsyncedVolume<D>, _ batch: inout FlushBatch<D>) {

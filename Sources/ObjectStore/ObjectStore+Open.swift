@@ -201,37 +201,41 @@ extension ObjectStore {
             (region.state, region.isSuspect) = (state.isClean ? .clean : .listed, !state.isClean)
             opened.regions[key] = region
         }
-        if state.isClean { return completion(.success(make(disk, configuration, opened))) }
-
-        try findInterrupted(disk, &opened)
-        // What was replayed must not be lost by a later power cut: files may be unlinked because of it.
+        if !state.isClean { try findInterrupted(disk, &opened) }
+        // What was replayed must not be lost by a later power cut: files may be unlinked because of it. And a new
+        // life must be durable before a record is written in it.
         catalogue.sync { [opened] error in
             if let error { return completion(.failure(openingFailed(error))) }
-            intents.sync { error in
+            // So must the state be: unclean may have been written by a run that was killed before it synced.
+            intents.sync(with: [stateFile]) { error in
                 if let error { return completion(.failure(openingFailed(error))) }
                 completion(.success(make(disk, configuration, opened)))
             }
         }
     }
 
-    /// Opens a log; `records` is how many it has if the store was closed.
+    /// Opens a log; `records` is how many it has if the store was closed. More than that were appended for a first
+    /// change that never came, because the state that says unclean did not become durable: they are cut off.
     private static func openLog(
         _ disk: D, _ name: String, _ records: UInt32?, _ body: (LogRecord) -> Void
     ) throws -> RecordLog<D> {
         guard try disk.exists(name) else {
             throw SheepError(.damaged, "the store's file \(name) is missing; its share must be rebuilt")
         }
-        let opened = try RecordLog.open(on: disk, name: name, replay: body)
-        switch opened.end {
-        case .damaged(let slot):
-            throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; its share must be rebuilt")
-        case .torn, .whole:
-            if let records, opened.end == .torn || opened.log.slots != records {
-                throw SheepError(
-                    .damaged, "the store's file \(name) lacks records of \(records); its share must be rebuilt")
-            }
-            if opened.end == .torn { try opened.log.dropTornEnd() }
+        var replayed: UInt32 = 0
+        let opened = try RecordLog.open(on: disk, name: name) { record in
+            replayed += 1
+            if records.map({ replayed <= $0 }) ?? true { body(record) }
         }
+        if case .damaged(let slot) = opened.end {
+            throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; its share must be rebuilt")
+        }
+        if let records, replayed < records {
+            throw SheepError(
+                .damaged, "the store's file \(name) has \(replayed) records of \(records); its share must be rebuilt")
+        }
+        // After a clean stop with nothing behind its end the log goes on as it was.
+        if records != replayed || opened.end == .torn { try opened.log.beginLife(after: records ?? replayed) }
         return opened.log
     }
 

@@ -26,7 +26,7 @@ extension ObjectStore {
         compactIntents()
         compactCatalogue()
         sweepFolder()
-        if !doomed.isEmpty, runningBatch == nil, inFlight == 0 { settleRemovals { _ in } }
+        if !doomed.isEmpty, !isSettling { settleRemovals { _ in } }
     }
 
     // MARK: - The intent log
@@ -148,16 +148,17 @@ extension ObjectStore {
 
     /// Removes files that no name is for: of creates and removals that the stop interrupted.
     private func sweepFolder() {
-        guard let number = foldersToSweep.popFirst() else { return }
+        guard let number = foldersToSweep.first else { return }
         let folder = ObjectPath.folder(UInt8(number))
         do {
             for text in try disk.list(folder) {
                 guard let name = ObjectPath.parse(text), index.find(name).map({ $0.isHole }) ?? true,
                     doomed[name] == nil, gates[GateKey(name)] == nil
                 else { continue }
-                try disk.remove(folder + "/" + text)
+                doom(name)
                 counters.orphans += 1
             }
+            foldersToSweep.removeFirst()
         } catch {
             _ = refusal(error)
         }

@@ -12,7 +12,7 @@ package import ObjectModel
 /// - **Named last**: a file exists and has its first contents before its name is in the catalogue; what shall hide an
 ///   ancestor's object is durable before. So a catalogue cut off anywhere by a power cut is a state that was.
 /// - **Unlinked last**: a removed object's file goes when the removal's record is durable, and the name is not used
-///   again before. So a name without a file is an interrupted create (listed region) or damage (elsewhere).
+///   again before its file is durably gone. So a name without a file is an interrupted create (listed region) or damage (elsewhere).
 /// - The first failure of the disk refuses all later changes; reads are still served, each checked.
 package final class ObjectStore<D: Disk> {
     enum Phase {
@@ -49,6 +49,8 @@ package final class ObjectStore<D: Disk> {
     var unnamed: Set<ObjectName> = []
     /// Files of removed names, with the record that must be durable before they go.
     var doomed: [ObjectName: UInt64] = [:]
+    var isSettling = false
+    var removalWaiters: [(SheepError?) -> Void] = []
 
     var regions: [ListedRegion: Region<D>]
     var suspects: [Region<D>]
@@ -56,6 +58,8 @@ package final class ObjectStore<D: Disk> {
     var intentSyncIsRunning = false
 
     var volumes: [Birth: UnsyncedVolume<D>] = [:]
+    /// What an earlier run wrote and may not have synced; part of every flush until one has succeeded.
+    let inherited = UnsyncedVolume<D>()
     var nextBatch = FlushBatch<D>()
     var runningBatch: FlushBatch<D>?
     var batchCount: UInt64 = 0
@@ -82,6 +86,7 @@ package final class ObjectStore<D: Disk> {
         regions = opened.regions
         suspects = opened.wasClean ? [] : opened.regions.values.sorted { $0.key < $1.key }
         foldersToSweep = opened.wasClean ? 0..<0 : 0..<256
+        inherited.needsFullSync = !opened.wasClean
         cache = FileCache(countLimit: configuration.openFiles, byteLimit: configuration.tableBytes)
     }
 
@@ -92,6 +97,7 @@ package final class ObjectStore<D: Disk> {
         (result.objects, result.holes) = (index.count - index.holes, index.holes)
         result.listedRegions = regions.values.count { $0.state == .listed }
         result.openFiles = cache.count
+        result.unfinishedRemovals = doomed.count + foldersToSweep.count
         return result
     }
 

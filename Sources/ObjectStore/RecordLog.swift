@@ -7,9 +7,9 @@ import ObjectModel
 /// - While a replacement is being written every append goes to both files. From the moment the replacement is being
 ///   made durable until its rename is durable, every sync covers both files, then the folder too.
 /// - A failed append leaves the log as it was; the next one overwrites its remains.
-final class RecordLog<D: Disk> {
+package final class RecordLog<D: Disk> {
     /// How a replay ended.
-    enum End: Equatable {
+    package enum End: Equatable {
         case whole
         /// Bytes follow that are no records and were never known durable; the log must be rewritten before it is used.
         case torn
@@ -20,6 +20,7 @@ final class RecordLog<D: Disk> {
     private struct Replacement {
         var file: D.File
         var slots: UInt32
+        var life: UInt32
         var finishing = false
     }
 
@@ -32,8 +33,11 @@ final class RecordLog<D: Disk> {
     private var folderIsDirty = false
     private var folderGeneration = 0
     /// Records in the file, its header included.
-    private(set) var slots: UInt32
+    package private(set) var slots: UInt32
     private var durableSlots: UInt32 = 0
+    /// The life that records are written in, and where each began.
+    private var life: UInt32 = 0
+    private var lives: [(slot: UInt32, life: UInt32)] = []
     private var reservedBytes: UInt64 = 0
     /// Counts appends since the log was opened; a record is durable when `durable` has reached its number.
     private(set) var appended: UInt64 = 0
@@ -43,7 +47,7 @@ final class RecordLog<D: Disk> {
     /// Space kept ahead of the end, so that trims can be recorded on a full disk.
     private static var reserveAhead: UInt64 { 1 << 20 }
 
-    var isBeingReplaced: Bool { replacement != nil }
+    package var isBeingReplaced: Bool { replacement != nil }
     private var temporaryName: String { name + ".new" }
 
     private init(disk: D, name: String, file: D.File, slots: UInt32) {
@@ -51,7 +55,7 @@ final class RecordLog<D: Disk> {
     }
 
     /// Makes an empty log in the place of whatever had the name. Not durable yet.
-    static func create(on disk: D, name: String) throws(DiskError) -> RecordLog {
+    package static func create(on disk: D, name: String) throws(DiskError) -> RecordLog {
         if try disk.exists(name) { try disk.remove(name) }
         let log = RecordLog(disk: disk, name: name, file: try disk.open(name, create: true), slots: 0)
         try log.append(.header)
@@ -59,14 +63,14 @@ final class RecordLog<D: Disk> {
     }
 
     /// Opens a log and hands its records over in order.
-    static func open(
+    package static func open(
         on disk: D, name: String, replay body: (LogRecord) -> Void
     ) throws(DiskError) -> (log: RecordLog, end: End) {
         let log = RecordLog(disk: disk, name: name, file: try disk.open(name, create: false), slots: 0)
         return (log, try log.replay(body))
     }
 
-    func close() {
+    package func close() {
         disk.close(file)
         if let replacement { disk.close(replacement.file) }
         for file in replaced { disk.close(file) }
@@ -84,11 +88,12 @@ final class RecordLog<D: Disk> {
             try disk.read(file, at: UInt64(slot * LogRecord.size), into: part)
             for position in 0..<count {
                 let bytes = UnsafeRawBufferPointer(rebasing: part[position * LogRecord.size..<(position + 1) * LogRecord.size])
-                let decoded = LogRecord.decode(bytes, slot: UInt32(slot + position))
+                let decoded = LogRecord.decode(bytes, slot: UInt32(slot + position), life: life)
                 if let firstBad {
                     // A record that knew the bad slot durable proves rot.
                     if let decoded, decoded.durable > UInt32(firstBad) { return .damaged(slot: firstBad) }
                 } else if let decoded, decoded.record.kind == .header ? slot + position == 0 : slot + position > 0 {
+                    note(decoded.record)
                     body(decoded.record)
                     slots += 1
                 } else {
@@ -102,15 +107,28 @@ final class RecordLog<D: Disk> {
         return firstBad == nil && size == UInt64(slots) * UInt64(LogRecord.size) ? .whole : .torn
     }
 
-    /// Cuts off a torn end; the next sync makes that durable and must come before any append, lest records behind the
-    /// cut become readable again.
-    func dropTornEnd() throws(DiskError) {
+    private func note(_ record: LogRecord) {
+        guard record.kind == .life else { return }
+        life = UInt32(truncatingIfNeeded: record.version.rawValue)
+        lives.append((slots, life))
+    }
+
+    /// Cuts off what follows the first `slots` records and begins a new life, in which nothing behind the cut is valid.
+    /// To be synced before any other append.
+    package func beginLife(after slots: UInt32) throws(DiskError) {
+        assert(slots <= self.slots)
+        let highest = lives.map(\.life).max() ?? 0
+        self.slots = slots
+        life = lives.last { $0.slot < slots }?.life ?? 0
         try disk.truncate(file, to: UInt64(slots) * UInt64(LogRecord.size))
+        try append(.life(highest + 1))
+        life = highest + 1
+        lives.append((self.slots - 1, life))
     }
 
     /// Appends; returns the number to wait for when the record must be durable.
     @discardableResult
-    func append(_ record: LogRecord) throws(DiskError) -> UInt64 {
+    package func append(_ record: LogRecord) throws(DiskError) -> UInt64 {
         try write(record, to: file, slot: slots, durable: durableSlots)
         slots += 1
         appended += 1
@@ -121,7 +139,7 @@ final class RecordLog<D: Disk> {
 
     private func write(_ record: LogRecord, to file: D.File, slot: UInt32, durable: UInt32) throws(DiskError) {
         let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch.buffer[..<LogRecord.size])
-        record.encode(slot: slot, durable: durable, into: bytes)
+        record.encode(slot: slot, life: life, durable: durable, into: bytes)
         try disk.write(file, at: UInt64(slot) * UInt64(LogRecord.size), from: UnsafeRawBufferPointer(bytes))
     }
 
@@ -134,7 +152,7 @@ final class RecordLog<D: Disk> {
     }
 
     /// Makes durable what was appended before the call.
-    func sync(with others: [D.File] = [], completion: @escaping (DiskError?) -> Void) {
+    package func sync(with others: [D.File] = [], completion: @escaping (DiskError?) -> Void) {
         let (number, slotsNow, generation) = (appended, slots, folderGeneration)
         var files = others + [file]
         if let replacement, replacement.finishing { files.append(replacement.file) }
@@ -160,15 +178,16 @@ final class RecordLog<D: Disk> {
     }
 
     /// Begins a replacement; until it is finished, ``appendToReplacement(_:)`` adds what it shall hold.
-    func beginReplacement() throws(DiskError) {
+    package func beginReplacement() throws(DiskError) {
         assert(replacement == nil)
         if try disk.exists(temporaryName) { try disk.remove(temporaryName) }
-        replacement = Replacement(file: try disk.open(temporaryName, create: true), slots: 0)
-        appendToReplacement([.header])
+        replacement = Replacement(file: try disk.open(temporaryName, create: true), slots: 0, life: 0)
+        appendToReplacement([.header, .life(life)])
+        replacement?.life = life
     }
 
     /// Adds records; a disk that refuses them ends the replacement, and the old file stays.
-    func appendToReplacement(_ records: [LogRecord]) {
+    package func appendToReplacement(_ records: [LogRecord]) {
         guard var current = replacement else { return }
         do {
             var rest = records[...]
@@ -178,7 +197,7 @@ final class RecordLog<D: Disk> {
                 for (position, record) in part.enumerated() {
                     let range = position * LogRecord.size..<(position + 1) * LogRecord.size
                     record.encode(
-                        slot: current.slots + UInt32(position), durable: 0,
+                        slot: current.slots + UInt32(position), life: current.life, durable: 0,
                         into: UnsafeMutableRawBufferPointer(rebasing: scratch.buffer[range]))
                 }
                 let bytes = UnsafeRawBufferPointer(rebasing: scratch.buffer[..<(part.count * LogRecord.size)])
@@ -201,7 +220,7 @@ final class RecordLog<D: Disk> {
     }
 
     /// Makes the replacement durable, puts it in place and makes that durable.
-    func finishReplacement(completion: @escaping (DiskError?) -> Void) {
+    package func finishReplacement(completion: @escaping (DiskError?) -> Void) {
         guard replacement != nil else { return completion(nil) }
         replacement?.finishing = true
         sync { [self] error in

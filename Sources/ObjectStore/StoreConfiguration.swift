@@ -78,4 +78,6 @@ package struct StoreStatistics: Hashable, Sendable {
     package var holes = 0
     package var listedRegions = 0
     package var openFiles = 0
+    /// Files of removed names, and folders to be searched for such, that ``ObjectStore/tick(now:)`` still goes through.
+    package var unfinishedRemovals = 0
 }

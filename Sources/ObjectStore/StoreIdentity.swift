@@ -29,7 +29,7 @@ package struct StoreIdentity: Hashable, Sendable {
         (self.node, self.disk, self.cluster) = (node, disk, cluster)
     }
 
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var writer = WireWriter(reserving: Self.size)
         writer.write(Self.magic)
         writer.write(Self.formatVersion)
@@ -43,7 +43,7 @@ package struct StoreIdentity: Hashable, Sendable {
     }
 
     /// Refuses a damaged identity and one of an unknown format.
-    init(decoding bytes: [UInt8]) throws(SheepError) {
+    package init(decoding bytes: [UInt8]) throws(SheepError) {
         do {
             var reader = WireReader(bytes)
             guard try reader.read(UInt64.self) == Self.magic else {

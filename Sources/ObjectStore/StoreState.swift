@@ -12,19 +12,23 @@ import ObjectModel
 /// Written in place: it lies in one 512-byte sector, which a power cut does not tear. `catalogue` and `intents` are
 /// the records of a clean store's logs, so that a shortened log does not pass for a whole one. Anything that does not
 /// decode means unclean.
-struct StoreState: Hashable {
+package struct StoreState: Hashable {
     static let fileName = "state"
     static let size = 24
     /// "SHEEPRUN".
     private static let magic: UInt64 = 0x4e55_5250_4545_4853
 
-    var isClean: Bool
-    var catalogueRecords: UInt32 = 0
-    var intentRecords: UInt32 = 0
+    package var isClean: Bool
+    package var catalogueRecords: UInt32
+    package var intentRecords: UInt32
 
-    static let unclean = StoreState(isClean: false)
+    package init(isClean: Bool, catalogueRecords: UInt32 = 0, intentRecords: UInt32 = 0) {
+        (self.isClean, self.catalogueRecords, self.intentRecords) = (isClean, catalogueRecords, intentRecords)
+    }
 
-    func encoded() -> [UInt8] {
+    package static let unclean = StoreState(isClean: false)
+
+    package func encoded() -> [UInt8] {
         var writer = WireWriter(reserving: Self.size)
         writer.write(Self.magic)
         writer.write(UInt32(isClean ? 1 : 0))
@@ -35,7 +39,7 @@ struct StoreState: Hashable {
         return writer.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) -> StoreState {
+    package static func decode(_ bytes: [UInt8]) -> StoreState {
         do {
             var reader = WireReader(bytes)
             guard try reader.read(UInt64.self) == magic else { return .unclean }

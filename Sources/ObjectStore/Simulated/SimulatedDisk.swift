@@ -26,7 +26,7 @@ package final class SimulatedDisk: Disk {
     private var directories: [String: SimulatedDirectory] = [".": SimulatedDirectory()]
     /// Counts kills and power cuts.
     private var process: UInt64 = 0
-    private var openHandles = 0
+    private var openHandles: [String: Int] = [:]
     private var usedBlocks = 0
     /// After a sync failed, its handles' contents are never called durable again.
     private var syncFailure: DiskError?
@@ -41,7 +41,7 @@ package final class SimulatedDisk: Disk {
     /// Closes all handles and drops all completions; nothing written is lost.
     package func killProcess() {
         process += 1
-        openHandles = 0
+        openHandles = [:]
         syncFailure = nil
     }
 
@@ -69,7 +69,8 @@ package final class SimulatedDisk: Disk {
         directory.makeDurable(directory.changes)
     }
 
-    package var openHandleCount: Int { openHandles }
+    /// Files that this process has open.
+    package var openFiles: [String] { openHandles.filter { $0.value > 0 }.keys.sorted() }
 
     private var allFiles: [SimulatedFile] {
         // In order, so that a seed repeats exactly.
@@ -98,15 +99,16 @@ package final class SimulatedDisk: Disk {
             guard usedBlocks < capacity else { throw .full }
             directory.apply(.set(last, SimulatedFile()))
         }
-        openHandles += 1
-        return File(name: name, contents: try file(name), process: process)
+        let file = File(name: name, contents: try file(name), process: process)
+        openHandles[name, default: 0] += 1
+        return file
     }
 
     package func close(_ file: File) {
         guard file.process == process else { return }
         precondition(file.isOpen, "\(file.name) closed twice")
         file.isOpen = false
-        openHandles -= 1
+        openHandles[file.name]! -= 1
     }
 
     package func exists(_ name: String) throws(DiskError) -> Bool {

@@ -56,7 +56,8 @@ final class SimulatedFile {
             let count = min(blockSize - start, buffer.count - done)
             var block = seen.blocks[number] ?? Self.zeros
             block.withUnsafeMutableBytes {
-                $0[start..<start + count].copyBytes(from: buffer[done..<done + count])
+                UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + count])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[done..<done + count]))
             }
             seen.blocks[number] = block
             dirty.insert(number)
