@@ -220,6 +220,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
         // Members that left need not have it, nor be waited for.
         change.outstanding.removeAll { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
         for member in set.inSync { send(change, to: member, version: set.version, term: term) }
+        // Without an in-sync member nothing is sent: a syncing one has what a write makes without its ancestors' data until
+        // it was compared, and may be the one that the group opens with.
+        if set.inSync.isEmpty { return }
         for member in set.syncing { send(change, to: member, version: set.version, term: term) }
         finishIfDone(change, set: set)
     }
