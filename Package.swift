@@ -92,6 +92,7 @@ let package = Package(
         .testTarget(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
             swiftSettings: settings),

@@ -261,6 +261,8 @@ package final class Recovery<Env: NodeEnvironment> {
                 guard let self, pass == self.pass else { return }
                 phase = .idle
                 progress.isRunning = false
+                // What was deleted meanwhile was not collected here.
+                node.garbage.volumesChanged()
                 if case .refused(let error) = result { node.logger.warning("recovery: \(error.message)") } else {
                     node.logger.info(
                         "recovery: in sync again; \(progress.done) slots compared, \(progress.fetchedObjects) objects and \(progress.fetchedBytes) bytes fetched")

@@ -131,10 +131,18 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let version = change.context.groupVersion
         switch change.kind {
         case .write:
+            var done = completion
+            if !store.hasObject(change.object) {
+                // It hides its ancestors' objects: a deleted one of them may be nobody's now.
+                done = { [weak self] error in
+                    completion(error)
+                    self?.node.garbage.changed(slot)
+                }
+            }
             payload.withUnsafeReadableBytes { bytes in
                 store.write(
                     change.object, objectShift: volume.shift, ancestry: ancestry, version: version,
-                    at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: completion)
+                    at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: done)
             }
         case .trim, .zero:
             store.zero(

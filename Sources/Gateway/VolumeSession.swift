@@ -218,6 +218,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let members = node.replicas(of: slot.group, copies: volume.copies)
         if !change.outstanding.isEmpty { forgetLeavers(change, members.set) }
         for member in members.set.inSync { send(change, to: member, version: members.set.version, term: term) }
+        // Without an in-sync member nothing is sent: a syncing one has what a write makes without its ancestors' data until
+        // it was compared, and may be the one that the group opens with.
+        if members.set.inSync.isEmpty { return }
         for member in members.set.syncing { send(change, to: member, version: members.set.version, term: term) }
         finishIfDone(change, members)
     }

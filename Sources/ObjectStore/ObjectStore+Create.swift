@@ -150,6 +150,8 @@ extension ObjectStore {
             return error
         }
         let name = file.name
+        // Touched while it was being made: a member that left meanwhile has to find it.
+        if let touched = removed[name] { file.version = max(file.version, touched) }
         let flags: ObjectIndex.Flags = index.find(name) != nil ? .overHole : []
         let entry = ObjectIndex.Entry(name, shift: file.shift, version: file.version, flags: flags)
         do {
