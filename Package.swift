@@ -96,9 +96,19 @@ let package = Package(
         .testTarget(
             name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
             swiftSettings: settings),
+        // What test targets share.
+        .target(
+            name: "ConformanceKit", dependencies: ["FrontendKit", "ObjectModel", "CNbd", nio], path: "Tests/ConformanceKit",
+            swiftSettings: settings),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "ConformanceKit", "Gateway", "Cluster", "ObjectStore", "LocalEngine", "Transport", "NBDFrontend", "FrontendKit",
+                "SheepProtocol", "ObjectModel", nio, nioPosix, logging,
+            ], swiftSettings: settings),
         .testTarget(
             name: "NBDFrontendTests",
-            dependencies: ["NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],
+            dependencies: ["ConformanceKit", "NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],
             swiftSettings: settings),
     ]
 )

@@ -1,6 +1,8 @@
+import ConformanceKit
 import FrontendKit
 import NBDFrontend
 import NIOCore
+import NIOPosix
 import ObjectModel
 import Testing
 
@@ -8,7 +10,10 @@ import Testing
 struct ConformanceTests {
     @Test("directly on the memory device", arguments: BlockDeviceConformance.scenarios)
     func direct(_ scenario: BlockDeviceConformance.Scenario) throws {
-        try scenario.run(on: DirectTarget())
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let volume = MemoryBlockDevice.Volume(name: "direct", size: BlockDeviceConformance.deviceSize)
+        try scenario.run(on: DirectTarget(eventLoop: group.next()) { MemoryBlockDevice(volume) })
+        try group.syncShutdownGracefully()
     }
 
     @Test("through NBD on a unix socket", arguments: BlockDeviceConformance.scenarios)

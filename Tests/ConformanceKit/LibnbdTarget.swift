@@ -1,11 +1,11 @@
 import CNbd
-import FrontendKit
+package import FrontendKit
 import Glibc
-import ObjectModel
+package import ObjectModel
 
 /// A device through libnbd, the reference client.
-final class LibnbdTarget: ConformanceTarget {
-    enum Address {
+package final class LibnbdTarget: ConformanceTarget {
+    package enum Address {
         case unix(String)
         case tcp(port: Int)
     }
@@ -13,9 +13,9 @@ final class LibnbdTarget: ConformanceTarget {
     private let address: Address
     private let export: String
     private let structuredReplies: Bool
-    private(set) var handle: OpaquePointer!
+    package private(set) var handle: OpaquePointer!
 
-    init(_ address: Address, export: String, structuredReplies: Bool = true) throws(SheepError) {
+    package init(_ address: Address, export: String, structuredReplies: Bool = true) throws(SheepError) {
         (self.address, self.export, self.structuredReplies) = (address, export, structuredReplies)
         try connect()
     }
@@ -46,35 +46,35 @@ final class LibnbdTarget: ConformanceTarget {
         throw SheepError(code, "\(nbd_get_errno()): \(nbd_get_error().map { String(cString: $0) } ?? "")")
     }
 
-    var size: UInt64 { UInt64(nbd_get_size(handle)) }
-    var maximumRequest: Int {
+    package var size: UInt64 { UInt64(nbd_get_size(handle)) }
+    package var maximumRequest: Int {
         Int(nbd_get_block_size(handle, LIBNBD_SIZE_MAXIMUM))
     }
 
-    func read(at offset: UInt64, length: Int) throws(SheepError) -> [UInt8] {
+    package func read(at offset: UInt64, length: Int) throws(SheepError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0xEE, count: length)
         try check(nbd_pread(handle, &bytes, length, offset, 0))
         return bytes
     }
 
-    func write(_ data: [UInt8], at offset: UInt64, durable: Bool) throws(SheepError) {
+    package func write(_ data: [UInt8], at offset: UInt64, durable: Bool) throws(SheepError) {
         try check(nbd_pwrite(handle, data, data.count, offset, durable ? Flag.forceUnitAccess : 0))
     }
 
-    func flush() throws(SheepError) { try check(nbd_flush(handle, 0)) }
+    package func flush() throws(SheepError) { try check(nbd_flush(handle, 0)) }
 
-    func trim(at offset: UInt64, length: UInt64, durable: Bool) throws(SheepError) {
+    package func trim(at offset: UInt64, length: UInt64, durable: Bool) throws(SheepError) {
         try check(nbd_trim(handle, length, offset, durable ? Flag.forceUnitAccess : 0))
     }
 
-    func zero(at offset: UInt64, length: UInt64, mayDeallocate: Bool, onlyIfFast: Bool, durable: Bool) throws(SheepError) {
+    package func zero(at offset: UInt64, length: UInt64, mayDeallocate: Bool, onlyIfFast: Bool, durable: Bool) throws(SheepError) {
         let flags =
             (mayDeallocate ? 0 : Flag.noHole) | (onlyIfFast ? Flag.fastZero : 0) | (durable ? Flag.forceUnitAccess : 0)
         try check(nbd_zero(handle, length, offset, flags))
     }
 
     /// Without structured replies nothing is known of any byte.
-    func status(at offset: UInt64, length: UInt64, onlyOne: Bool) throws(SheepError) -> [BlockExtent] {
+    package func status(at offset: UInt64, length: UInt64, onlyOne: Bool) throws(SheepError) -> [BlockExtent] {
         guard structuredReplies else { return [BlockExtent(length: length, isAllocated: true, isZero: false)] }
         final class Extents { var extents: [BlockExtent] = [] }
         let found = Extents()
@@ -92,7 +92,7 @@ final class LibnbdTarget: ConformanceTarget {
         return found.extents
     }
 
-    func writeTogether(_ writes: [(offset: UInt64, data: [UInt8])]) throws(SheepError) {
+    package func writeTogether(_ writes: [(offset: UInt64, data: [UInt8])]) throws(SheepError) {
         var buffers: [UnsafeMutableRawBufferPointer] = []
         defer { for buffer in buffers { buffer.deallocate() } }
         var cookies: [Int64] = []
@@ -115,7 +115,7 @@ final class LibnbdTarget: ConformanceTarget {
         }
     }
 
-    func reopen() throws(SheepError) {
+    package func reopen() throws(SheepError) {
         try check(nbd_shutdown(handle, 0))
         nbd_close(handle)
         try connect()

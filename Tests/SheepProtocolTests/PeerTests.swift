@@ -1,0 +1,69 @@
+import ObjectModel
+import SheepProtocol
+import Testing
+
+@Suite("Messages between sheep")
+struct PeerTests {
+    private let context = ReplicaContext(
+        volume: Birth(rawValue: 1), term: Term(rawValue: 2), groupVersion: LogIndex(rawValue: 3),
+        volumeEntry: LogIndex(rawValue: 4), senderIncarnation: Incarnation(rawValue: 5), receiverBoot: BootID(rawValue: 6))
+    private let name = ObjectName(family: Family(rawValue: 7), index: 8, birth: Birth(rawValue: 9), kind: .data)
+    private let origin = ChangeOrigin(boot: BootID(rawValue: 10), request: 11)
+    private let slot = ObjectSlot(family: Family(rawValue: 7), index: 8)
+
+    private func change(offset: UInt32 = 4096, length: UInt32 = 8192, shift: UInt8 = 22) -> ReplicaChange {
+        ReplicaChange(
+            context: context, object: name, objectShift: shift, kind: .trim, durable: true, sequence: Sequence(rawValue: 12),
+            settled: Sequence(rawValue: 11), offset: offset, length: length, origin: origin)
+    }
+
+    @Test("every message survives the round trip, no truncation does")
+    func messages() throws {
+        try expectRoundTrip(change())
+        try expectRoundTrip(
+            UnsettledRecord(
+                term: Term(rawValue: 1), sequence: Sequence(rawValue: 2), object: name, kind: .zero, offset: 0, length: 4096,
+                origin: nil))
+        let read = ReplicaRead(
+            context: context, family: slot.family, birth: name.birth, index: slot.index, offset: 1, length: 2)
+        try expectRoundTrip(read)
+        try expectRoundTrip(ReplicaStatus(read: read))
+        try expectRoundTrip(StoredRange(offset: 4096, length: 8192))
+        try expectRoundTrip(ReplicaFlush(context: context, family: slot.family))
+        try expectRoundTrip(ReplicaGather(context: context))
+        try expectRoundTrip(ReplicaSettled(volume: name.birth, term: context.term, settled: Sequence(rawValue: 13)))
+        try expectRoundTrip(slot)
+        try expectRoundTrip(
+            RecoveryListing(
+                receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, since: context.groupVersion, firstGroup: 1,
+                lastGroup: 2))
+        try expectRoundTrip(
+            RecoverySlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true))
+        try expectRoundTrip(
+            SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: false, table: [0, 1, .max]))
+        try expectRoundTrip(RecoveryRead(receiverBoot: context.receiverBoot, object: name, offset: 4096, length: 4096))
+        try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry))
+        try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
+        try expectRoundTrip(
+            ForwardRequest(
+                volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3))
+        try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true))
+        try expectRoundTrip(WireList([slot, ObjectSlot(family: slot.family, index: 9)]))
+    }
+
+    @Test("a change that does not lie in whole blocks within its object is refused", arguments: [
+        (100, 4096, 22), (0, 100, 22), (0, 0, 22), (1 << 22, 4096, 22), ((1 << 22) - 4096, 8192, 22), (0, 4096, 31),
+    ])
+    func ranges(offset: Int, length: Int, shift: Int) {
+        let bytes = change(offset: UInt32(offset), length: UInt32(length), shift: UInt8(shift)).wire
+        #expect(throws: WireError.self) { try ReplicaChange(wire: bytes) }
+    }
+
+    @Test("a list that lies about its length takes no memory")
+    func lyingList() {
+        var writer = WireWriter()
+        writer.write(UInt32.max)
+        #expect(throws: WireError.self) { try WireList<ObjectSlot>(wire: writer.bytes) }
+    }
+}
