@@ -108,7 +108,8 @@ extension ObjectStore {
     func syncCatalogue(_ completion: @escaping (SheepError?) -> Void) {
         counters.syncs += 1
         inFlight += 1
-        catalogue.sync { [self] error in
+        // A record outside listed regions counts only once the store is durably unclean.
+        catalogue.sync(with: isMarkedUnclean ? [] : [stateFile]) { [self] error in
             inFlight -= 1
             completion(error.map { fail($0) })
         }

@@ -10,8 +10,9 @@ package import ObjectModel
 /// ```
 ///
 /// Little-endian. The CRC covers bytes 4 to 39 and begins with the record's slot and the log's life, so that a record is
-/// valid nowhere else, and none that a power cut left behind the end becomes valid behind new ones. `durable` counts the slots known durable when this one was written: a bad slot before such a count is rot,
-/// one after all of them is the torn end that a power cut leaves.
+/// valid nowhere else, and none that a power cut left behind the end becomes valid behind new ones. `durable` counts the
+/// slots known durable when this one was written: a bad slot before such a count is rot, one after all of them is the
+/// torn end that a power cut leaves.
 package struct LogRecord: Hashable {
     package static let size = 40
 

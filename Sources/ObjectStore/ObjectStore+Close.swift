@@ -64,6 +64,7 @@ extension ObjectStore {
     }
 
     private func syncEverything() {
+        while sweepFolder() {}
         for file in cache.all.sorted(by: { $0.name < $1.name }) where !writeBack(file) {
             return end(SheepError(.noSpace, "no space left for the checksums of disk \(identity.disk)"))
         }
@@ -90,7 +91,7 @@ extension ObjectStore {
         }
         intents.sync { [self] error in
             if let error { return end(fail(error)) }
-            // What was not verified or swept is left to the next run.
+            // What was not verified is left to the next run.
             guard suspects.isEmpty, foldersToSweep.isEmpty else { return end(nil) }
             let state = StoreState(isClean: true, catalogueRecords: catalogue.slots, intentRecords: intents.slots)
             do throws(DiskError) { try write(state) } catch { return end(refusal(error)) }

@@ -5,6 +5,8 @@ struct OpenedStore<D: Disk> {
     var identity: StoreIdentity
     var isNew = false
     var wasClean = true
+    /// The state that will be durable when the store is handed out says unclean.
+    var isMarkedUnclean = false
     var contents = CatalogueContents()
     let catalogue: RecordLog<D>
     let intents: RecordLog<D>
@@ -196,10 +198,13 @@ extension ObjectStore {
         opened.wasClean = state.isClean
         for key in listed {
             let region = Region<D>(key)
-            // After a clean stop a region that stayed listed is listed anew before its next write, and that marks the
-            // store unclean; its old record stays in the log until then.
-            (region.state, region.isSuspect) = (state.isClean ? .clean : .listed, !state.isClean)
+            (region.state, region.isSuspect) = (.listed, !state.isClean)
             opened.regions[key] = region
+        }
+        opened.isMarkedUnclean = !state.isClean || !listed.isEmpty
+        if state.isClean, !listed.isEmpty {
+            // Regions that were kept listed are written to without asking, so that the store is unclean from now on.
+            try write(.unclean, to: stateFile, on: disk)
         }
         if !state.isClean { try findInterrupted(disk, &opened) }
         // What was replayed must not be lost by a later power cut: files may be unlinked because of it. And a new

@@ -146,9 +146,11 @@ extension ObjectStore {
         return result
     }
 
-    /// Removes files that no name is for: of creates and removals that the stop interrupted.
-    private func sweepFolder() {
-        guard let number = foldersToSweep.first else { return }
+    /// Marks files that no name is for: of creates and removals that the stop interrupted. False when all folders are
+    /// done or the disk does not list one.
+    @discardableResult
+    func sweepFolder() -> Bool {
+        guard let number = foldersToSweep.first else { return false }
         let folder = ObjectPath.folder(UInt8(number))
         do {
             for text in try disk.list(folder) {
@@ -159,8 +161,10 @@ extension ObjectStore {
                 counters.orphans += 1
             }
             foldersToSweep.removeFirst()
+            return true
         } catch {
             _ = refusal(error)
+            return false
         }
     }
 }

@@ -2,26 +2,50 @@ package import ObjectModel
 
 extension ObjectStore {
     /// Raises the version of an object, a hole or a remembered removal without changing what it holds: a member that
-    /// left may lack its last change, and will look at it.
+    /// left may lack its last change, and will look at it. Survives a kill at once, a power cut after the next flush.
     package func touch(_ name: ObjectName, version: LogIndex) {
-        if let file = cache.find(name) {
-            _ = touch(file, version)
-            return
-        }
+        guard refusesChanges == nil else { return }
         guard var entry = index.find(name) else {
-            removed[name] = max(removed[name] ?? .zero, version)
+            if removed[name] ?? .zero < version, appendTouch(name, CatalogueContents.removal(name, version)) {
+                removed[name] = version
+            }
             return
         }
-        guard entry.version < version, refusesChanges == nil else { return }
+        guard entry.version < version else { return }
         entry.version = version
         let record =
             catalogue.isBeingReplaced
             ? CatalogueContents.record(name, entry) : LogRecord(kind: .touch, name: name, version: version)
-        do { _ = try catalogue.append(record) } catch {
+        guard appendTouch(name, record) else { return }
+        index.set(name, entry)
+        cache.find(name)?.version = version
+    }
+
+    private func appendTouch(_ name: ObjectName, _ record: LogRecord) -> Bool {
+        markUnclean()
+        let volume = volume(of: name)
+        do {
+            volume.catalogueNumber = max(volume.catalogueNumber, try catalogue.append(record))
+            return true
+        } catch {
+            _ = refusal(error)
+            return false
+        }
+    }
+
+    /// For records outside listed regions: a clean store's state counts its records, and more would be cut off.
+    private func markUnclean() {
+        guard !isMarkedUnclean else { return }
+        do { try write(.unclean) } catch {
             _ = refusal(error)
             return
         }
-        index.set(name, entry)
+        inFlight += 1
+        disk.sync(files: [stateFile], directories: []) { [self] error in
+            inFlight -= 1
+            if let error { fail(error) } else { isMarkedUnclean = true }
+            closeIfIdle()
+        }
     }
 
     /// The read of a request that must not wait: true when the bytes were in memory and are in the buffer now.

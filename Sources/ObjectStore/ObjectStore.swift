@@ -82,7 +82,7 @@ package final class ObjectStore<D: Disk> {
         identity = opened.identity
         (index, removed) = (opened.contents.index, opened.contents.removed)
         (catalogue, intents, stateFile) = (opened.catalogue, opened.intents, opened.stateFile)
-        isMarkedUnclean = !opened.wasClean
+        isMarkedUnclean = opened.isMarkedUnclean
         regions = opened.regions
         suspects = opened.wasClean ? [] : opened.regions.values.sorted { $0.key < $1.key }
         foldersToSweep = opened.wasClean ? 0..<0 : 0..<256

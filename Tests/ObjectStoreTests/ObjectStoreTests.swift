@@ -208,6 +208,27 @@ import Testing
         #expect(driver.close() == nil)
     }
 
+    @Test("a touch raises a version, survives a kill of a store that was clean, and changes nothing else", arguments: DiskKind.allCases)
+    func touch(kind: DiskKind) throws { try on(kind, simulated: touch, files: touch) }
+
+    private func touch<W>(_ driver: StoreDriver<W>) throws {
+        #expect(driver.write(name(0), 0, filled(1)) == nil)
+        #expect(driver.close() == nil)
+        try driver.open()
+        driver.store.touch(name(0), version: LogIndex(rawValue: 8))
+        driver.store.touch(name(1), version: LogIndex(rawValue: 9))
+        try driver.killAndOpen()
+        #expect(driver.store.object(name(0))?.version == LogIndex(rawValue: 8))
+        #expect(driver.store.removals(since: LogIndex(rawValue: 9)).map(\.name) == [name(1)])
+        #expect(try driver.block(name(0), 0) == filled(1))
+        #expect(driver.write(name(0), 0, filled(2), version: 3) == nil)
+        #expect(driver.store.object(name(0))?.version == LogIndex(rawValue: 8))
+        #expect(driver.close() == nil)
+        try driver.open()
+        #expect(driver.report.wasClean)
+        #expect(driver.close() == nil)
+    }
+
     @Test("a region stays listed while it may not be retired", arguments: DiskKind.allCases)
     func gate(kind: DiskKind) throws { try on(kind, simulated: gate, files: gate) }
 
@@ -220,6 +241,11 @@ import Testing
         #expect(driver.close() == nil)
         try driver.open()
         #expect(driver.report.wasClean && driver.report.listedRegions == [ListedRegion(name(0))])
+        #expect(driver.write(name(0), 0, filled(3)) == nil)
+        try driver.killAndOpen()
+        #expect(!driver.report.wasClean && driver.report.listedRegions == [ListedRegion(name(0))])
+        #expect(try driver.block(name(0), 0) == filled(3))
+        driver.tick { driver.store.statistics.listedRegions == 0 }
         #expect(driver.close() == nil)
     }
 }
