@@ -159,6 +159,23 @@ package final class SheepNode<Env: NodeEnvironment> {
         }
     }
 
+    /// Runs `action` when everything was applied here that was committed anywhere before this call, so that what one sheep
+    /// acknowledged is known at every other: at once when the log has nothing new, after a second at the latest.
+    func whenCurrent(_ action: @escaping () -> Void) {
+        let asked = clock.now()
+        engine.look()
+        awaitLook(since: asked, action)
+    }
+
+    private func awaitLook(since asked: UInt64, _ action: @escaping () -> Void) {
+        if engine.lastLookStarted >= asked || !isServing || clock.now() - asked > 1_000_000_000 { return action() }
+        clock.schedule(after: 1_000_000) { [weak self] in
+            guard let self else { return }
+            engine.look()
+            awaitLook(since: asked, action)
+        }
+    }
+
     // MARK: Sessions
 
     /// The session of a working volume, made on first use.

@@ -11,15 +11,19 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
     package init(node: SheepNode<Env>) { self.node = node }
 
     package func list(completion: @escaping (Result<[BlockDeviceInformation], SheepError>) -> Void) {
-        let volumes = node.control.state.volumes.filter { !$0.isDeleted }
-        completion(.success(volumes.map { Self.information(of: $0, name: Self.exportName($0)) }.sorted { $0.name < $1.name }))
+        node.whenCurrent { [node] in
+            let volumes = node.control.state.volumes
+            completion(.success(volumes.map { Self.information(of: $0, name: Self.exportName($0)) }.sorted { $0.name < $1.name }))
+        }
     }
 
     package func open(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
-        do throws(SheepError) {
-            completion(.success(try device(name)))
-        } catch {
-            completion(.failure(error))
+        node.whenCurrent { [self] in
+            do throws(SheepError) {
+                completion(.success(try device(name)))
+            } catch {
+                completion(.failure(error))
+            }
         }
     }
 

@@ -7,11 +7,12 @@ package import ObjectModel
 /// `@unchecked Sendable`: the device is used on the loop only.
 package final class DirectTarget<Device: BlockDevice & SendableMetatype>: ConformanceTarget, @unchecked Sendable {
     private let eventLoop: any EventLoop
-    private let open: () throws(SheepError) -> Device
+    package typealias Open = (@escaping (Result<Device, SheepError>) -> Void) -> Void
+    private let open: Open
     private var device: Device
 
     /// `open` is called on the loop, for a device that shows the same bytes each time.
-    package init(eventLoop: any EventLoop, open: @escaping () throws(SheepError) -> Device) throws(SheepError) {
+    package init(eventLoop: any EventLoop, open: @escaping Open) throws(SheepError) {
         (self.eventLoop, self.open) = (eventLoop, open)
         device = try Self.opened(on: eventLoop, open)
     }
@@ -22,14 +23,16 @@ package final class DirectTarget<Device: BlockDevice & SendableMetatype>: Confor
     }
 
     private static func opened(
-        on eventLoop: any EventLoop, _ open: @escaping () throws(SheepError) -> Device
+        on eventLoop: any EventLoop, _ open: @escaping Open
     ) throws(SheepError) -> Device {
         nonisolated(unsafe) let open = open
         nonisolated(unsafe) var result: Result<Device, SheepError>?
         let promise = eventLoop.makePromise(of: Void.self)
         eventLoop.execute {
-            do throws(SheepError) { result = .success(try open()) } catch { result = .failure(error) }
-            promise.succeed()
+            open {
+                result = $0
+                promise.succeed()
+            }
         }
         try! promise.futureResult.wait()
         return try result!.get()

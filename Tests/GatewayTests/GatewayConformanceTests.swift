@@ -51,10 +51,6 @@ struct GatewayConformanceTests {
     ) throws -> DirectTarget<VolumeDevice<LiveEnvironment>> {
         if create { try self.create(in: cluster) }
         let member = cluster.members[number]
-        return try DirectTarget(eventLoop: member.loop.eventLoop) { () throws(SheepError) in
-            var result: Result<VolumeDevice<LiveEnvironment>, SheepError>?
-            member.directory.open("volume") { result = $0 }
-            return try result!.get()
-        }
+        return try DirectTarget(eventLoop: member.loop.eventLoop) { done in member.directory.open("volume", completion: done) }
     }
 }

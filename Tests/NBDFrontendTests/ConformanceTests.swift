@@ -12,7 +12,7 @@ struct ConformanceTests {
     func direct(_ scenario: BlockDeviceConformance.Scenario) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let volume = MemoryBlockDevice.Volume(name: "direct", size: BlockDeviceConformance.deviceSize)
-        try scenario.run(on: DirectTarget(eventLoop: group.next()) { MemoryBlockDevice(volume) })
+        try scenario.run(on: DirectTarget(eventLoop: group.next()) { $0(.success(MemoryBlockDevice(volume))) })
         try group.syncShutdownGracefully()
     }
 

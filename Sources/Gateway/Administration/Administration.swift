@@ -9,6 +9,12 @@ extension SheepNode {
     package func administer(
         _ request: AdministrationRequest, forwardedBy peer: NodeID? = nil, completion: @escaping AdministrationCompletion
     ) {
+        whenCurrent { [self] in administerNow(request, forwardedBy: peer, completion: completion) }
+    }
+
+    private func administerNow(
+        _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
+    ) {
         switch request {
         case .clusterInformation: clusterInformation(completion)
         case .clusterFormat(let format): self.format(format, completion)
