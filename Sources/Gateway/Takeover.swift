@@ -73,8 +73,21 @@ final class Takeover<Env: NodeEnvironment> {
         for record in byRecord.keys { if let origin = record.origin { session.forwarded.finished(origin) } }
         holdings = byRecord.map { Holding(record: $0.key, holders: $0.value) }
             .sorted { ($0.record.term, $0.record.sequence) > ($1.record.term, $1.record.sequence) }
+        dropFinished()
         session.mode = .rollingForward(term)
         rollNext()
+    }
+
+    /// A change is sent only when those that it overlaps are finished. So what a younger record overlaps is on all members,
+    /// also on one that came into sync later and has no record of it; doing it again would undo the younger one.
+    private func dropFinished() {
+        var younger: [ObjectName: [Range<UInt32>]] = [:]
+        holdings = holdings.filter { holding in
+            let range = holding.record.offset..<holding.record.offset + holding.record.length
+            let known = younger[holding.record.object, default: []]
+            younger[holding.record.object] = known + [range]
+            return !known.contains { $0.overlaps(range) }
+        }
     }
 
     /// The oldest first: younger ones that overlap it come after it on every member.
