@@ -201,9 +201,9 @@ extension ObjectStore {
             (region.state, region.isSuspect) = (state.isClean ? .clean : .listed, !state.isClean)
             opened.regions[key] = region
         }
-        if state.isClean, catalogue.isWhole, intents.isWhole { return completion(.success(make(disk, configuration, opened))) }
+        if state.isClean { return completion(.success(make(disk, configuration, opened))) }
 
-        if !state.isClean { try findInterrupted(disk, &opened) }
+        try findInterrupted(disk, &opened)
         // What was replayed must not be lost by a later power cut: files may be unlinked because of it.
         catalogue.sync { [opened] error in
             if let error { return completion(.failure(openingFailed(error))) }
@@ -214,8 +214,7 @@ extension ObjectStore {
         }
     }
 
-    /// Opens a log; `records` is how many it has at least if the store was closed: versions touched since, and a region
-    /// listed just before the power went, may follow, and change nothing that was clean.
+    /// Opens a log; `records` is how many it has if the store was closed.
     private static func openLog(
         _ disk: D, _ name: String, _ records: UInt32?, _ body: (LogRecord) -> Void
     ) throws -> RecordLog<D> {
@@ -227,7 +226,7 @@ extension ObjectStore {
         case .damaged(let slot):
             throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; its share must be rebuilt")
         case .torn, .whole:
-            if let records, opened.log.slots < records {
+            if let records, opened.end == .torn || opened.log.slots != records {
                 throw SheepError(
                     .damaged, "the store's file \(name) lacks records of \(records); its share must be rebuilt")
             }

@@ -35,8 +35,6 @@ final class RecordLog<D: Disk> {
     private(set) var slots: UInt32
     private var durableSlots: UInt32 = 0
     private var reservedBytes: UInt64 = 0
-    /// Nothing was cut off when it was opened.
-    private(set) var isWhole = true
     /// Counts appends since the log was opened; a record is durable when `durable` has reached its number.
     private(set) var appended: UInt64 = 0
     private(set) var durable: UInt64 = 0
@@ -107,7 +105,6 @@ final class RecordLog<D: Disk> {
     /// Cuts off a torn end; the next sync makes that durable and must come before any append, lest records behind the
     /// cut become readable again.
     func dropTornEnd() throws(DiskError) {
-        isWhole = false
         try disk.truncate(file, to: UInt64(slots) * UInt64(LogRecord.size))
     }
 
