@@ -240,6 +240,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         membership.applied(entry, at: index)
         if case .deleteVolume = entry.command { garbage.volumesChanged() }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
+        // It may have made this sheep's replicas current, which did not collect while they were not.
+        if case .openGroups = entry.command { garbage.volumesChanged() }
         if case .nodesDown(let down) = entry.command {
             for victim in down.victims { for session in sessions.values { session.forget(gateway: victim.boot) } }
         }
