@@ -35,6 +35,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var removed: Set<ObjectName> = []
     /// Objects of which a part was trimmed: where an ancestor's shows, the source copies it first.
     private var punched: Set<ObjectName> = []
+    /// The numbers of copies whose names were compared, and the names that the source had.
+    private var comparedCounts: Set<UInt8> = []
+    private var comparedNames: Set<ObjectName> = []
     private var pieces: [Piece] = []
     private var counts: [UInt8] = []
     private var fetchedObjects: Set<ObjectName> = []
@@ -59,6 +62,10 @@ final class SlotRecovery<Env: NodeEnvironment> {
     func touched(_ change: ReplicaChange) {
         // What was compared may be removed under it: once more from the start, with the removal noted.
         if change.kind == .trim, change.length == UInt32(1) << UInt32(change.objectShift) { return end(.postponed) }
+        // An object that was not there when the names were compared lacks what the source copied from its ancestor.
+        if let copies = copies(of: change.object), comparedCounts.contains(copies), !comparedNames.contains(change.object) {
+            return end(.postponed)
+        }
         mark(change.kind, change.object, offset: change.offset, length: change.length)
     }
 
@@ -127,6 +134,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
         }
         // The source has not removed it yet, or a later change made it again, which then is about to be known as settled.
         if theirs.contains(where: { !$0.isHole && removed.contains($0.name) }) { return end(.postponed) }
+        comparedCounts.insert(copies)
+        comparedNames.formUnion(names)
         compareNext(theirs[...], boot: boot)
     }
 
