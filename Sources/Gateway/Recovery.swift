@@ -116,6 +116,7 @@ package final class Recovery<Env: NodeEnvironment> {
                 node.logger.warning("recovery cannot begin: \(error.message)")
                 return beginAnew()
             }
+            node.replica.beganSyncing(toPropose)
             list(since: since)
         }
     }

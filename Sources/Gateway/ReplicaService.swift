@@ -317,6 +317,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
             + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
     }
 
+    /// Before the first change that comes to this disk as a syncing member of these groups.
+    func beganSyncing(_ ranges: [GroupRange]) {
+        for birth in windows.keys { windows[birth]!.forget { group in ranges.contains { $0.contains(group) } } }
+    }
+
     /// Some change in the region is not on all members for certain: its intent stays.
     func hasUnsettled(in region: ListedRegion) -> Bool {
         windows[region.birth]?.all.contains { ListedRegion($0.object) == region } ?? false

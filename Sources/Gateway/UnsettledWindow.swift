@@ -59,6 +59,12 @@ package struct UnsettledWindow {
         if underWay == 0 { answer(records) } else { gathers.append(answer) }
     }
 
+    /// This disk begins to sync these groups: what it did before it left them may be outdated by now, and is compared with
+    /// a member that stayed. Only what comes from here on is newer than what that member has.
+    package mutating func forget(where isOutdated: (PlacementGroup) -> Bool) {
+        records.removeAll { isOutdated($0.object.group) }
+    }
+
     /// Objects that some member may lack: they count as changed when the membership changes.
     package var objects: [ObjectName] { records.map(\.object) }
     package var all: [UnsettledRecord] { records }

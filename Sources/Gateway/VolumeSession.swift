@@ -216,7 +216,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard let term, !change.isDone else { return }
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
-        if !change.outstanding.isEmpty { forgetLeavers(change, members.set) }
+        forgetLeavers(change, members.set)
         for member in members.set.inSync { send(change, to: member, version: members.set.version, term: term) }
         // Without an in-sync member nothing is sent: a syncing one has what a write makes without its ancestors' data until
         // it was compared, and may be the one that the group opens with.
@@ -225,11 +225,15 @@ package final class VolumeSession<Env: NodeEnvironment> {
         finishIfDone(change, members)
     }
 
-    /// Members that left need not have the change, nor be waited for.
+    /// Members that left need not have the change, nor be waited for; those that return must be sent it again, for what
+    /// they did before they left counts no more.
     private func forgetLeavers(_ change: VolumeChange, _ set: ReplicaSet) {
-        change.outstanding.removeAll { disk in
+        if change.outstanding.isEmpty, change.acknowledged.isEmpty { return }
+        let hasLeft = { (disk: DiskID) in
             !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk }
         }
+        change.outstanding.removeAll(where: hasLeft)
+        change.acknowledged.removeAll(where: hasLeft)
     }
 
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
