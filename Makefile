@@ -32,12 +32,13 @@ stop:
 
 test: unit-test acceptance
 
+# Hashing is made deterministic so that a simulated seed is the same run in every process.
 unit-test:
 	@$(SUPPORT)/toolchain.sh
 	@$(SUPPORT)/packages.sh test
 	@test -e .build/release/sheep || echo 'A first release build takes 4 to 5 minutes.'
 	@swift build $(SWIFT_FLAGS) --build-tests
-	@swift test $(SWIFT_FLAGS) --skip-build
+	@SWIFT_DETERMINISTIC_HASHING=1 swift test $(SWIFT_FLAGS) --skip-build
 
 acceptance:
 	@$(SUPPORT)/packages.sh test

@@ -28,8 +28,13 @@ struct FrameReader {
         let header = try peekHeader()
         let total = FrameHeader.size + header.bodyLength + header.payloadLength
         guard pending.readableBytes >= total else {
-            // Room for the whole frame at once: what follows is copied once.
-            if pending.readableBytes + pending.writableBytes < total { pending.reserveCapacity(total) }
+            // Room for the whole frame in a buffer of its own, which no slice of an earlier frame shares: what follows is
+            // copied once.
+            if pending.readableBytes + pending.writableBytes < total {
+                var whole = ByteBufferAllocator().buffer(capacity: total)
+                whole.writeBuffer(&pending)
+                pending = whole
+            }
             return nil
         }
         pending.moveReaderIndex(forwardBy: FrameHeader.size)
