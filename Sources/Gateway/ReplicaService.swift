@@ -89,7 +89,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
             windows[change.context.volume, default: UnsettledWindow()].began(change)
             apply(change, payload: payload, volume: volume) { [weak self] error in
                 guard let self else { return }
-                windows[change.context.volume]?.ended(change, failed: error != nil)
+                ended(change, failed: error != nil)
                 node.whenLeaseHeld {
                     if let error { reply(.failure(error)) } else { reply(.success(PeerReply())) }
                 }
@@ -294,10 +294,21 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Raises the volume's term here and tells what is unsettled; nil when the term is outdated.
     func gatherLocally(_ volume: Birth, term: Term, answer: @escaping ([UnsettledRecord]?) -> Void) {
         guard windows[volume, default: UnsettledWindow()].admit(term) else { return answer(nil) }
-        windows[volume]!.gather(answer)
+        // Answered outside of the window: what is done with the answer may come back to it.
+        if let records = windows[volume]!.gather(answer) { answer(records) }
+    }
+
+    private func ended(_ change: ReplicaChange, failed: Bool) {
+        guard let gathers = windows[change.context.volume]?.ended(change, failed: failed), !gathers.isEmpty else { return }
+        let records = windows[change.context.volume]!.all
+        for answer in gathers { answer(records) }
     }
 
     func settled(_ notice: ReplicaSettled) {
+        guard notice.settled > .zero else {
+            windows[notice.volume]?.opened(notice.term)
+            return
+        }
         windows[notice.volume]?.settle(upTo: notice.settled, in: notice.term)
     }
 
@@ -313,7 +324,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     /// Changes of a slot's objects that some member may lack.
     func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
-        windows.sorted { $0.key < $1.key }.flatMap(\.value.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+        windows.sorted { $0.key < $1.key }.flatMap(\.value.pending).filter { $0.object.family == slot.family && $0.object.index == slot.index }
             + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
     }
 

@@ -20,6 +20,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// Nil: a gateway without storage.
     package let store: ObjectStore<Env.StoreDisk>?
     package let logger: Logger
+    /// The system's generator, or the simulator's.
+    let random: () -> UInt64
     package let control: ControlPlane<Env.Engine>
 
     package private(set) var replica: ReplicaService<Env>!
@@ -54,7 +56,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     ) {
         (self.identity, self.boot, self.options, self.clock) = (identity, boot, options, clock)
         sets = ReplicaSetCache(node: identity)
-        (self.network, self.engine, self.store, self.logger) = (network, engine, store, logger)
+        (self.network, self.engine, self.store, self.logger, self.random) = (network, engine, store, logger, random)
         control = ControlPlane(
             engine: engine, node: identity, wallClock: { clock.wallClock() },
             randomRequest: { RequestID(high: random(), low: random()) })

@@ -10,6 +10,8 @@ package struct UnsettledWindow {
     package private(set) var term = Term.zero
     private var records: [UnsettledRecord] = []
     private var underWay = 0
+    /// A change of the term came: its owner fenced all lower terms on every sheep before it sent any.
+    private var isFenced = false
     private var gathers: [([UnsettledRecord]) -> Void] = []
 
     package init() {}
@@ -17,6 +19,7 @@ package struct UnsettledWindow {
     /// False: the term is outdated and nothing may be done for it.
     package mutating func admit(_ candidate: Term) -> Bool {
         guard candidate >= term else { return false }
+        if candidate > term { isFenced = false }
         term = candidate
         return true
     }
@@ -25,22 +28,22 @@ package struct UnsettledWindow {
         precondition(change.context.term == term)
         settle(upTo: change.settled, in: change.context.term)
         underWay += 1
+        isFenced = true
         records.append(
             UnsettledRecord(
                 term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind,
                 offset: change.offset, length: change.length, origin: change.origin))
     }
 
-    /// The change is in the object, or failed and left it as it was (`failed`).
-    package mutating func ended(_ change: ReplicaChange, failed: Bool) {
+    /// The change is in the object, or failed and left it as it was (`failed`). The gathers to answer now with ``all``, if any.
+    package mutating func ended(_ change: ReplicaChange, failed: Bool) -> [([UnsettledRecord]) -> Void] {
         underWay -= 1
         if failed, let at = records.lastIndex(where: { $0.term == change.context.term && $0.sequence == change.sequence }) {
             records.remove(at: at)
         }
-        guard underWay == 0, !gathers.isEmpty else { return }
-        let waiting = gathers
-        gathers = []
-        for answer in waiting { answer(records) }
+        guard underWay == 0 else { return [] }
+        defer { gathers = [] }
+        return gathers
     }
 
     /// Drops what every member has done. A watermark of a later term covers all earlier terms: its owner rolled them forward.
@@ -54,9 +57,14 @@ package struct UnsettledWindow {
         if keep > 0 { records.removeFirst(keep) }
     }
 
-    /// Answers with the records as soon as nothing is under way.
-    package mutating func gather(_ answer: @escaping ([UnsettledRecord]) -> Void) {
-        if underWay == 0 { answer(records) } else { gathers.append(answer) }
+    /// The term's owner rolled every earlier change forward, or made sure that it is on no member.
+    package mutating func opened(_ openedTerm: Term) { records.removeAll { $0.term < openedTerm } }
+
+    /// The records, when nothing is under way; else nil, and the answer is given when that has ended.
+    package mutating func gather(_ answer: @escaping ([UnsettledRecord]) -> Void) -> [UnsettledRecord]? {
+        if underWay == 0 { return records }
+        gathers.append(answer)
+        return nil
     }
 
     /// This disk begins to sync these groups: what it did before it left them may be outdated by now, and is compared with
@@ -68,4 +76,6 @@ package struct UnsettledWindow {
     /// Objects that some member may lack: they count as changed when the membership changes.
     package var objects: [ObjectName] { records.map(\.object) }
     package var all: [UnsettledRecord] { records }
+    /// Those that another member may get yet: what is left of a fenced owner, nobody will.
+    package var pending: [UnsettledRecord] { isFenced ? records.filter { $0.term == term } : records }
 }

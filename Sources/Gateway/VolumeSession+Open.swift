@@ -72,7 +72,17 @@ extension VolumeSession {
         guard case .opening = mode else { return }
         mode = .owned(term)
         node.logger.debug("volume \(volume.name): owner with term \(term)")
+        tellOpened(term)
         resubmitWaiting()
+    }
+
+    /// The replicas may forget what former owners left unsettled.
+    private func tellOpened(_ term: Term) {
+        let notice = ReplicaSettled(volume: birth, term: term, settled: .zero)
+        node.replica.settled(notice)
+        for target in node.storingNodes.subtracting([node.identity]).sorted() {
+            node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
+        }
     }
 
     // MARK: Drain and release

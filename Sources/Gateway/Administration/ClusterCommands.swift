@@ -4,9 +4,8 @@ import SheepProtocol
 
 extension SheepNode {
     func format(_ format: ClusterFormat, _ completion: @escaping AdministrationCompletion) {
-        var generator = SystemRandomNumberGenerator()
         let order = ControlCommand.Format(
-            cluster: ClusterID.random(using: &generator), copies: format.copies, objectShift: format.objectShift,
+            cluster: ClusterID(high: random(), low: random()), copies: format.copies, objectShift: format.objectShift,
             flags: format.flags, force: format.force)
         propose(.format(order), completion) { _ in .done }
     }

@@ -83,7 +83,8 @@ package struct ReplicaGather: Hashable, WireCodable {
     package func encode(to writer: inout WireWriter) { writer.write(context) }
 }
 
-/// Tells a replica after a silence that every change up to `settled` is done on all members. No reply is waited for.
+/// Tells a replica after a silence that every change up to `settled` is done on all members; with 0, that a new owner has
+/// rolled forward what earlier terms left. No reply is waited for.
 package struct ReplicaSettled: Hashable, WireCodable {
     package var volume: Birth
     package var term: Term
