@@ -125,8 +125,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
         let ours = store.births(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
         let names = Set(theirs.map(\.name))
-        // A change is under way that one of both has not done yet.
-        if made.contains(where: { name in !names.contains(name) || !ours.contains { $0.name == name } }) { return end(.postponed) }
+        let stored = Set(theirs.lazy.filter { !$0.isHole }.map(\.name))
+        // A change is under way that one of both has not done yet: the source lacks the object, or shows the hole that it fills.
+        if made.contains(where: { name in !stored.contains(name) || !ours.contains { $0.name == name } }) { return end(.postponed) }
         if punched.contains(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) { return end(.postponed) }
         for object in ours where !names.contains(object.name) {
             // The source may not have this write's object yet.
@@ -135,7 +136,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         // The source has not removed it yet, or a later change made it again, which then is about to be known as settled.
         if theirs.contains(where: { !$0.isHole && removed.contains($0.name) }) { return end(.postponed) }
         comparedCounts.insert(copies)
-        comparedNames.formUnion(names)
+        comparedNames.formUnion(stored)
         compareNext(theirs[...], boot: boot)
     }
 
