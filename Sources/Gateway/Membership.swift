@@ -196,7 +196,7 @@ package final class Membership<Env: NodeEnvironment> {
 
     private func probe(now: UInt64) {
         let ping = Ping(logIndex: state.appliedIndex).wire
-        for record in state.nodes.values where record.isUp && record.id != node.identity {
+        for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where record.isUp && record.id != node.identity {
             if node.network.isLinked(to: record.id) {
                 node.network.send(.ping, body: ping, payload: nil, to: record.id) { [weak self] result in
                     guard let self, case .success = result else { return }

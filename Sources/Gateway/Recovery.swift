@@ -89,7 +89,7 @@ package final class Recovery<Env: NodeEnvironment> {
         case .idle: startPass()
         case .proposing, .listing, .copying, .finishing:
             // Sources may have gone; what is under way fails and is tried with others.
-            for copy in Array(active.values) { copy.membershipChanged() }
+            for copy in active.sorted(by: { $0.key < $1.key }).map(\.value) { copy.membershipChanged() }
         }
     }
 
@@ -204,7 +204,7 @@ package final class Recovery<Env: NodeEnvironment> {
         for object in store.objects(changedSince: since, in: mine) {
             add(ObjectSlot(family: object.name.family, index: object.name.index))
         }
-        for removal in store.removals(since: since) where mine(removal.name.group) {
+        for removal in store.removals(since: since).sorted(by: { $0.name < $1.name }) where mine(removal.name.group) {
             add(ObjectSlot(family: removal.name.family, index: removal.name.index))
         }
     }

@@ -189,10 +189,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         return session
     }
 
+    /// In order of their births, so that a simulated run repeats exactly.
+    private var orderedSessions: [VolumeSession<Env>] { sessions.sorted { $0.key < $1.key }.map(\.value) }
+
     /// Changes that this sheep ordered as an owner and that are not on all members yet. Its own replica gets them
     /// directly, so they stand in no window of the replica service.
     var ownChanges: [UnsettledRecord] {
-        sessions.sorted { $0.key < $1.key }.flatMap { _, session in
+        orderedSessions.flatMap { session in
             session.window.active.map { change in
                 UnsettledRecord(
                     term: session.term ?? .zero, sequence: change.sequence,
@@ -206,7 +209,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
         if remaining == 0 { return completion() }
-        for session in Array(sessions.values) {
+        for session in orderedSessions {
             session.release {
                 remaining -= 1
                 if remaining == 0 { completion() }
@@ -238,14 +241,14 @@ package final class SheepNode<Env: NodeEnvironment> {
             break
         }
         if control.state.membershipVersion == index { membershipChanged(index) }
-        for session in Array(sessions.values) { session.refresh() }
+        for session in orderedSessions { session.refresh() }
         membership.applied(entry, at: index)
         if case .deleteVolume = entry.command { garbage.volumesChanged() }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
         // It may have made this sheep's replicas current, which did not collect while they were not.
         if case .openGroups = entry.command { garbage.volumesChanged() }
         if case .nodesDown(let down) = entry.command {
-            for victim in down.victims { for session in sessions.values { session.forget(gateway: victim.boot) } }
+            for victim in down.victims { for session in orderedSessions { session.forget(gateway: victim.boot) } }
         }
         if case .deleteVolume(let command) = entry.command { sessions[command.volume] = nil }
     }
@@ -263,7 +266,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private func membershipChanged(_ index: LogIndex) {
         replica.membershipChanged(index)
         network.keepLinks(to: peers)
-        for session in Array(sessions.values) { session.membershipChanged() }
+        for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
     }
 
@@ -280,7 +283,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     private func formatted(_ cluster: ClusterRecord) {
-        for session in sessions.values { session.becomeDeleted() }
+        for session in orderedSessions { session.becomeDeleted() }
         sessions = [:]
         takeCluster(cluster.id, afterFormat: true)
     }
@@ -305,7 +308,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         ticks += 1
         if ticks % 4 == 0 { control.retry() }
         store?.tick(now: now)
-        for session in Array(sessions.values) {
+        for session in orderedSessions {
             session.tick(now: now)
             if now - session.lastUse > NodeTiming.leaseUnused { session.release() }
         }
@@ -346,7 +349,7 @@ package struct RepairCounters: Hashable, Sendable {
 extension SheepNode: PeerNetworkDelegate {
     package func linked(to node: NodeID) {
         membership.linked(to: node)
-        for session in Array(sessions.values) { session.membershipChanged() }
+        for session in orderedSessions { session.membershipChanged() }
     }
 
     package func unlinked(from node: NodeID) { membership.unlinked(from: node) }

@@ -352,7 +352,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             guard let term, settled > lastToldSettled else { return }
             lastToldSettled = settled
             let notice = ReplicaSettled(volume: birth, term: term, settled: settled)
-            for target in settledTargets {
+            for target in settledTargets.sorted() {
                 node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
             }
             if !window.isEmpty { tellSettledLater() }
