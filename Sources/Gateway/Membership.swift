@@ -185,8 +185,9 @@ package final class Membership<Env: NodeEnvironment> {
         defer { lastTick = now }
         guard lastTick > 0, now > lastTick + 2 * NodeTiming.tick else { return }
         let pause = now - lastTick
-        for peer in lastHeard.keys { lastHeard[peer]! += pause }
-        joinedAt += pause
+        // What came after the pause, but before this tick, is not from the future.
+        for peer in lastHeard.keys { lastHeard[peer] = min(now, lastHeard[peer]! + pause) }
+        joinedAt = min(now, joinedAt + pause)
     }
 
     /// Of the nodes that are up, the one that proposes for all.

@@ -310,7 +310,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         store?.tick(now: now)
         for session in orderedSessions {
             session.tick(now: now)
-            if now - session.lastUse > NodeTiming.leaseUnused { session.release() }
+            if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
         }
         membership.tick(now: now)
         recovery.tick()
