@@ -46,12 +46,14 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var requests = RequestCounters()
     var checks = CheckRuns()
 
+    /// Called once: the control log names this run.
+    package var joined: (() -> Void)?
     /// Called once: this run is over. With a reason when it must not simply start again.
     package var ended: ((NodeEnd) -> Void)?
 
     package init(
         identity: NodeID, boot: BootID, options: NodeOptions, clock: Env.Clock, network: Env.Network, engine: Env.Engine,
-        store: ObjectStore<Env.StoreDisk>?, report: StartReport?, machineIsUnbroken: Bool, random: @escaping () -> UInt64,
+        store: ObjectStore<Env.StoreDisk>?, report: StartReport?, lostPower: Bool, random: @escaping () -> UInt64,
         logger: Logger
     ) {
         (self.identity, self.boot, self.options, self.clock) = (identity, boot, options, clock)
@@ -64,7 +66,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         source = RecoverySource(node: self)
         recovery = Recovery(node: self, report: report)
         garbage = GarbageCollector(node: self)
-        membership = Membership(node: self, machineIsUnbroken: machineIsUnbroken)
+        membership = Membership(node: self, lostPower: lostPower)
         network.delegate = self
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
@@ -250,7 +252,11 @@ package final class SheepNode<Env: NodeEnvironment> {
         if case .nodesDown(let down) = entry.command {
             for victim in down.victims { for session in orderedSessions { session.forget(gateway: victim.boot) } }
         }
-        if case .deleteVolume(let command) = entry.command { sessions[command.volume] = nil }
+        if case .deleteVolume(let command) = entry.command {
+            sessions[command.volume] = nil
+            // Nobody will roll its last changes forward.
+            replica.forget(command.volume)
+        }
     }
 
     private func moved(_ old: Birth, _ result: ControlResult) {

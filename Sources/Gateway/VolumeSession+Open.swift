@@ -34,6 +34,13 @@ extension VolumeSession {
         acquire()
     }
 
+    /// Nobody asks for anything, but what a dead owner left must be settled: one member's recovery waits for it.
+    func openForSettling() {
+        guard case .idle = mode else { return }
+        lastUse = node.clock.now()
+        open()
+    }
+
     /// Tries again, if it is still wanted.
     func reopen() {
         guard case .opening = mode else { return }
