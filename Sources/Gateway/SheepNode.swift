@@ -33,6 +33,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var sets: ReplicaSetCache
     private var ancestries: [Birth: [Birth]] = [:]
     private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
+    private var closedVersion = LogIndex.zero
+    private var closedCounts: [UInt8: Bool] = [:]
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
     private var isStopped = false
@@ -115,6 +117,17 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// This sheep has an in-sync replica of the slot.
     func holdsCurrent(_ slot: ObjectSlot, copies: UInt8) -> Bool {
         sets.entry(for: slot.group, copies: copies, in: control.state).isCurrentHere
+    }
+
+    /// Some group has no in-sync member for so many copies. Worked out once per membership.
+    func hasClosedGroups(copies: UInt8) -> Bool {
+        if closedVersion != control.state.membershipVersion {
+            (closedVersion, closedCounts) = (control.state.membershipVersion, [:])
+        }
+        if let known = closedCounts[copies] { return known }
+        let closed = control.state.hasClosedGroups(copies: copies)
+        closedCounts[copies] = closed
+        return closed
     }
 
     /// Self first, the root last.
