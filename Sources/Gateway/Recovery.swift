@@ -36,8 +36,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
-    /// Creates that a power cut undid and nobody decided about yet.
-    private var interrupted: [ObjectName]
+    /// What an unclean stop may have left half done here, or undone.
+    private let startRegions: Set<ListedRegion>
     private var behindVersion = LogIndex.zero
     private var lastDone: UInt64 = 0
     private var ticksWithoutProgress = 0
@@ -45,7 +45,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
-        interrupted = report?.interruptedCreates ?? []
+        startRegions = report.map { $0.wasClean ? [] : Set($0.listedRegions) } ?? []
     }
 
     private var disk: DiskID? { node.store?.identity.disk }
@@ -83,6 +83,7 @@ package final class Recovery<Env: NodeEnvironment> {
     func joined() {
         guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
         let version = node.control.state.membershipVersion
+        for name in report.interruptedCreates { withdraw(name, in: store, version: version) }
         for region in report.listedRegions {
             for object in store.objects(inFamily: region.family, indices: region.indices) where object.name.birth == region.birth {
                 store.touch(object.name, version: version)
@@ -91,31 +92,34 @@ package final class Recovery<Env: NodeEnvironment> {
         membershipChanged()
     }
 
+    /// A create whose file a power cut took never was: nothing in it was durable, for a flush that covered it would have made
+    /// its name so. Where another member has the object, it is the one that is compared with.
+    private func withdraw(_ name: ObjectName, in store: ObjectStore<Env.StoreDisk>, version: LogIndex) {
+        node.logger.warning("object \(name) was being made when the power went: it never was")
+        store.withdraw(name, version: version) { [weak self] error in
+            if let error { self?.node.logger.error("object \(name) could not be taken back: \(error.message)") }
+        }
+    }
+
+    /// Slots where this disk may lack what it had before an unclean stop, and what it says of which is not enough for others:
+    /// names that a power cut took are in no list of changes.
+    func startSlots(in wanted: (PlacementGroup) -> Bool) -> [ObjectSlot] {
+        startRegions.sorted().flatMap { region in
+            region.indices.lazy.filter { $0 <= UInt64(UInt32.max) }.map { ObjectSlot(family: region.family, index: UInt32($0)) }
+        }.filter { wanted($0.group) }
+    }
+
+    /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left.
+    func mayRetire(_ region: ListedRegion) -> Bool {
+        isIdle && (!startRegions.contains(region) || node.control.state.disks.keys.allSatisfy { node.control.state.isInSync($0) })
+    }
+
     func membershipChanged() {
-        withdrawInterrupted()
         switch phase {
         case .idle: startPass()
         case .proposing, .listing, .copying, .finishing:
             // Sources may have gone; what is under way fails and is tried with others.
             for copy in active.sorted(by: { $0.key < $1.key }).map(\.value) { copy.membershipChanged() }
-        }
-    }
-
-    /// A create whose file a power cut took: where this disk became the authority, it never was. A disk that catches up makes
-    /// such objects anew from its source's.
-    ///
-    /// Nothing durable is lost: a flush that covered the object would have made its name durable.
-    private func withdrawInterrupted() {
-        guard !interrupted.isEmpty, node.isServing, let store = node.store else { return }
-        interrupted.removeAll { name in
-            guard let volume = node.control.state.volume(name.birth) else { return true }
-            guard node.holdsCurrent(ObjectSlot(family: name.family, index: name.index), copies: volume.copies) else { return false }
-            node.logger.warning("object \(name) was being made when the power went: it never was")
-            store.withdraw(name) { [weak self] error in
-                // Made anew by recovery meanwhile.
-                if let error, error.code != .invalidArgument { self?.node.logger.error("\(name): \(error.message)") }
-            }
-            return true
         }
     }
 
@@ -229,12 +233,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// What an unclean stop of this sheep may have left half done: every slot of the regions in its intent log.
     private func addOwnRegions() {
-        guard let report, !report.wasClean else { return }
-        for region in report.listedRegions {
-            for index in region.indices where index <= UInt64(UInt32.max) {
-                add(ObjectSlot(family: region.family, index: UInt32(index)))
-            }
-        }
+        for slot in startSlots(in: { _ in true }) { add(slot) }
     }
 
     /// What reached this disk since it left, but perhaps no other member: looked at as well.

@@ -75,7 +75,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         control.started = { [unowned self] in membership.join() }
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
-        store?.mayRetire = { [unowned self] region in recovery.isIdle && !replica.hasUnsettled(in: region) }
+        store?.mayRetire = { [unowned self] region in recovery.mayRetire(region) && !replica.hasUnsettled(in: region) }
         store?.onFailure = { [unowned self] error in
             logger.critical("the store failed: \(error.message)")
             membership.diskFailed(of: identity)
