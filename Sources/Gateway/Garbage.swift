@@ -7,13 +7,23 @@ import SheepProtocol
 ///
 /// A walk after a delete, a bounded number of slots a tick, resumed until its end; and a look at a slot whenever a trim
 /// or copy-on-write changed it. A replica that catches up does not collect: it follows its source.
+///
+/// And what belongs to other sheep now: a disk that left a group, which the log lets it do only when all placed members are
+/// in sync, removes the group's objects in a walk of its own. A disk that is placed again lacks everything, so nothing
+/// ever relies on what is found there.
 package final class GarbageCollector<Env: NodeEnvironment> {
     private static var slotsPerTick: Int { 4096 }
+    private static var straysPerTick: Int { 512 }
 
     private unowned let node: SheepNode<Env>
     private var changedSlots: [ObjectSlot] = []
     private var walk: [ObjectSlot] = []
     private var walkIsDue = true
+    private var straysAreDue = true
+    private var strayWalk = StrayWalk.idle
+    /// What the walk for strays depends on, as of the last membership looked at.
+    private var ownEpoch: Epoch?
+    private var ownStandings: RangeMap<Standing>?
     private var isScheduled = false
     private var forgetting = false
     private var nextForgetting: UInt64 = 0
@@ -27,6 +37,21 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         continueSoon()
     }
 
+    /// Where this disk left groups by an epoch, or by the entry that made the last placed member current, their space comes back.
+    func membershipChanged() {
+        let state = node.control.state
+        guard let disk = node.store?.identity.disk, let standings = state.disks[disk]?.standings else { return }
+        guard ownEpoch != state.epochs.last?.epoch || ownStandings != standings else { return }
+        (ownEpoch, ownStandings) = (state.epochs.last?.epoch, standings)
+        straysMayBe()
+    }
+
+    /// Something was put here that may belong to other sheep by now.
+    func straysMayBe() {
+        straysAreDue = true
+        continueSoon()
+    }
+
     func changed(_ slot: ObjectSlot) {
         guard node.control.state.hasDeletedVolumes(in: slot.family) else { return }
         changedSlots.append(slot)
@@ -35,10 +60,10 @@ package final class GarbageCollector<Env: NodeEnvironment> {
 
     func tick() {
         forgetVolumesSometimes()
-        if walkIsDue || !walk.isEmpty || !changedSlots.isEmpty { continueSoon() }
+        if !isIdle { continueSoon() }
     }
 
-    package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty }
+    package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty && !straysAreDue && strayWalk == .idle }
 
     private func continueSoon() {
         guard !isScheduled else { return }
@@ -61,6 +86,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
             walk = candidates(in: store)
         }
         for _ in 0..<min(Self.slotsPerTick, walk.count) { look(at: walk.removeLast(), in: store) }
+        removeStrays(in: store)
     }
 
     private func candidates(in store: ObjectStore<Env.StoreDisk>) -> [ObjectSlot] {
@@ -88,6 +114,32 @@ package final class GarbageCollector<Env: NodeEnvironment> {
             store.remove(object.name, version: set.version) { _ in }
             removed += 1
         }
+    }
+
+    // MARK: What belongs to other sheep
+
+    private enum StrayWalk: Hashable {
+        case idle
+        /// The last name looked at; nil: none yet.
+        case after(ObjectName?)
+    }
+
+    private func removeStrays(in store: ObjectStore<Env.StoreDisk>) {
+        if straysAreDue, strayWalk == .idle { (straysAreDue, strayWalk) = (false, .after(nil)) }
+        guard case .after(let last) = strayWalk else { return }
+        let objects = store.objects(after: last, limit: Self.straysPerTick)
+        for object in objects where isStray(object.name, on: store.identity.disk) {
+            store.remove(object.name, version: node.control.state.membershipVersion) { _ in }
+            removed += 1
+        }
+        strayWalk = objects.last.map { .after($0.name) } ?? .idle
+    }
+
+    /// The log names other members for the object, and one of them at least is in sync.
+    private func isStray(_ name: ObjectName, on disk: DiskID) -> Bool {
+        guard let copies = node.control.state.volume(name.birth)?.copies else { return false }
+        let set = node.replicaSet(of: name.group, copies: copies)
+        return !set.inSync.isEmpty && !(set.inSync + set.syncing + set.out).contains { $0.disk == disk }
     }
 
     // MARK: Forgetting deleted births

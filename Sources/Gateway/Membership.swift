@@ -232,7 +232,10 @@ package final class Membership<Env: NodeEnvironment> {
         propose(.openGroups(present: present, preferred: machineIsUnbroken ? present : []))
     }
 
+    /// A node is taken out when it was down for so long while this sheep was up: after a stop of the whole cluster, however
+    /// long it was, all have that time to return.
     private func takeOut(now: UInt64) {
+        guard now - joinedAt >= node.options.downOut else { return }
         let wall = node.clock.wallClock()
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
             guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }

@@ -264,6 +264,8 @@ package final class Recovery<Env: NodeEnvironment> {
                 progress.isRunning = false
                 // What was deleted meanwhile was not collected here.
                 node.garbage.volumesChanged()
+                // Groups that this disk left meanwhile were copied to the end.
+                node.garbage.straysMayBe()
                 if case .refused(let error) = result { node.logger.warning("recovery: \(error.message)") } else {
                     node.logger.info(
                         "recovery: in sync again; \(progress.done) slots compared, \(progress.fetchedObjects) objects and \(progress.fetchedBytes) bytes fetched")
