@@ -22,7 +22,7 @@ struct SheepCommand: ParsableCommand {
         version: "sheep 2.0.0", helpNames: [.short, .long])
 
     @Argument(help: "The folder of this sheep's data; made when it is not there.", completion: .directory)
-    var store: String
+    var store: String?
 
     @Option(name: [.customShort("b"), .customLong("bindaddr")], help: ArgumentHelp("Address to listen on.", valueName: "address"))
     var bindAddress = "127.0.0.1"
@@ -79,8 +79,8 @@ struct SheepCommand: ParsableCommand {
     var downOut: UInt32 = 300
 
     mutating func run() throws {
-        let options = try SheepOptions(self)
         if printVersion { return print(Self.configuration.version) }
+        let options = try SheepOptions(self)
         Foundationless.exit(with: Daemon.run(options))
     }
 }
@@ -105,7 +105,8 @@ struct SheepOptions: Sendable {
     var nbd: NBDConfiguration?
 
     init(_ command: SheepCommand) throws {
-        store = try Self.absolute(command.store)
+        guard let path = command.store else { throw ValidationError("Missing expected argument '<store>'") }
+        store = try Self.absolute(path)
         host = command.bindAddress
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port

@@ -12,10 +12,10 @@ struct NodeRemove: SheepCommand {
             have fewer copies then. Of a sheep that is down and removed already, it gives up what only that one still holds.
             """)
     @OptionGroup var common: CommonOptions
-    @OptionGroup var node: NodeOperand
+    @Argument(help: ArgumentHelp("The node's number in 'node list'.", valueName: "id"))
+    var number: UInt32
 
     func run(with sheep: SheepClient) async throws {
-        let identity = try await node.identity(from: sheep)
-        _ = try await sheep.ask(.nodeRemove(identity), orFail: "Failed to remove node \(node.number)")
+        _ = try await sheep.ask(.nodeRemove(try await sheep.node(number)), orFail: "Failed to remove node \(number)")
     }
 }
