@@ -27,6 +27,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     private var isScheduled = false
     private var forgetting = false
     private var nextForgetting: UInt64 = 0
+    private var nextRemovalsForgotten: UInt64 = 0
     package private(set) var removed: UInt64 = 0
 
     init(node: SheepNode<Env>) { self.node = node }
@@ -60,6 +61,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
 
     func tick() {
         forgetVolumesSometimes()
+        forgetRemovalsSometimes()
         if !isIdle { continueSoon() }
     }
 
@@ -129,7 +131,8 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         guard case .after(let last) = strayWalk else { return }
         let objects = store.objects(after: last, limit: Self.straysPerTick)
         for object in objects where isStray(object.name, on: store.identity.disk) {
-            store.remove(object.name, version: node.control.state.membershipVersion) { _ in }
+            // Nobody asks this disk what it removed here, so the record need not be kept.
+            store.remove(object.name, version: .zero) { _ in }
             removed += 1
         }
         strayWalk = objects.last.map { .after($0.name) } ?? .idle
@@ -140,6 +143,18 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         guard let copies = node.control.state.volume(name.birth)?.copies else { return false }
         let set = node.replicaSet(of: name.group, copies: copies)
         return !set.inSync.isEmpty && !(set.inSync + set.syncing + set.out).contains { $0.disk == disk }
+    }
+
+    // MARK: Forgetting removals
+
+    /// Records of removals are for disks that were out meanwhile. One that goes out later does so by a younger entry: what it
+    /// may not have done was unsettled then, and counts as of that entry (`ReplicaService.membershipChanged`).
+    private func forgetRemovalsSometimes() {
+        let now = node.clock.now()
+        guard let store = node.store, node.isServing, now >= nextRemovalsForgotten else { return }
+        nextRemovalsForgotten = now + NodeTiming.forgetting
+        let state = node.control.state
+        store.forgetRemovals(before: min(state.oldestOutSince ?? state.membershipVersion, state.membershipVersion))
     }
 
     // MARK: Forgetting deleted births
