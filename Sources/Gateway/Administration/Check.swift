@@ -49,10 +49,8 @@ extension SheepNode {
 
     /// Objects that only sheep have which are down: nobody can tell what they are.
     private func unreachable(copies: UInt8?) -> String? {
-        let counts = copies.map { [$0] } ?? Array(control.state.copiesInUse.counts)
-        let groups = (0..<PlacementGroup.count).count { group in
-            counts.contains { replicas(of: PlacementGroup(rawValue: UInt16(group)), copies: $0).set.inSync.isEmpty }
-        }
+        let counts = copies.map { CopyCounts(copies: $0) } ?? control.state.copiesInUse
+        let groups = control.state.groupHealth(copies: counts).notReadable
         if groups == 0 { return nil }
         return "\(groups) of \(PlacementGroup.count) placement groups have no copy in sync, their objects were not checked; waiting for "
             + waitedFor.joined(separator: ", ")

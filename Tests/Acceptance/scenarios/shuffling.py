@@ -11,7 +11,7 @@ SHEEP, COPIES, LIMIT, FULL_ONLY = 4, 3, 900, True
 SHEEP_OPTIONS = ("--down-out", "5", "--io-timeout", "0")
 
 SIZE = 16 * MiB
-STEPS = 20
+STEPS = int(os.environ.get("STEPS", "20"))
 LARGEST = 7
 
 
