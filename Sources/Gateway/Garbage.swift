@@ -21,6 +21,8 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     private var walkIsDue = true
     private var straysAreDue = true
     private var strayWalk = StrayWalk.idle
+    /// Removals that the store has not done yet. A recovery that may need these objects again begins after them.
+    private(set) var straysUnderWay = 0
     /// What the walk for strays depends on, as of the last membership looked at.
     private var ownEpoch: Epoch?
     private var ownStandings: RangeMap<Standing>?
@@ -132,7 +134,8 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         let objects = store.objects(after: last, limit: Self.straysPerTick)
         for object in objects where isStray(object.name, on: store.identity.disk) {
             // Nobody asks this disk what it removed here, so the record need not be kept.
-            store.remove(object.name, version: .zero) { _ in }
+            straysUnderWay += 1
+            store.remove(object.name, version: .zero) { [weak self] _ in self?.straysUnderWay -= 1 }
             removed += 1
         }
         strayWalk = objects.last.map { .after($0.name) } ?? .idle

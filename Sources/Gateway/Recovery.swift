@@ -99,7 +99,7 @@ package final class Recovery<Env: NodeEnvironment> {
     }
 
     private func startPass() {
-        guard node.isServing, let disk, let store = node.store, !store.hasFailed else { return }
+        guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
         let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!

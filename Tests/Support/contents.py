@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import nbd
 from acceptance import MiB, check
@@ -78,8 +79,13 @@ class Contents:
         volume, _, tag = name.partition("@")
         selector = ["-s", tag] if tag else []
         size = self.foreign.get(name) or len(self.exports[name])
-        for index in range(size // MiB):
-            location = json.loads(self.bed.dog("vdi", "object", "location", "--json", "-i", str(index), *selector, volume))
+
+        def ask(index):
+            return json.loads(self.bed.dog("vdi", "object", "location", "--json", "-i", str(index), *selector, volume))
+
+        with ThreadPoolExecutor(4) as pool:
+            locations = list(pool.map(ask, range(size // MiB)))
+        for index, location in enumerate(locations):
             if location["vid"] is not None:
                 has = {port(node["address"]) for node in location["nodes"] if node["hasObject"]}
                 yield (location["vid"], index), has, {port(address) for address in location["placed"]}
