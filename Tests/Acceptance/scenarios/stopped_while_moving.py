@@ -3,7 +3,7 @@
 from acceptance import MiB, check
 from contents import Contents
 
-SHEEP, COPIES, LIMIT = 3, 3, 300
+SHEEP, COPIES, LIMIT, FULL_ONLY = 3, 3, 400, True
 SIZE = 48 * MiB
 
 
