@@ -78,6 +78,19 @@ struct SheepCommand: ParsableCommand {
     @Option(name: .customLong("down-out"), help: ArgumentHelp("Seconds after which the data of a sheep that is down moves elsewhere; 0: at once.", valueName: "seconds"))
     var downOut: UInt32 = 300
 
+    /// Wrong options end it with 1, as scripts that start sheep know it.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            let text = Array((fullMessage(for: error) + "\n").utf8)
+            _ = write(2, text, text.count)
+            Foundationless.exit(with: 1)
+        }
+    }
+
     mutating func run() throws {
         if printVersion { return print(Self.configuration.version) }
         let options = try SheepOptions(self)
@@ -190,7 +203,8 @@ struct SheepOptions: Sendable {
             case "dst":
                 guard ["default", "stdout"].contains(pair[1]) else { throw ValidationError("Invalid log destination '\(pair[1])'") }
                 if pair[1] == "stdout" { (logToStandardOutput, foreground) = (true, true) } else { logToStandardOutput = false }
-            case "format": break
+            case "format":
+                guard ["default", "server", "json"].contains(pair[1]) else { throw ValidationError("Invalid log format '\(pair[1])'") }
             default: throw ValidationError("Invalid log option '\(pair[0])'")
             }
         }

@@ -55,7 +55,23 @@ FORMATTED = [
 ]
 
 
+# What sheep itself says of wrong options, before it touches anything.
+SHEEP_OPTIONS_REFUSED = [
+    (1, "Invalid port number '0'", "-p 0 /nonexistent/store"),
+    (1, "Invalid zone id 'x': must be an integer between 0 and 4294967295", "-z x /nonexistent/store"),
+    (1, "Invalid number of vnodes '0'", "-V 0 /nonexistent/store"),
+    (1, "Options '-g' and '-V' can not be both specified", "-g -V 5 /nonexistent/store"),
+    (1, "Unknown cluster engine 'shepherd:host'", "-c shepherd:host /nonexistent/store"),
+    (1, "Missing expected argument '<store>'", "-p 7000"),
+    (0, "sheep 2.", "-v"),
+]
+
+
 def scenario(bed):
+    for status, text, words in SHEEP_OPTIONS_REFUSED:
+        result = subprocess.run([binaries() / "sheep", *words.split()], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        said = result.stdout + result.stderr
+        check(result.returncode == status and text in said, f"`sheep {words}` ended with {result.returncode} and said {said!r}")
     nobody = free_ports(1)[0]
     expect(nobody, EXIT_SYSTEM, f"failed to connect to 127.0.0.1:{nobody}: Connection refused", "node list")
     port = bed.sheep[0].port
