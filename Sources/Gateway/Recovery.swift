@@ -36,10 +36,17 @@ package final class Recovery<Env: NodeEnvironment> {
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
+    /// Creates that a power cut undid and nobody decided about yet.
+    private var interrupted: [ObjectName]
     private var behindVersion = LogIndex.zero
+    private var lastDone: UInt64 = 0
+    private var ticksWithoutProgress = 0
     package private(set) var progress = RecoveryProgress()
 
-    init(node: SheepNode<Env>, report: StartReport?) { (self.node, self.report) = (node, report) }
+    init(node: SheepNode<Env>, report: StartReport?) {
+        (self.node, self.report) = (node, report)
+        interrupted = report?.interruptedCreates ?? []
+    }
 
     private var disk: DiskID? { node.store?.identity.disk }
 
@@ -85,17 +92,50 @@ package final class Recovery<Env: NodeEnvironment> {
     }
 
     func membershipChanged() {
+        withdrawInterrupted()
         switch phase {
         case .idle: startPass()
         case .proposing, .listing, .copying, .finishing:
             // Sources may have gone; what is under way fails and is tried with others.
-            for copy in Array(active.values) { copy.membershipChanged() }
+            for copy in active.sorted(by: { $0.key < $1.key }).map(\.value) { copy.membershipChanged() }
+        }
+    }
+
+    /// A create whose file a power cut took: where this disk became the authority, it never was. A disk that catches up makes
+    /// such objects anew from its source's.
+    ///
+    /// Nothing durable is lost: a flush that covered the object would have made its name durable.
+    private func withdrawInterrupted() {
+        guard !interrupted.isEmpty, node.isServing, let store = node.store else { return }
+        interrupted.removeAll { name in
+            guard let volume = node.control.state.volume(name.birth) else { return true }
+            guard node.holdsCurrent(ObjectSlot(family: name.family, index: name.index), copies: volume.copies) else { return false }
+            node.logger.warning("object \(name) was being made when the power went: it never was")
+            store.withdraw(name) { [weak self] error in
+                // Made anew by recovery meanwhile.
+                if let error, error.code != .invalidArgument { self?.node.logger.error("\(name): \(error.message)") }
+            }
+            return true
         }
     }
 
     func tick() {
         if case .idle = phase { startPass() }
-        if case .copying = phase { advance() }
+        if case .copying = phase {
+            advance()
+            settleOwnerless()
+        }
+    }
+
+    /// A slot may wait for changes of an owner that died, which only a new owner rolls forward or makes undone. When nobody uses
+    /// the volume, this sheep opens it.
+    private func settleOwnerless() {
+        guard progress.done == lastDone else { return (lastDone, ticksWithoutProgress) = (progress.done, 0) }
+        ticksWithoutProgress += 1
+        guard ticksWithoutProgress % 8 == 0 else { return }
+        for birth in node.replica.unsettledVolumes where node.control.state.owner(of: birth) == nil {
+            node.session(for: birth)?.openForSettling()
+        }
     }
 
     private func startPass() {
@@ -204,7 +244,7 @@ package final class Recovery<Env: NodeEnvironment> {
         for object in store.objects(changedSince: since, in: mine) {
             add(ObjectSlot(family: object.name.family, index: object.name.index))
         }
-        for removal in store.removals(since: since) where mine(removal.name.group) {
+        for removal in store.removals(since: since).sorted(by: { $0.name < $1.name }) where mine(removal.name.group) {
             add(ObjectSlot(family: removal.name.family, index: removal.name.index))
         }
     }
@@ -237,7 +277,8 @@ package final class Recovery<Env: NodeEnvironment> {
             progress.fetchedObjects += fetchedObjects
             progress.fetchedBytes += fetchedBytes
             advance()
-        case .postponed:
+        case .postponed(let reason):
+            node.logger.debug("recovery: \(slot) waits: \(reason)")
             node.clock.schedule(after: NodeTiming.retry) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)
