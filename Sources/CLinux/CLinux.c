@@ -66,6 +66,14 @@ uint64_t clinux_raise_file_limit(void) {
     return limit.rlim_cur;
 }
 
+void clinux_close_on_exec(int first) {
+    if (close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+    // Before Linux 5.11.
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    for (int fd = first; (rlim_t)fd < limit.rlim_cur; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 int clinux_errno(void) { return errno; }
 
 int clinux_flock(int fd, int operation) { return flock(fd, operation); }

@@ -19,7 +19,9 @@ package struct RecoveryPlan: Hashable, Sendable {
 
     /// The fewest sources first, then by group.
     package private(set) var tasks: [Task] = []
-    /// Without an in-sync member that is up: they wait for `openGroups` or a node.
+    /// Without an in-sync member that is up: they wait for `openGroups` or a node. And what lies in the same groups as a task
+    /// that waits for a node which stopped cleanly: `inSync` speaks for all numbers of copies of a group, and it would
+    /// for that one as well as soon as the node is back, though nothing was copied from it.
     package private(set) var waiting: [Task] = []
 
     package var isEmpty: Bool { tasks.isEmpty && waiting.isEmpty }
@@ -41,10 +43,12 @@ package struct RecoveryPlan: Hashable, Sendable {
         let members = state.membership.members(of: PlacementGroup(rawValue: piece.first))
         guard let own = members.first(where: { $0.disk == disk }) else { return [] }
         var tasks: [Task] = []
+        var waitsForCleanStop = false
         for layer in own.standing.layers {
             for copies in layer.copies.intersection(own.placed).intersection(state.copiesInUse).counts {
-                let sources = members.filter { $0.inSync.contains(copies: copies) }
-                    .map { state.membership.replica($0.disk) }.filter(\.isUp)
+                let inSync = members.filter { $0.inSync.contains(copies: copies) }.map { state.membership.replica($0.disk) }
+                let sources = inSync.filter(\.isUp)
+                if sources.isEmpty, !inSync.isEmpty { waitsForCleanStop = true }
                 let task = Task(
                     range: piece, copies: CopyCounts(copies: copies), since: layer.since,
                     isSyncing: layer.state == .syncing, sources: sources)
@@ -55,6 +59,7 @@ package struct RecoveryPlan: Hashable, Sendable {
                 }
             }
         }
+        if waitsForCleanStop { for task in tasks.indices { tasks[task].sources = [] } }
         return tasks
     }
 

@@ -7,16 +7,29 @@ import SheepProtocol
 ///
 /// A walk after a delete, a bounded number of slots a tick, resumed until its end; and a look at a slot whenever a trim
 /// or copy-on-write changed it. A replica that catches up does not collect: it follows its source.
+///
+/// And what belongs to other sheep now: a disk that left a group, which the log lets it do only when all placed members are
+/// in sync, removes the group's objects in a walk of its own. A disk that is placed again lacks everything, so nothing
+/// ever relies on what is found there.
 package final class GarbageCollector<Env: NodeEnvironment> {
     private static var slotsPerTick: Int { 4096 }
+    private static var straysPerTick: Int { 512 }
 
     private unowned let node: SheepNode<Env>
     private var changedSlots: [ObjectSlot] = []
     private var walk: [ObjectSlot] = []
     private var walkIsDue = true
+    private var straysAreDue = true
+    private var strayWalk = StrayWalk.idle
+    /// Removals that the store has not done yet. A recovery that may need these objects again begins after them.
+    private(set) var straysUnderWay = 0
+    /// What the walk for strays depends on, as of the last membership looked at.
+    private var ownEpoch: Epoch?
+    private var ownStandings: RangeMap<Standing>?
     private var isScheduled = false
     private var forgetting = false
     private var nextForgetting: UInt64 = 0
+    private var nextRemovalsForgotten: UInt64 = 0
     package private(set) var removed: UInt64 = 0
 
     init(node: SheepNode<Env>) { self.node = node }
@@ -24,6 +37,21 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     /// A volume was deleted or rolled back: every slot of the store is looked at.
     func volumesChanged() {
         walkIsDue = true
+        continueSoon()
+    }
+
+    /// Where this disk left groups by an epoch, or by the entry that made the last placed member current, their space comes back.
+    func membershipChanged() {
+        let state = node.control.state
+        guard let disk = node.store?.identity.disk, let standings = state.disks[disk]?.standings else { return }
+        guard ownEpoch != state.epochs.last?.epoch || ownStandings != standings else { return }
+        (ownEpoch, ownStandings) = (state.epochs.last?.epoch, standings)
+        straysMayBe()
+    }
+
+    /// Something was put here that may belong to other sheep by now.
+    func straysMayBe() {
+        straysAreDue = true
         continueSoon()
     }
 
@@ -35,10 +63,11 @@ package final class GarbageCollector<Env: NodeEnvironment> {
 
     func tick() {
         forgetVolumesSometimes()
-        if walkIsDue || !walk.isEmpty || !changedSlots.isEmpty { continueSoon() }
+        forgetRemovalsSometimes()
+        if !isIdle { continueSoon() }
     }
 
-    package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty }
+    package var isIdle: Bool { !walkIsDue && walk.isEmpty && changedSlots.isEmpty && !straysAreDue && strayWalk == .idle }
 
     private func continueSoon() {
         guard !isScheduled else { return }
@@ -61,6 +90,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
             walk = candidates(in: store)
         }
         for _ in 0..<min(Self.slotsPerTick, walk.count) { look(at: walk.removeLast(), in: store) }
+        removeStrays(in: store)
     }
 
     private func candidates(in store: ObjectStore<Env.StoreDisk>) -> [ObjectSlot] {
@@ -88,6 +118,46 @@ package final class GarbageCollector<Env: NodeEnvironment> {
             store.remove(object.name, version: set.version) { _ in }
             removed += 1
         }
+    }
+
+    // MARK: What belongs to other sheep
+
+    private enum StrayWalk: Hashable {
+        case idle
+        /// The last name looked at; nil: none yet.
+        case after(ObjectName?)
+    }
+
+    private func removeStrays(in store: ObjectStore<Env.StoreDisk>) {
+        if straysAreDue, strayWalk == .idle { (straysAreDue, strayWalk) = (false, .after(nil)) }
+        guard case .after(let last) = strayWalk else { return }
+        let objects = store.objects(after: last, limit: Self.straysPerTick)
+        for object in objects where isStray(object.name, on: store.identity.disk) {
+            // Nobody asks this disk what it removed here, so the record need not be kept.
+            straysUnderWay += 1
+            store.remove(object.name, version: .zero) { [weak self] _ in self?.straysUnderWay -= 1 }
+            removed += 1
+        }
+        strayWalk = objects.last.map { .after($0.name) } ?? .idle
+    }
+
+    /// The log names other members for the object, and one of them at least is in sync.
+    private func isStray(_ name: ObjectName, on disk: DiskID) -> Bool {
+        guard let copies = node.control.state.volume(name.birth)?.copies else { return false }
+        let set = node.replicaSet(of: name.group, copies: copies)
+        return !set.inSync.isEmpty && !(set.inSync + set.syncing + set.out).contains { $0.disk == disk }
+    }
+
+    // MARK: Forgetting removals
+
+    /// Records of removals are for disks that were out meanwhile. One that goes out later does so by a younger entry: what it
+    /// may not have done was unsettled then, and counts as of that entry (`ReplicaService.membershipChanged`).
+    private func forgetRemovalsSometimes() {
+        let now = node.clock.now()
+        guard let store = node.store, node.isServing, now >= nextRemovalsForgotten else { return }
+        nextRemovalsForgotten = now + NodeTiming.forgetting
+        let state = node.control.state
+        store.forgetRemovals(before: min(state.oldestOutSince ?? state.membershipVersion, state.membershipVersion))
     }
 
     // MARK: Forgetting deleted births

@@ -229,12 +229,15 @@ package final class Membership<Env: NodeEnvironment> {
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
         let closed = state.closedGroups
-        guard closed.canOpen, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
+        guard closed.canOpen, closed.allMembersAreUp || now >= joinedAt + NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
         propose(.openGroups(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }))
     }
 
+    /// A node is taken out when it was down for so long while this sheep was up: after a stop of the whole cluster, however
+    /// long it was, all have that time to return.
     private func takeOut(now: UInt64) {
+        guard now >= joinedAt + node.options.downOut else { return }
         let wall = node.clock.wallClock()
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
             guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }

@@ -19,6 +19,8 @@ package enum NodeTiming {
     package static let placementGathering: UInt64 = 2_000_000_000
     /// After a full stop, absent members of a group are waited for so long.
     package static let openingWait: UInt64 = 10_000_000_000
+    /// Opening a volume waits for a sheep that joins the cluster, so long at most.
+    package static let joiningWait: UInt64 = 10_000_000_000
     /// Between looks for deleted volumes that nothing needs any more.
     package static let forgetting: UInt64 = 10_000_000_000
     /// The sheep's housekeeping.

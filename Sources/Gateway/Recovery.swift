@@ -143,7 +143,7 @@ package final class Recovery<Env: NodeEnvironment> {
     }
 
     private func startPass() {
-        guard node.isServing, let disk, let store = node.store, !store.hasFailed else { return }
+        guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
         let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!
@@ -304,6 +304,8 @@ package final class Recovery<Env: NodeEnvironment> {
                 progress.isRunning = false
                 // What was deleted meanwhile was not collected here.
                 node.garbage.volumesChanged()
+                // Groups that this disk left meanwhile were copied to the end.
+                node.garbage.straysMayBe()
                 if case .refused(let error) = result { node.logger.warning("recovery: \(error.message)") } else {
                     node.logger.info(
                         "recovery: in sync again; \(progress.done) slots compared, \(progress.fetchedObjects) objects and \(progress.fetchedBytes) bytes fetched")

@@ -39,6 +39,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var leaseCheckPending = false
     private var isStopped = false
     private var isUp = false
+    /// The log was read to its end once; entries before that tell of the past.
+    private var hasReplayed = false
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
     private(set) var incarnation = Incarnation.zero
     private(set) var boots: [NodeID: BootID] = [:]
@@ -72,7 +74,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         network.delegate = self
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
-        control.started = { [unowned self] in membership.join() }
+        control.started = { [unowned self] in
+            hasReplayed = true
+            membership.join()
+        }
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
         store?.mayRetire = { [unowned self] region in recovery.mayRetire(region) && !replica.hasUnsettled(in: region) }
@@ -249,7 +254,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         case .snapshotVolume(let command): moved(command.volume, result)
         case .rollbackVolume(let command): moved(command.volume, result)
         case .format:
-            if let cluster = control.state.cluster { formatted(cluster) }
+            // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
+            if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
             .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
@@ -287,6 +293,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         network.keepLinks(to: peers)
         for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
+        garbage.membershipChanged()
     }
 
     private func stateReplaced() {

@@ -107,6 +107,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
         let set = node.replicaSet(of: slot.group, copies: copies)
+        // Nobody has it who could be copied from: such volumes wait for their members to return (the log's `inSync` leaves
+        // them out), and must not keep the others, of more copies, waiting.
+        if set.inSync.isEmpty { return nextCount() }
         guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }),
             let boot = node.control.state.nodes[member.node]?.boot
         else { return postpone("no in-sync member of \(copies) copies is linked") }

@@ -18,6 +18,17 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
     }
 
     package func open(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
+        let asked = node.clock.now()
+        whenServing(since: asked) { [self] in openNow(name, completion: completion) }
+    }
+
+    /// A sheep that starts listens before it has joined: clients that come back to it wait for that.
+    private func whenServing(since asked: UInt64, _ action: @escaping () -> Void) {
+        if node.isServing || node.clock.now() - asked >= NodeTiming.joiningWait { return action() }
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in self?.whenServing(since: asked, action) }
+    }
+
+    private func openNow(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
         node.whenCurrent { [self] in
             do throws(SheepError) {
                 completion(.success(try device(name)))

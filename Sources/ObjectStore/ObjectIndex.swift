@@ -46,6 +46,7 @@ package struct ObjectIndex {
         }
 
         var isHole: Bool { flags.contains(.hole) }
+        fileprivate var size: UInt64 { isHole ? 0 : UInt64(shift.objectSize) }
 
         @inline(__always)
         fileprivate static func precedes(_ entry: Entry, _ low: UInt8, _ birth: Birth, _ kind: ObjectKind) -> Bool {
@@ -81,6 +82,8 @@ package struct ObjectIndex {
     private var chunks: [Family: [Chunk]] = [:]
     package private(set) var count = 0
     package private(set) var holes = 0
+    /// The sizes of all objects together, however much of them is written.
+    package private(set) var bytes: UInt64 = 0
 
     package init() {}
 
@@ -118,12 +121,14 @@ package struct ObjectIndex {
         let (position, found) = family[at].position(of: name)
         if found {
             holes -= family[at].entries[position].isHole ? 1 : 0
+            bytes -= family[at].entries[position].size
             family[at].entries[position] = entry
         } else {
             family[at].entries.insert(entry, at: position)
             count += 1
         }
         holes += entry.isHole ? 1 : 0
+        bytes += entry.size
         chunks[name.family] = family
     }
 
@@ -135,6 +140,7 @@ package struct ObjectIndex {
         guard found else { return }
         chunks[name.family] = []
         holes -= family[at].entries[position].isHole ? 1 : 0
+        bytes -= family[at].entries[position].size
         count -= 1
         family[at].entries.remove(at: position)
         if family[at].entries.isEmpty { family.remove(at: at) }

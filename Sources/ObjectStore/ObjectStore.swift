@@ -103,6 +103,9 @@ package final class ObjectStore<D: Disk> {
 
     package var hasFailed: Bool { if case .failed = phase { true } else { false } }
 
+    /// The sizes of all objects together: what they would take without holes.
+    package var objectBytes: UInt64 { index.bytes }
+
     /// Bytes in all, and free, of the file system.
     package func space() throws(SheepError) -> (total: UInt64, free: UInt64) {
         do { return try disk.space() } catch { throw refusal(error) }

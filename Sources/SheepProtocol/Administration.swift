@@ -19,6 +19,8 @@ package enum AdministrationRequest: Hashable, Sendable {
     case nodeRecovery
     /// Ends the sheep's process.
     case nodeKill(NodeID)
+    /// Ends the process of the sheep that is asked.
+    case nodeEnd
     /// Takes the node out: its data moves to others at once, also where that lowers the number of copies.
     case nodeRemove(NodeID)
     // Volumes.
@@ -32,8 +34,8 @@ package enum AdministrationRequest: Hashable, Sendable {
     case volumeClone(VolumeClone)
     case volumeRollback(VolumeReference)
     case volumeResize(VolumeResize)
-    /// Verifies the copies of a volume's objects; ``AdministrationReply/check(_:)``.
-    case volumeCheck(VolumeReference)
+    /// Verifies the copies of a volume's objects, or only that they exist; ``AdministrationReply/check(_:)``.
+    case volumeCheck(VolumeReference, existenceOnly: Bool = false)
     case attributeSet(AttributeSet)
     case attributeGet(AttributeGet)
     case attributeList(VolumeReference)
@@ -82,6 +84,7 @@ extension AdministrationRequest: WireCodable {
         case 19: self = .nodeRecovery
         case 20: self = .nodeKill(try reader.readValue())
         case 21: self = .nodeRemove(try reader.readValue())
+        case 22: self = .nodeEnd
         case 32: self = .volumeCreate(try reader.readValue())
         case 33: self = .volumeDelete(try reader.readValue())
         case 34: self = .volumeList(name: try reader.readBool() ? try reader.readVolumeName() : nil)
@@ -90,7 +93,7 @@ extension AdministrationRequest: WireCodable {
         case 37: self = .volumeClone(try reader.readValue())
         case 38: self = .volumeRollback(try reader.readValue())
         case 39: self = .volumeResize(try reader.readValue())
-        case 40: self = .volumeCheck(try reader.readValue())
+        case 40: self = .volumeCheck(try reader.readValue(), existenceOnly: try reader.readBool())
         case 41: self = .attributeSet(try reader.readValue())
         case 42: self = .attributeGet(try reader.readValue())
         case 43: self = .attributeList(try reader.readValue())
@@ -107,7 +110,7 @@ extension AdministrationRequest: WireCodable {
         writer.write(tag)
         switch self {
         case .clusterInformation, .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery,
-            .lockList:
+            .nodeEnd, .lockList:
             break
         case .clusterFormat(let value): writer.write(value)
         case .nodeKill(let node), .nodeRemove(let node): writer.write(node)
@@ -116,9 +119,11 @@ extension AdministrationRequest: WireCodable {
         case .volumeList(let name):
             writer.write(name != nil)
             if let name { writer.write(name) }
-        case .volumeFind(let volume), .volumeRollback(let volume), .volumeCheck(let volume), .attributeList(let volume),
-            .lockUnlock(let volume):
+        case .volumeFind(let volume), .volumeRollback(let volume), .attributeList(let volume), .lockUnlock(let volume):
             writer.write(volume)
+        case .volumeCheck(let volume, let existenceOnly):
+            writer.write(volume)
+            writer.write(existenceOnly)
         case .volumeSnapshot(let value): writer.write(value)
         case .volumeClone(let value): writer.write(value)
         case .volumeResize(let value): writer.write(value)
@@ -142,6 +147,7 @@ extension AdministrationRequest: WireCodable {
         case .nodeRecovery: 19
         case .nodeKill: 20
         case .nodeRemove: 21
+        case .nodeEnd: 22
         case .volumeCreate: 32
         case .volumeDelete: 33
         case .volumeList: 34

@@ -6,6 +6,10 @@ package enum NodeState: UInt8, Hashable, Sendable {
     case down = 2
     /// Alive, and catching up on what it missed.
     case syncing = 3
+    /// Alive and removed; its data is on its way to others.
+    case leaving = 4
+    /// Alive, removed, and nothing is only there any more: it may be stopped.
+    case removed = 5
 }
 
 /// A sheep as `dog node list` shows it. Its number is its place in the list, counted from 0.

@@ -1,13 +1,13 @@
 import Client
 import SheepProtocol
 
-/// Takes all the space of a volume: every object becomes the volume's own.
+/// Takes all the space of a volume: every object becomes the volume's own, or every one that is not a hole.
 enum Preallocation {
-    static func run(name: String, sheep: SheepClient) async throws {
+    static func run(name: String, sheep: SheepClient, keepingHoles: Bool = false) async throws {
         let what = "Failed to preallocate VDI \(name)"
         do throws(ClientError) {
             let volume = try await sheep.openVolume(name, readOnly: false)
-            try await fill(volume)
+            try await fill(volume, keepingHoles: keepingHoles)
             try await volume.flush()
             try await volume.close()
         } catch {
@@ -16,7 +16,7 @@ enum Preallocation {
     }
 
     /// Object by object: what reads as zeros is zeroed in place, other content is copied onto itself.
-    private static func fill(_ volume: RemoteVolume) async throws(ClientError) {
+    private static func fill(_ volume: RemoteVolume, keepingHoles: Bool) async throws(ClientError) {
         let size = volume.information.size
         let step = UInt64(1) << UInt64(volume.information.objectShift)
         var bar = ProgressBar(total: size)
@@ -26,7 +26,7 @@ enum Preallocation {
             let length = min(step, size - offset)
             let extents = try await volume.status(at: offset, length: length, limit: 1)
             if extents[0].isZero && extents[0].length >= length {
-                try await volume.zero(at: offset, length: length, mayDeallocate: false)
+                if !keepingHoles { try await volume.zero(at: offset, length: length, mayDeallocate: false) }
             } else {
                 try await rewrite(volume, at: offset, length: length)
             }

@@ -45,6 +45,14 @@ struct SnapshotOptions: ParsableArguments {
     }
 }
 
+/// How Sheepdog's dog paces the removal of objects. Here each sheep removes its own in the background: scripts may still say it.
+struct ReclaimingOptions: ParsableArguments {
+    @Option(name: [.customShort("B"), .customLong("reclaim-batch-size")], help: "Accepted; sheep remove objects in the background.")
+    var batch: UInt32?
+    @Option(name: [.customShort("I"), .customLong("reclaim-interval")], help: "Accepted; sheep remove objects in the background.")
+    var interval: UInt32?
+}
+
 /// A volume's name as an operand.
 struct VolumeName: ExpressibleByArgument {
     var text: String

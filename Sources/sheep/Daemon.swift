@@ -126,6 +126,8 @@ enum Daemon {
     /// The same program in the same process: all state is gone, the boot id is another.
     private static func startAnew() -> Int32 {
         setenv(restartVariable, "1", 1)
+        // Sockets do not close by themselves: a listener would keep its port from the new run, a client would wait for ever.
+        clinux_close_on_exec(3)
         var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
         execv("/proc/self/exe", &arguments)
         return report("cannot start anew")

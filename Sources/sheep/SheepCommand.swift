@@ -22,7 +22,7 @@ struct SheepCommand: ParsableCommand {
         version: "sheep 2.0.0", helpNames: [.short, .long])
 
     @Argument(help: "The folder of this sheep's data; made when it is not there.", completion: .directory)
-    var store: String
+    var store: String?
 
     @Option(name: [.customShort("b"), .customLong("bindaddr")], help: ArgumentHelp("Address to listen on.", valueName: "address"))
     var bindAddress = "127.0.0.1"
@@ -78,9 +78,22 @@ struct SheepCommand: ParsableCommand {
     @Option(name: .customLong("down-out"), help: ArgumentHelp("Seconds after which the data of a sheep that is down moves elsewhere; 0: at once.", valueName: "seconds"))
     var downOut: UInt32 = 300
 
+    /// Wrong options end it with 1, as scripts that start sheep know it.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
+            let text = Array((fullMessage(for: error) + "\n").utf8)
+            _ = write(2, text, text.count)
+            Foundationless.exit(with: 1)
+        }
+    }
+
     mutating func run() throws {
-        let options = try SheepOptions(self)
         if printVersion { return print(Self.configuration.version) }
+        let options = try SheepOptions(self)
         Foundationless.exit(with: Daemon.run(options))
     }
 }
@@ -105,7 +118,8 @@ struct SheepOptions: Sendable {
     var nbd: NBDConfiguration?
 
     init(_ command: SheepCommand) throws {
-        store = try Self.absolute(command.store)
+        guard let path = command.store else { throw ValidationError("Missing expected argument '<store>'") }
+        store = try Self.absolute(path)
         host = command.bindAddress
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port
@@ -189,7 +203,8 @@ struct SheepOptions: Sendable {
             case "dst":
                 guard ["default", "stdout"].contains(pair[1]) else { throw ValidationError("Invalid log destination '\(pair[1])'") }
                 if pair[1] == "stdout" { (logToStandardOutput, foreground) = (true, true) } else { logToStandardOutput = false }
-            case "format": break
+            case "format":
+                guard ["default", "server", "json"].contains(pair[1]) else { throw ValidationError("Invalid log format '\(pair[1])'") }
             default: throw ValidationError("Invalid log option '\(pair[0])'")
             }
         }

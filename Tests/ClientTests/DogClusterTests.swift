@@ -46,6 +46,13 @@ import Testing
             1700000000 1 [127.0.0.1:7000:128]
 
             """)
+        #expect(try await info(Self.running, "-r", "-d").text == """
+            running, auto-recovery enabled
+
+            1700000060 2 [+127.0.0.1:7001:64]
+            1700000000 1 [127.0.0.1:7000:128]
+
+            """)
         let verbose = try await info(Self.running, "-v").text
         #expect(verbose.hasPrefix("""
             Cluster status: running, auto-recovery enabled

@@ -27,7 +27,7 @@ extension FakeCluster.State {
             return .attributeKeys(attributes.keys.sorted().map {
                 AttributeKey(key: $0, valueLength: UInt32(attributes[$0]!.count))
             })
-        case .clusterFormat, .clusterShutdown, .nodeKill, .nodeRemove, .lockUnlock: break
+        case .clusterFormat, .clusterShutdown, .nodeKill, .nodeEnd, .nodeRemove, .lockUnlock: break
         default: throw SheepError(.notSupported, "nothing canned")
         }
         return .done

@@ -33,6 +33,32 @@ import Testing
         #expect(GroupRange.merged(plan.tasks.map(\.range)) == [GroupRange(first: 10, last: .max)])
     }
 
+    @Test("a group waits as a whole for a node that stopped cleanly and alone has what one number of copies lacks")
+    func cleanStop() {
+        // Reported by the scenario stopped_while_moving: a sheep that came back before another called groups in sync that
+        // it had copied for three copies only.
+        var talk = Conversation.formatted(nodes: 4)
+        _ = talk.create("three")
+        _ = talk.create("two", copies: 2)
+        talk.say(.shutdown)
+        for node: UInt64 in [1, 2] { talk.say(.cleanStop(NodeID(node), boot: BootID(node, 1))) }
+        talk.down((3, 1), (4, 1))
+        talk.up(1, run: 2)
+        talk.up(3, run: 2)
+        var plan = RecoveryPlan(for: DiskID(3), in: talk.state)
+        for task in plan.tasks {
+            for copies: UInt8 in [2, 3] {
+                let set = talk.replicas(task.range.first, copies: copies)
+                #expect(!set.out.nodes.contains(3) || set.inSync.isEmpty || set.inSync.contains { $0.isUp })
+            }
+        }
+        #expect(!plan.tasks.isEmpty)
+        #expect(plan.waiting.contains { $0.copies == CopyCounts(copies: 3) && talk.replicas($0.range.first).inSync.nodes.contains(1) })
+        talk.up(2, run: 2)
+        plan = RecoveryPlan(for: DiskID(3), in: talk.state)
+        #expect(plan.waiting.allSatisfy { talk.replicas($0.range.first, copies: $0.copies.smallest!).inSync.isEmpty })
+    }
+
     @Test("the fewest sources come first, and groups without one wait")
     func order() {
         var talk = Conversation.formatted(nodes: 4)

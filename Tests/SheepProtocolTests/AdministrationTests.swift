@@ -13,14 +13,14 @@ private let totals = RecoveryTotals(
 @Suite struct AdministrationTests {
     static let requests: [AdministrationRequest] = [
         .clusterInformation, .clusterFormat(ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: true)),
-        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .nodeKill(node),
+        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .nodeKill(node), .nodeEnd,
         .nodeRemove(node), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
         .volumeDelete(VolumeDelete(volume: byTag)),
         .volumeDelete(VolumeDelete(volume: working, onlyBirth: Birth(rawValue: 9))), .volumeList(name: nil),
         .volumeList(name: "alice"), .volumeFind(VolumeReference(name: "bob", selector: .id(7))),
         .volumeSnapshot(VolumeSnapshot(name: "alice", tag: "")),
         .volumeClone(VolumeClone(source: byTag, name: "bob")), .volumeRollback(byTag),
-        .volumeResize(VolumeResize(name: "alice", size: 5)), .volumeCheck(working),
+        .volumeResize(VolumeResize(name: "alice", size: 5)), .volumeCheck(working), .volumeCheck(working, existenceOnly: true),
         .attributeSet(AttributeSet(volume: working, key: "k", value: [1, 2, 3], exclusive: true)),
         .attributeSet(AttributeSet(volume: working, key: "k", value: nil, exclusive: false)),
         .attributeGet(AttributeGet(volume: byTag, key: "k")), .attributeList(working),

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -143,9 +144,15 @@ class VerifyingLoad:
     def running(self):
         return self.process.poll() is None
 
-    def finish(self, timeout=120):
+    def stop(self):
+        """Ends it before its time and checks that it found nothing wrong."""
+        check(self.running(), f"the load had ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+        self.process.send_signal(signal.SIGINT)
+        self.finish(wanted=128)  # what fio ends with after a signal
+
+    def finish(self, timeout=120, wanted=0):
         """Waits for its end and checks that it found nothing wrong."""
         code = self.process.wait(timeout)
         output = self.log.read_text(errors="replace")
-        check(code == 0 and "verify failed" not in output, f"fio ended with {code}:\n{output[-3000:]}")
+        check(code == wanted and "verify failed" not in output, f"fio ended with {code}:\n{output[-3000:]}")
         check("err= 0" in output, f"fio saw an error:\n{output[-3000:]}")

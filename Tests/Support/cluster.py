@@ -1,5 +1,6 @@
 """A cluster of sheep on this machine: started, asked, shut down."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,6 +42,7 @@ class Cluster:
     def __init__(self, directory, count, sheep_ports=None, nbd_ports=None, options=()):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.options = list(options)
         chosen = free_ports(2 * count)
         sheep_ports = sheep_ports or chosen[:count]
         nbd_ports = nbd_ports or chosen[count:]
@@ -71,6 +73,22 @@ class Cluster:
         self.dog("cluster", "format", "-c", str(copies))
         self.wait_running()
 
+    def add(self, count=1, options=None):
+        """Starts so many more sheep and returns them; they join by themselves. With `options` instead of the others' own."""
+        chosen = free_ports(2 * count)
+        added = [
+            Sheep(
+                binaries() / "sheep", self.directory, len(self.sheep) + number, chosen[number], chosen[count + number],
+                self.options if options is None else list(options))
+            for number in range(count)
+        ]
+        self.sheep += added
+        for sheep in added:
+            sheep.start()
+        for sheep in added:
+            sheep.wait_listening()
+        return added
+
     def shutdown(self):
         """The orderly end of the whole cluster."""
         self.dog("cluster", "shutdown")
@@ -93,7 +111,8 @@ class Cluster:
     def dog_command(self, *arguments, through=None):
         """Options stand behind the subcommand: NOUN VERB -a ADDRESS -p PORT REST."""
         sheep = through or next(s for s in self.sheep if s.is_running())
-        noun_and_verb, rest = arguments[:2], arguments[2:]
+        words = 3 if arguments[:2] in (("vdi", "object"), ("vdi", "lock")) else 2
+        noun_and_verb, rest = arguments[:words], arguments[words:]
         return [str(binaries() / "dog"), *noun_and_verb, "-a", "127.0.0.1", "-p", str(sheep.port), *rest]
 
     def run_dog(self, *arguments, through=None, timeout=120, **options):
@@ -119,6 +138,24 @@ class Cluster:
         result = self.run_dog("node", "list", "-r", through=through)
         return len(result.stdout.splitlines()) if result.returncode == 0 else 0
 
+    def nodes(self, through=None):
+        """The rows of `dog node list`, down ones included; a row's place is the number that other commands take."""
+        return json.loads(self.dog("node", "list", "--json", through=through))
+
+    def number(self, sheep):
+        """What `dog node` calls this sheep."""
+        return next(node["number"] for node in self.nodes() if node["port"] == sheep.port)
+
+    def node_state(self, sheep, through=None):
+        """up, syncing, down, leaving, removed, or None when the list does not have it."""
+        return next((node["state"] for node in self.nodes(through) if node["port"] == sheep.port), None)
+
+    def information(self, through=None):
+        return json.loads(self.dog("cluster", "info", "--json", through=through))
+
+    def epoch(self):
+        return self.information()["epochs"][0]["epoch"]
+
     def volumes(self):
         """Every volume and snapshot."""
         return [_listing(line) for line in self.dog("vdi", "list", "-r").splitlines()]
@@ -138,6 +175,23 @@ class Cluster:
         def runs():
             return all(self.status(s).startswith(RUNNING) for s in self.sheep if s.is_running())
         wait_until(runs, f"`dog cluster info` says \"{RUNNING}\"", timeout)
+
+    def wait_placed(self, sheep, timeout=60.0):
+        """The latest epoch, as every running sheep tells it, has these sheep and no others."""
+        wanted = sorted(s.port for s in sheep)
+        def placed():
+            return all(
+                sorted(member["port"] for member in self.information(s)["epochs"][0]["members"]) == wanted
+                for s in self.sheep if s.is_running())
+        wait_until(placed, f"the latest epoch has the sheep on ports {wanted}", timeout, interval=0.2)
+
+    def wait_complete(self, timeout=120.0):
+        """No placement group lacks a copy, and nobody recovers."""
+        def complete():
+            if self.information()["redundancy"]["degradedGroups"] > 0:
+                return False
+            return not self.dog("node", "recovery", "-r").strip()
+        wait_until(complete, "no placement group lacks a copy", timeout, interval=0.2)
 
     def wait_recovered(self, timeout=120.0):
         """All sheep are there and none has anything left to fetch."""

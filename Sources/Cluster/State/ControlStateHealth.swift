@@ -11,8 +11,31 @@ package struct ClosedGroups: Hashable, Sendable {
     package var absentNodes: [NodeID] = []
 }
 
+/// How many placement groups have what they should, for some numbers of copies.
+package struct GroupHealth: Hashable, Sendable {
+    /// Some member is out or syncing.
+    package var degraded = 0
+    /// Fewer in sync than the minimum: writes wait.
+    package var notWritable = 0
+    /// None in sync: reads wait as well.
+    package var notReadable = 0
+}
+
 /// What the housekeeping and `dog` ask.
 extension ControlState {
+    /// Over runs of groups that are alike, a thousand or so: asking 65,536 groups one by one takes most of a second.
+    package func groupHealth(copies counts: CopyCounts) -> GroupHealth {
+        var health = GroupHealth()
+        for piece in membership.pieces(of: [.all]) {
+            let size = Int(piece.last) - Int(piece.first) + 1
+            let sets = counts.counts.map { replicas(of: PlacementGroup(rawValue: piece.first), copies: $0) }
+            if sets.contains(where: { !$0.syncing.isEmpty || !$0.out.isEmpty }) { health.degraded += size }
+            if sets.contains(where: { $0.inSync.count < max(1, $0.minimum) }) { health.notWritable += size }
+            if sets.contains(where: \.inSync.isEmpty) { health.notReadable += size }
+        }
+        return health
+    }
+
     package var closedGroups: ClosedGroups {
         var closed = ClosedGroups()
         var absent: Set<NodeID> = []

@@ -20,6 +20,7 @@ extension SheepNode {
         case .clusterFormat(let format): self.format(format, completion)
         case .nodeList: completion(.success(.nodes(nodeList().map(\.record))))
         case .nodeKill(let node): kill(node, completion)
+        case .nodeEnd: kill(identity, completion)
         case .nodeStatistics: completion(.success(.statistics(statistics)))
         case .checkProgress(let identity): completion(checks.progress(of: identity))
         default:
@@ -33,7 +34,7 @@ extension SheepNode {
     ) {
         switch request {
         case .clusterShutdown: shutdownCluster(completion)
-        case .clusterCheck: startCheck(of: nil, completion)
+        case .clusterCheck: startCheck(of: nil, verify: true, completion)
         case .nodeSpace: nodeSpace(completion)
         case .nodeRecovery: nodeRecovery(completion)
         case .nodeRemove(let node): remove(node, completion)
@@ -41,7 +42,8 @@ extension SheepNode {
         case .volumeList(let name): listVolumes(named: name, completion)
         case .volumeFind(let reference): completion(Result { () throws(SheepError) in .volume(record(try find(reference), usage: nil)) })
         case .volumeClone(let clone): self.clone(clone, completion)
-        case .volumeCheck(let reference): withVolume(reference, completion) { self.startCheck(of: $0, completion) }
+        case .volumeCheck(let reference, let existenceOnly):
+            withVolume(reference, completion) { self.startCheck(of: $0, verify: !existenceOnly, completion) }
         case .attributeSet(let set): setAttribute(set, completion)
         case .attributeGet(let get): getAttribute(get, completion)
         case .attributeList(let reference): listAttributes(reference, completion)
@@ -51,7 +53,7 @@ extension SheepNode {
         case .lockUnlock(let reference): unlock(reference, completion)
         case .volumeDelete, .volumeSnapshot, .volumeRollback, .volumeResize:
             administerOwned(request, forwardedBy: peer, completion: completion)
-        case .clusterInformation, .clusterFormat, .nodeList, .nodeKill, .nodeStatistics, .checkProgress:
+        case .clusterInformation, .clusterFormat, .nodeList, .nodeKill, .nodeEnd, .nodeStatistics, .checkProgress:
             preconditionFailure("answered before")
         }
     }

@@ -61,19 +61,11 @@ extension SheepNode {
     private var redundancy: RedundancyState {
         let state = control.state
         var redundancy = RedundancyState()
-        let counts = state.copiesInUse.counts
-        redundancy.largestCopies = max(counts.max() ?? 0, state.cluster?.copies ?? 0)
+        redundancy.largestCopies = max(state.copiesInUse.largest, state.cluster?.copies ?? 0)
         redundancy.zones = UInt32(state.zones)
-        for group in 0..<PlacementGroup.count {
-            var (degraded, unavailable) = (false, false)
-            for copies in counts {
-                let set = replicaSet(of: PlacementGroup(rawValue: UInt16(group)), copies: copies)
-                if !set.syncing.isEmpty || !set.out.isEmpty { degraded = true }
-                if set.inSync.count < max(1, set.minimum) { unavailable = true }
-            }
-            redundancy.degradedGroups += degraded ? 1 : 0
-            redundancy.unavailableGroups += unavailable ? 1 : 0
-        }
+        let health = state.groupHealth(copies: state.copiesInUse)
+        redundancy.degradedGroups = UInt32(health.degraded)
+        redundancy.unavailableGroups = UInt32(health.notWritable)
         return redundancy
     }
 

@@ -4,9 +4,10 @@ import ObjectStore
 import SheepProtocol
 
 extension SheepNode {
-    /// The members of the cluster by address; their place in this list is the number that `dog` shows.
+    /// The members of the cluster by address; their place in this list is the number that `dog` shows. A removed one stays
+    /// in it as long as it runs or anything is still only there.
     func nodeList() -> [(row: NodeRow, record: SheepProtocol.NodeRecord)] {
-        let rows = control.state.nodes.values.filter { !$0.isRemoved }
+        let rows = control.state.nodes.values.filter { !$0.isRemoved || $0.isUp || hasShare($0) }
             .sorted { ($0.address.host, $0.address.port) < ($1.address.host, $1.address.port) }
         return rows.map { row in
             let record = SheepProtocol.NodeRecord(
@@ -24,13 +25,25 @@ extension SheepNode {
 
     private func state(of row: NodeRow) -> NodeState {
         guard row.isUp else { return .down }
+        if row.isRemoved { return hasShare(row) ? .leaving : .removed }
         let isComplete = row.diskIDs.allSatisfy { control.state.isInSync($0) }
         return isComplete || control.state.cluster == nil ? .up : .syncing
     }
 
+    /// Some group counts on the node: it is placed, or holds what others have not got yet.
+    private func hasShare(_ row: NodeRow) -> Bool {
+        let state = control.state
+        return state.epochs.last?.members.contains { $0.node == row.id } ?? false
+            || row.diskIDs.contains { state.disks[$0]?.isHolding ?? false }
+    }
+
     var report: NodeReport {
         var report = NodeReport(waitingRequests: UInt64(waitingRequests), isRecovering: !recovery.isIdle)
-        if let space = try? store?.space() { (report.size, report.free) = space }
+        if let store, let space = try? store.space() {
+            // As Sheepdog has it: what the objects take and what is free. The file system may be shared with others, and
+            // objects may have holes.
+            (report.size, report.free) = (min(store.objectBytes, space.total - space.free) + space.free, space.free)
+        }
         let progress = recovery.progress
         report.recovery = RecoveryTotals(
             objectsDone: progress.done, objectsTotal: progress.total, bytesDone: progress.fetchedBytes,
@@ -43,7 +56,8 @@ extension SheepNode {
     func nodeSpace(_ completion: @escaping AdministrationCompletion) {
         askAll(.nodeReport, as: NodeReport.self) { [self] answers in
             var nodes: [NodeSpace] = []
-            for (number, entry) in nodeList().enumerated() where !entry.row.isGateway {
+            for (number, entry) in nodeList().enumerated()
+            where !entry.row.isGateway && entry.record.state != .removed {
                 guard let report = entry.row.id == identity ? self.report : answers[entry.row.id] else { continue }
                 nodes.append(
                     NodeSpace(

@@ -27,6 +27,8 @@ struct ClusterFormatCommand: SheepCommand {
     var strict = false
     @Flag(name: [.customShort("l"), .customLong("lock")], help: "A volume is attached once at a time.")
     var lock = false
+    @Flag(name: [.customShort("m"), .customLong("disk-mode")], help: "Virtual nodes belong to disks, not to sheep: shown by 'cluster info -v', they always do here.")
+    var diskMode = false
     @Flag(name: [.customShort("R"), .customLong("recycle-vid")], help: "Use the ids of deleted volumes again.")
     var recycleVID = false
     @Flag(name: [.customShort("F"), .customLong("avoid-diskfull")], help: "Refuse new objects before a disk is full.")
@@ -57,6 +59,8 @@ struct ClusterFormatCommand: SheepCommand {
 
     private var flags: UInt16 {
         var flags: UInt16 = fixedVirtualNodes ? 0 : ClusterFlags.automaticVirtualNodes
+        // Sheepdog's turns strict on as well, by mistake.
+        if diskMode { flags |= ClusterFlags.diskMode }
         if strict { flags |= ClusterFlags.strict }
         if lock { flags |= ClusterFlags.useLock }
         if recycleVID { flags |= ClusterFlags.recycleVID }

@@ -8,6 +8,8 @@ struct ClusterInfo: SheepCommand {
         commandName: "info", abstract: "Status, epochs, and what the cluster waits for.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var listing: ListingOptions
+    @Flag(name: [.customShort("d"), .customLong("diff")], help: "Of each epoch only who came (+) and who left (-).")
+    var difference = false
 
     func run(with sheep: SheepClient) async throws {
         let reply = try await sheep.ask(.clusterInformation, orFail: "Failed to get cluster information")
@@ -15,7 +17,7 @@ struct ClusterInfo: SheepCommand {
         if listing.json {
             Terminal.print(information.json.text())
         } else {
-            for line in information.lines(raw: common.raw, verbose: common.verbose) { Terminal.print(line) }
+            for line in information.lines(raw: common.raw, verbose: common.verbose, difference: difference) { Terminal.print(line) }
         }
     }
 }
@@ -23,7 +25,7 @@ struct ClusterInfo: SheepCommand {
 extension ClusterInformation {
     /// Scripts look for "Cluster status: running" at the very beginning; what only we tell comes when there is
     /// something to tell, or with `-v`, and never in raw output.
-    func lines(raw: Bool, verbose: Bool) -> [String] {
+    func lines(raw: Bool, verbose: Bool, difference: Bool = false) -> [String] {
         var lines = [raw ? statusText : "Cluster status: " + statusText]
         guard let format else { return lines }
         if verbose { lines += formatLines(format, raw: raw) }
@@ -33,7 +35,9 @@ extension ClusterInformation {
             lines += ["Cluster created at " + DateText.asCtime(format.createdAt), ""]
             lines.append("Epoch Time           Version [Host:Port:V-Nodes,,,]")
         }
-        return lines + epochs.map { $0.line(raw: raw) }
+        // Newest first: the one before an epoch comes after it.
+        let formers = epochs.dropFirst().map { Optional($0) } + [nil]
+        return lines + zip(epochs, formers).map { $0.line($0.texts(since: difference ? $1 : nil), raw: raw) }
     }
 
     private var statusText: String {
@@ -56,10 +60,22 @@ extension ClusterInformation {
 }
 
 extension EpochRecord {
-    fileprivate func line(raw: Bool) -> String {
-        let members = members.map { "\($0.host):\($0.port):\($0.virtualNodes)" }.joined(separator: ", ")
+    /// The members, or what differs from a former epoch.
+    fileprivate func texts(since former: EpochRecord?) -> [String] {
+        guard let former else { return members.map(\.text) }
+        let (now, before) = (Set(members.map(\.text)), Set(former.members.map(\.text)))
+        return members.map(\.text).filter { !before.contains($0) }.map { "+" + $0 }
+            + former.members.map(\.text).filter { !now.contains($0) }.map { "-" + $0 }
+    }
+
+    fileprivate func line(_ texts: [String], raw: Bool) -> String {
+        let members = texts.joined(separator: ", ")
         return raw
             ? "\(DateText.unixSeconds(time)) \(epoch) [\(members)]"
             : "\(DateText.seconds(time)) \(epoch.rawValue.padded(6)) [\(members)]"
     }
+}
+
+extension EpochMember {
+    fileprivate var text: String { "\(host):\(port):\(virtualNodes)" }
 }

@@ -7,21 +7,31 @@ struct NodeKill: SheepCommand {
     static let configuration = CommandConfiguration(
         commandName: "kill", abstract: "Ends a sheep. Its data stays where it is; others serve meanwhile.")
     @OptionGroup var common: CommonOptions
-    @OptionGroup var node: NodeOperand
+    @Flag(name: [.customShort("l"), .customLong("local")], help: "The sheep that is asked, instead of one by number.")
+    var local = false
+    @Argument(help: ArgumentHelp("The node's number in 'node list'.", valueName: "id"))
+    var number: UInt32?
+
+    func validate() throws {
+        guard local == (number == nil) else {
+            throw ValidationError(local ? "A node id and '-l' exclude each other" : "Please specify the node id, or '-l'")
+        }
+    }
 
     func run(with sheep: SheepClient) async throws {
-        _ = try await sheep.ask(.nodeKill(try await node.identity(from: sheep)), orFail: "Failed to kill node \(node.number)")
+        guard let number else {
+            _ = try await sheep.ask(.nodeEnd, orFail: "Failed to kill the node")
+            return
+        }
+        _ = try await sheep.ask(.nodeKill(try await sheep.node(number)), orFail: "Failed to kill node \(number)")
     }
 }
 
-/// A node by its number in `node list`.
-struct NodeOperand: ParsableArguments {
-    @Argument(help: ArgumentHelp("The node's number in 'node list'.", valueName: "id"))
-    var number: UInt32
-
-    /// Numbers move when nodes come and go, identities do not: what is sent is who has the number now.
-    func identity(from sheep: SheepClient) async throws -> NodeID {
-        let nodes = try await sheep.nodes()
+extension SheepClient {
+    /// A node by its number in `node list`. Numbers move when nodes come and go, identities do not: what is sent is who
+    /// has the number now.
+    func node(_ number: UInt32) async throws -> NodeID {
+        let nodes = try await nodes()
         guard number < nodes.count else { throw CommandFailure("Invalid node id \(number): there are \(nodes.count) nodes") }
         return nodes[Int(number)].node
     }

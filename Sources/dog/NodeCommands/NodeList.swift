@@ -13,7 +13,9 @@ struct NodeList: SheepCommand {
         if listing.json { return Terminal.print(JSON.array(nodes.enumerated().map { $1.json(number: $0) }).text()) }
         if !common.raw { Terminal.print("  Id   Host:Port         V-Nodes       Zone") }
         // Programs that read the raw lines take each for a sheep that serves.
-        for (number, node) in nodes.enumerated() where !common.raw || node.state != .down { Terminal.print(node.line(number: number, raw: common.raw)) }
+        for (number, node) in nodes.enumerated() where !common.raw || ![.down, .removed].contains(node.state) {
+            Terminal.print(node.line(number: number, raw: common.raw))
+        }
     }
 }
 
@@ -57,6 +59,8 @@ extension NodeState {
         case .up: "up"
         case .down: "down"
         case .syncing: "syncing"
+        case .leaving: "leaving"
+        case .removed: "removed"
         }
     }
 }

@@ -7,17 +7,39 @@ struct NodeRecoveryCommand: SheepCommand {
         commandName: "recovery", abstract: "The sheep that catch up or take over, and how far they are.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var listing: ListingOptions
+    @Flag(name: [.customShort("P"), .customLong("progress")], help: "Show how far it is until all is done.")
+    var progress = false
+
+    private static let pollInterval = Duration.milliseconds(500)
 
     func run(with sheep: SheepClient) async throws {
-        guard case .recovery(let nodes) = try await sheep.ask(.nodeRecovery, orFail: "Failed to get recovery state") else {
-            throw unexpectedReply()
-        }
+        if progress { return try await follow(sheep) }
+        let nodes = try await Self.nodes(in: sheep)
         if listing.json { return Terminal.print(JSON.array(nodes.map(\.json)).text()) }
         if !common.raw {
             Terminal.print("Nodes In Recovery:")
             Terminal.print("  Id   Host:Port         V-Nodes       Zone       Progress")
         }
         for node in nodes { Terminal.print(node.line(common)) }
+    }
+
+    private static func nodes(in sheep: SheepClient) async throws -> [NodeRecovery] {
+        guard case .recovery(let nodes) = try await sheep.ask(.nodeRecovery, orFail: "Failed to get recovery state") else {
+            throw unexpectedReply()
+        }
+        return nodes
+    }
+
+    /// Until no sheep recovers any more. More may be found to do on the way, so the bar may go back.
+    private func follow(_ sheep: SheepClient) async throws {
+        while true {
+            let nodes = try await Self.nodes(in: sheep)
+            guard !nodes.isEmpty else { return }
+            let (done, total) = nodes.reduce((0, 0)) { ($0.0 + $1.totals.objectsDone, $0.1 + $1.totals.objectsTotal) }
+            var bar = ProgressBar(total: total, unit: { "\($0) objects" })
+            bar.show(done)
+            try await Task.sleep(for: Self.pollInterval)
+        }
     }
 }
 

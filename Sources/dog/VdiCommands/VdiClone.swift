@@ -10,6 +10,8 @@ struct VdiClone: SheepCommand {
     @OptionGroup var snapshot: SnapshotOptions
     @Flag(name: [.customShort("P"), .customLong("prealloc")], help: "Take all the space at once, share nothing.")
     var preallocate = false
+    @Flag(name: [.customShort("n"), .customLong("no-share")], help: "Copy what the snapshot has, share nothing; holes stay holes.")
+    var unshared = false
     @Argument(help: ArgumentHelp("The snapshot's volume.", valueName: "source"))
     var source: VolumeName
     @Argument(help: ArgumentHelp("The new volume's name.", valueName: "name"))
@@ -27,9 +29,9 @@ struct VdiClone: SheepCommand {
             .volumeClone(VolumeClone(source: reference, name: name.text)), about: reference,
             orFail: "Failed to create VDI \(name.text)")
         guard case .created(let created) = reply else { throw unexpectedReply() }
-        if preallocate {
+        if preallocate || unshared {
             try await sheep.undoing(created, named: name.text) {
-                try await Preallocation.run(name: name.text, sheep: sheep)
+                try await Preallocation.run(name: name.text, sheep: sheep, keepingHoles: !preallocate)
             }
         }
         if common.verbose { Terminal.print((common.raw ? "" : "VDI ID of newly created clone: ") + created.vid.description) }

@@ -10,6 +10,8 @@ struct VdiCreate: SheepCommand {
     @OptionGroup var objects: ObjectSizeOptions
     @Flag(name: [.customShort("P"), .customLong("prealloc")], help: "Take all the space at once.")
     var preallocate = false
+    @Flag(name: [.customShort("y"), .customLong("hyper")], help: "For volumes that Sheepdog calls hyper; any volume may be as large here.")
+    var hyper = false
     @Argument(help: ArgumentHelp("The volume's name.", valueName: "name"))
     var name: VolumeName
     @Argument(help: ArgumentHelp("Bytes, or with a suffix: 512M, 1.5T.", valueName: "size"))

@@ -7,6 +7,7 @@ struct VdiDelete: SheepCommand {
         commandName: "delete", abstract: "Deletes a volume, or one snapshot of it.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var snapshot: SnapshotOptions
+    @OptionGroup var reclaiming: ReclaimingOptions
     @Argument(help: ArgumentHelp("The volume's name.", valueName: "name"))
     var name: VolumeName
 

@@ -7,12 +7,24 @@ struct VdiList: SheepCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "Volumes and snapshots.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var listing: ListingOptions
+    @Option(name: [.customShort("o"), .customLong("oid")], help: ArgumentHelp("Only those that show this object, in hexadecimal.", valueName: "oid"), transform: Self.object)
+    var object: UInt64?
     @Argument(help: ArgumentHelp("Only this volume and its snapshots.", valueName: "name"))
     var name: VolumeName?
 
+    private static func object(_ text: String) throws -> UInt64 {
+        let digits = text.hasPrefix("0x") || text.hasPrefix("0X") ? text.dropFirst(2) : text[...]
+        // A data object's: the upper bits, zero, are the volume's VID, the lower its index.
+        guard let number = UInt64(digits, radix: 16), number >> 56 == 0 else {
+            throw ValidationError("Invalid object id '\(text)': up to 14 hexadecimal digits, as 'vdi object location' shows it")
+        }
+        return number
+    }
+
     /// A name that nobody has is an empty list, not a failure: scripts look whether anything comes.
     func run(with sheep: SheepClient) async throws {
-        let volumes = try await sheep.volumes(named: name?.text)
+        var volumes = try await sheep.volumes(named: name?.text)
+        if let object { volumes = try await sheep.showing(object, among: volumes) }
         if listing.json { return Terminal.print(JSON.array(volumes.map(\.json)).text()) }
         if !common.raw {
             Terminal.print(
@@ -23,6 +35,20 @@ struct VdiList: SheepCommand {
 }
 
 extension SheepClient {
+    /// Of these volumes those whose map has the object.
+    fileprivate func showing(_ object: UInt64, among volumes: [VolumeRecord]) async throws -> [VolumeRecord] {
+        var found: [VolumeRecord] = []
+        for volume in volumes {
+            let reference = VolumeReference(name: volume.name, selector: volume.isSnapshot ? .id(volume.snapshotID) : .working)
+            let request = ObjectMapRequest(volume: reference, from: UInt32(truncatingIfNeeded: object), limit: 1)
+            guard case .objectMap(let map) = try await ask(.objectMap(request), about: reference, orFail: "Failed to read the map of VDI \(volume.name)")
+            else { throw unexpectedReply() }
+            let index = UInt32(truncatingIfNeeded: object)
+            if let run = map.runs.first, run.first == index, UInt64(run.vid.rawValue) == object >> 32 { found.append(volume) }
+        }
+        return found
+    }
+
     /// By name; of one name the snapshots by id, then the working volume.
     func volumes(named name: String? = nil) async throws -> [VolumeRecord] {
         guard case .volumes(let volumes) = try await ask(.volumeList(name: name), orFail: "Failed to read VDIs") else {

@@ -9,6 +9,7 @@ struct VdiRollback: SheepCommand {
         discussion: "What was written since its last snapshot is lost. The snapshot stays.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var snapshot: SnapshotOptions
+    @OptionGroup var reclaiming: ReclaimingOptions
     @Flag(name: [.short, .long], help: "Do not ask.")
     var force = false
     @Argument(help: ArgumentHelp("The volume's name.", valueName: "name"))

@@ -26,6 +26,7 @@ FORMATTED = [
     (EXIT_FAILURE, ": No VDI found", "vdi delete absent"),
     (0, "", "vdi snapshot -s tag volume"),
     (EXIT_FAILURE, "Failed to create snapshot for volume, maybe snapshot id (0) or tag (tag) is existed", "vdi snapshot -s tag volume"),
+    (0, "VDI volume is as its last snapshot", "vdi snapshot -R -v -s another volume"),
     (EXIT_USAGE, "Please specify a non-integer value for a snapshot tag name", "vdi snapshot -s 12 volume"),
     (EXIT_FAILURE, "Failed to find requested tag", "vdi clone -s nothing volume copy"),
     (0, "", "vdi clone -s tag volume copy"),
@@ -35,6 +36,17 @@ FORMATTED = [
     (0, "", "vdi setattr volume key value"),
     (EXIT_EXISTS, "The attribute 'key' already exists", "vdi setattr -x volume key value"),
     (0, "value", "vdi getattr volume key"),
+    (0, "", "vdi create -y hyper 16M"),
+    (0, "", "vdi delete -B 10 -I 0 hyper"),
+    (0, "", "vdi rollback -f -s tag -B 10 -I 0 volume"),
+    (0, "", "vdi check -e volume"),
+    (0, "", "vdi list -r -o 0x12300000000 volume"),
+    (EXIT_USAGE, "Invalid object id 'xyz'", "vdi list -o xyz"),
+    (0, "", "node recovery -P"),
+    (0, "", "cluster info -d"),
+    (EXIT_USAGE, "A node id and '-l' exclude each other", "node kill -l 0"),
+    (EXIT_USAGE, "Please specify the node id, or '-l'", "node kill"),
+    (EXIT_FAILURE, "Invalid node id 9: there are 1 nodes", "node kill 9"),
     (0, "", "vdi delete copy"),
     (EXIT_USAGE, "", "vdi create"),
     (EXIT_USAGE, "", "vdi create volume nonsense"),
@@ -43,7 +55,23 @@ FORMATTED = [
 ]
 
 
+# What sheep itself says of wrong options, before it touches anything.
+SHEEP_OPTIONS_REFUSED = [
+    (1, "Invalid port number '0'", "-p 0 /nonexistent/store"),
+    (1, "Invalid zone id 'x': must be an integer between 0 and 4294967295", "-z x /nonexistent/store"),
+    (1, "Invalid number of vnodes '0'", "-V 0 /nonexistent/store"),
+    (1, "Options '-g' and '-V' can not be both specified", "-g -V 5 /nonexistent/store"),
+    (1, "Unknown cluster engine 'shepherd:host'", "-c shepherd:host /nonexistent/store"),
+    (1, "Missing expected argument '<store>'", "-p 7000"),
+    (0, "sheep 2.", "-v"),
+]
+
+
 def scenario(bed):
+    for status, text, words in SHEEP_OPTIONS_REFUSED:
+        result = subprocess.run([binaries() / "sheep", *words.split()], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        said = result.stdout + result.stderr
+        check(result.returncode == status and text in said, f"`sheep {words}` ended with {result.returncode} and said {said!r}")
     nobody = free_ports(1)[0]
     expect(nobody, EXIT_SYSTEM, f"failed to connect to 127.0.0.1:{nobody}: Connection refused", "node list")
     port = bed.sheep[0].port

@@ -1,0 +1,76 @@
+"""a gateway stores nothing and serves volumes; it is killed, then a storing sheep is"""
+
+from acceptance import MiB, VerifyingLoad, check
+from contents import Contents
+from waiting import wait_until
+
+SHEEP, COPIES, LIMIT = 3, 3, 240
+SIZE = 24 * MiB
+
+
+def scenario(bed):
+    epoch = bed.cluster.epoch()
+    gateway, = bed.cluster.add(options=["-g"])
+    bed.cluster.wait_nodes(4)
+    is_listed_without_share(bed, gateway, epoch)
+    contents = Contents(bed)
+    contents.create("volume", SIZE, 3)
+    contents.write(gateway, "volume", 0, SIZE)
+    contents.snapshot("volume", "first")
+    contents.write(gateway, "volume", 3 * MiB + 4096, 5 * MiB)
+    contents.clone("volume", "first", "clone")
+    contents.write(gateway, "clone", 12 * MiB, MiB)
+    contents.verify()
+    contents.wait_placed()
+    check(not objects(gateway), "a gateway stores objects")
+    storing_sheep_killed(bed, contents, gateway)
+    gateway_killed(bed, contents, gateway)
+
+
+def objects(sheep):
+    return [path for path in sheep.store.glob("objects/*/*") if path.is_file()]
+
+
+def is_listed_without_share(bed, gateway, epoch):
+    row = next(node for node in bed.cluster.nodes() if node["port"] == gateway.port)
+    check(row["isGateway"] and row["virtualNodes"] == 0, f"`dog node list` shows a gateway as {row}")
+    lines = [line.split() for line in bed.dog("node", "list", "-r").splitlines()]
+    check([l[2] for l in lines if l[1].endswith(f":{gateway.port}")] == ["0"], "a gateway has virtual nodes")
+    check(len(bed.dog("node", "info", "-r").splitlines()) == 4, "`dog node info` shows the space of a gateway")
+    check(bed.cluster.epoch() == epoch, "a gateway made a new epoch")
+
+
+def storing_sheep_killed(bed, contents, gateway):
+    """Under a load through the gateway; two copies are enough to go on."""
+    contents.create_foreign("busy", SIZE, 3)
+    load = VerifyingLoad(bed, gateway.unix("busy"), 3600, SIZE, name="busy")
+    bed.sheep[1].kill()
+    wait_until(lambda: bed.cluster.node_state(bed.sheep[1]) == "down", "the killed sheep is down")
+    contents.verify()
+    contents.write(gateway, "volume", 0, 4 * MiB)
+    check(load.running(), "the load ended when a storing sheep was killed")
+    bed.sheep[1].start()
+    bed.sheep[1].wait_listening()
+    bed.cluster.wait_recovered()
+    load.stop()
+    contents.verify()
+    bed.dog("cluster", "check")
+    check(bed.cluster.information()["redundancy"]["zones"] == 3, "a gateway counts as a zone")
+
+
+def gateway_killed(bed, contents, gateway):
+    """It owned the volumes; what it acknowledged is behind every other door, nothing has to be recovered."""
+    contents.write(gateway, "volume", 8 * MiB, 4 * MiB)
+    epoch = bed.cluster.epoch()
+    gateway.kill()
+    wait_until(lambda: bed.cluster.node_state(gateway) in ("down", None), "the killed gateway is down")
+    contents.verify()
+    contents.write(bed.sheep[2], "volume", 9 * MiB, 4 * MiB)
+    bed.cluster.wait_complete()
+    check(bed.cluster.epoch() == epoch, "a killed gateway made a new epoch")
+    bed.cluster.wait_running()
+    gateway.start()
+    gateway.wait_listening()
+    bed.cluster.wait_nodes(4)
+    contents.verify()
+    bed.dog("cluster", "check")
