@@ -14,6 +14,8 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
     }
 
     package private(set) var state = ControlState()
+    /// That of ``state``; for the data path, which must not copy the state to ask it.
+    package private(set) var appliedIndex = LogIndex.zero
     package let engine: Engine
     private let node: NodeID
     private let wallClock: () -> UInt64
@@ -44,7 +46,7 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
 
     /// Calls back as soon as the entry `index` has been applied here.
     package func whenApplied(_ index: LogIndex, _ action: @escaping () -> Void) {
-        if state.appliedIndex >= index { return action() }
+        if appliedIndex >= index { return action() }
         waiters.append((index, action))
         engine.look()
     }
@@ -68,11 +70,13 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
         precondition(index == state.appliedIndex.next, "entry \(index) after \(state.appliedIndex)")
         guard !payload.isEmpty else {
             state.skip(to: index)
+            appliedIndex = index
             return advanced()
         }
         do {
             let entry = try ControlEntry(wire: payload)
             let result = try state.apply(entry, at: index)
+            appliedIndex = index
             applied?(entry, index, result)
             if let first = proposals.first, first.request == entry.request {
                 proposals.removeFirst()
@@ -102,6 +106,7 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
             failed?("the control log's snapshot at \(index) cannot be read (\(error.text)): restore it from another copy")
             return
         }
+        appliedIndex = state.appliedIndex
         precondition(state.appliedIndex == index, "snapshot of \(state.appliedIndex) given as \(index)")
         restoredState?()
         advanced()

@@ -15,7 +15,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
     private static var slotsPerTick: Int { 4096 }
     private static var straysPerTick: Int { 512 }
 
-    private unowned let node: SheepNode<Env>
+    private unowned(unsafe) let node: SheepNode<Env>
     private var changedSlots: [ObjectSlot] = []
     private var walk: [ObjectSlot] = []
     private var walkIsDue = true

@@ -9,7 +9,7 @@ import SheepProtocol
 
 /// Who is in the cluster: joining it, noticing who left, planning placement, opening groups after a full stop.
 package final class Membership<Env: NodeEnvironment> {
-    private unowned let node: SheepNode<Env>
+    private unowned(unsafe) let node: SheepNode<Env>
     private let lostPower: Bool
     private var lastHeard: [NodeID: UInt64] = [:]
     private var probing: Set<NodeID> = []

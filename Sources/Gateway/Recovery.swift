@@ -25,7 +25,7 @@ package final class Recovery<Env: NodeEnvironment> {
     /// Slots compared at the same time.
     private static var width: Int { 8 }
 
-    private unowned let node: SheepNode<Env>
+    private unowned(unsafe) let node: SheepNode<Env>
     private let report: StartReport?
     private var phase = Phase.idle
     private var pass = 0
@@ -52,10 +52,9 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// The log does not call this disk in sync everywhere. Asked for each change, so remembered for each membership.
     private var isBehind: Bool {
-        let state = node.control.state
-        if behindVersion != state.membershipVersion {
-            behindVersion = state.membershipVersion
-            behind = disk.map { !state.isInSync($0) } ?? false
+        if behindVersion != node.membershipVersion {
+            behindVersion = node.membershipVersion
+            behind = disk.map { !node.control.state.isInSync($0) } ?? false
         }
         return behind
     }

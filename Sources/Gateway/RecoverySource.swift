@@ -5,7 +5,7 @@ import SheepProtocol
 
 /// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
 package final class RecoverySource<Env: NodeEnvironment> {
-    private unowned let node: SheepNode<Env>
+    private unowned(unsafe) let node: SheepNode<Env>
 
     init(node: SheepNode<Env>) { self.node = node }
 

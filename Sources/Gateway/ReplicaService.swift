@@ -17,7 +17,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         case refuse(SheepError)
     }
 
-    private unowned let node: SheepNode<Env>
+    private unowned(unsafe) let node: SheepNode<Env>
     private var windows: [Birth: UnsettledWindow] = [:]
     package private(set) var counters = ReplicaCounters()
 
@@ -32,15 +32,14 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     /// All reasons not to serve a request for a volume's data, in one place.
     private func verdict(_ context: ReplicaContext, from sender: NodeID, birth: Birth) -> Verdict {
-        let state = node.control.state
         let needed = max(context.groupVersion, context.volumeEntry)
-        if needed > state.appliedIndex { return .catchUp(needed) }
+        if needed > node.control.appliedIndex { return .catchUp(needed) }
         guard node.store != nil else { return .refuse(SheepError(.notSupported, "\(node.name) is a gateway and holds no data")) }
         guard context.receiverBoot == node.boot else { return .refuse(stale("was meant for an earlier run of \(node.name)")) }
-        guard let known = state.nodes[sender], known.isUp, known.incarnation == context.senderIncarnation else {
+        guard node.incarnations[sender] == context.senderIncarnation else {
             return .refuse(stale("comes from a node that was called down"))
         }
-        guard let volume = state.volume(birth) else {
+        guard let volume = node.facts(of: birth) else {
             return .refuse(SheepError(.noSuchVolume, "volume \(birth) does not exist"))
         }
         guard volume.lastEntry <= context.volumeEntry || context.term == .zero else {
@@ -69,9 +68,9 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// This sheep's standing in the group of an object: its set and whether it may serve reads of it.
-    private func isCurrent(_ slot: ObjectSlot, copies: UInt8, version: LogIndex) -> ReplicaSet? {
-        let set = node.replicaSet(of: slot.group, copies: copies)
-        return set.version <= version ? set : nil
+    private func isCurrent(_ slot: ObjectSlot, copies: UInt8, version: LogIndex) -> ReplicaSetCache.Entry? {
+        let entry = node.replicas(of: slot.group, copies: copies)
+        return entry.set.version <= version ? entry : nil
     }
 
     // MARK: Changes
@@ -81,14 +80,13 @@ package final class ReplicaService<Env: NodeEnvironment> {
             return reply(.failure(SheepError(.invalidArgument, "a write of \(change.length) bytes brought \(payload.readableBytes)")))
         }
         admit(change.context, from: sender, birth: change.object.birth, refused: reply) { [self] in
-            let volume = node.control.state.volume(change.object.birth)!
+            let volume = node.facts(of: change.object.birth)!
             if let refusal = changeRefusal(change, volume: volume) {
                 counters.refused += 1
                 return reply(.failure(refusal))
             }
             windows[change.context.volume, default: UnsettledWindow()].began(change)
-            apply(change, payload: payload, volume: volume) { [weak self] error in
-                guard let self else { return }
+            apply(change, payload: payload, shift: volume.shift, copies: volume.copies) { [self] error in
                 ended(change, failed: error != nil)
                 node.whenLeaseHeld {
                     if let error { reply(.failure(error)) } else { reply(.success(PeerReply())) }
@@ -97,8 +95,8 @@ package final class ReplicaService<Env: NodeEnvironment> {
         }
     }
 
-    private func changeRefusal(_ change: ReplicaChange, volume: Cluster.VolumeRecord) -> SheepError? {
-        guard !volume.isFrozen, !volume.isDeleted, change.context.volume == change.object.birth else {
+    private func changeRefusal(_ change: ReplicaChange, volume: VolumeFacts) -> SheepError? {
+        guard !volume.isFrozen, change.context.volume == change.object.birth else {
             return SheepError(.readOnly, "birth \(change.object.birth) is frozen; the volume goes on under another")
         }
         guard change.objectShift == volume.objectShift else {
@@ -108,7 +106,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         guard isCurrent(slot, copies: volume.copies, version: change.context.groupVersion) != nil else {
             return stale("does not know the present members of group \(slot.group)")
         }
-        if let lease = node.control.state.leases[change.context.volume], lease.term > change.context.term {
+        if let term = volume.leaseTerm, term > change.context.term {
             return stale("comes from a former owner of the volume")
         }
         guard windows[change.context.volume, default: UnsettledWindow()].admit(change.context.term) else {
@@ -119,12 +117,12 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     /// Puts a change into the local objects. The owner's own replica comes here directly.
     func apply(
-        _ change: ReplicaChange, payload: ByteBuffer, volume: Cluster.VolumeRecord,
+        _ change: ReplicaChange, payload: ByteBuffer, shift: ObjectShift, copies: UInt8,
         completion: @escaping (SheepError?) -> Void
     ) {
         counters.changes += 1
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
-        let partial = !node.recovery.isComplete(slot, copies: volume.copies)
+        let partial = !node.recovery.isComplete(slot, copies: copies)
         if partial { node.recovery.touched(slot, change) }
         let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
@@ -141,12 +139,12 @@ package final class ReplicaService<Env: NodeEnvironment> {
             }
             payload.withUnsafeReadableBytes { bytes in
                 store.write(
-                    change.object, objectShift: volume.shift, ancestry: ancestry, version: version,
+                    change.object, objectShift: shift, ancestry: ancestry, version: version,
                     at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: done)
             }
         case .trim, .zero:
             store.zero(
-                change.object, objectShift: volume.shift, ancestry: ancestry, version: version,
+                change.object, objectShift: shift, ancestry: ancestry, version: version,
                 at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: durable,
                 completion: { [weak self] error in
                     completion(error)
@@ -181,13 +179,13 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     private func serveRead(
         _ request: ReplicaRead, from sender: NodeID, reply: @escaping PeerCompletion,
-        body: @escaping (Cluster.VolumeRecord) -> Void
+        body: @escaping (VolumeFacts) -> Void
     ) {
         admit(request.context, from: sender, birth: request.birth, refused: reply) { [self] in
-            let volume = node.control.state.volume(request.birth)!
+            let volume = node.facts(of: request.birth)!
             let slot = ObjectSlot(family: request.family, index: request.index)
-            guard let set = isCurrent(slot, copies: volume.copies, version: request.context.groupVersion),
-                set.inSync.contains(where: { $0.node == node.identity })
+            guard let entry = isCurrent(slot, copies: volume.copies, version: request.context.groupVersion),
+                entry.isCurrentHere
             else {
                 counters.refused += 1
                 return reply(.failure(stale("reads group \(slot.group) where \(node.name) is not in sync")))

@@ -16,22 +16,20 @@ package struct ReplicaSetCache {
         }
     }
 
-    private var membership = LogIndex.zero
     private var tables: [[Entry?]?] = Array(repeating: nil, count: 32)
 
     private let node: NodeID
 
     package init(node: NodeID) { self.node = node }
 
-    package mutating func entry(for group: PlacementGroup, copies: UInt8, in state: borrowing ControlState) -> Entry {
-        if membership != state.membershipVersion {
-            membership = state.membershipVersion
-            tables = Array(repeating: nil, count: 32)
-        }
+    package mutating func membershipChanged() { tables = Array(repeating: nil, count: 32) }
+
+    /// `make` is asked for what is not known yet.
+    package mutating func entry(for group: PlacementGroup, copies: UInt8, make: () -> ReplicaSet) -> Entry {
         let row = Int(copies)
         if tables[row] == nil { tables[row] = Array(repeating: nil, count: PlacementGroup.count) }
         if let known = tables[row]![Int(group.rawValue)] { return known }
-        let entry = Entry(state.replicas(of: group, copies: copies), node: node)
+        let entry = Entry(make(), node: node)
         tables[row]![Int(group.rawValue)] = entry
         return entry
     }

@@ -33,7 +33,6 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var sets: ReplicaSetCache
     private var ancestries: [Birth: [Birth]] = [:]
     private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
-    private var closedVersion = LogIndex.zero
     private var closedCounts: [UInt8: Bool] = [:]
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
@@ -44,6 +43,10 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
     private(set) var incarnation = Incarnation.zero
     private(set) var boots: [NodeID: BootID] = [:]
+    /// Of the nodes that are up.
+    private(set) var incarnations: [NodeID: Incarnation] = [:]
+    private(set) var membershipVersion = LogIndex.zero
+    private var facts: [Birth: VolumeFacts] = [:]
     private var ticks = 0
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
@@ -111,28 +114,34 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     /// The members of a group for volumes of so many copies, under the present membership.
     func replicaSet(of group: PlacementGroup, copies: UInt8) -> ReplicaSet {
-        sets.entry(for: group, copies: copies, in: control.state).set
+        replicas(of: group, copies: copies).set
     }
 
     /// The same without copying the set; for the data path.
     func replicas(of group: PlacementGroup, copies: UInt8) -> ReplicaSetCache.Entry {
-        sets.entry(for: group, copies: copies, in: control.state)
+        sets.entry(for: group, copies: copies) { control.state.replicas(of: group, copies: copies) }
     }
 
     /// This sheep has an in-sync replica of the slot.
     func holdsCurrent(_ slot: ObjectSlot, copies: UInt8) -> Bool {
-        sets.entry(for: slot.group, copies: copies, in: control.state).isCurrentHere
+        replicas(of: slot.group, copies: copies).isCurrentHere
     }
 
     /// Some group has no in-sync member for so many copies. Worked out once per membership.
     func hasClosedGroups(copies: UInt8) -> Bool {
-        if closedVersion != control.state.membershipVersion {
-            (closedVersion, closedCounts) = (control.state.membershipVersion, [:])
-        }
         if let known = closedCounts[copies] { return known }
         let closed = control.state.hasClosedGroups(copies: copies)
         closedCounts[copies] = closed
         return closed
+    }
+
+    /// What the data path asks of a birth, worked out once per entry of the log.
+    func facts(of birth: Birth) -> VolumeFacts? {
+        if let known = facts[birth] { return known }
+        guard let volume = control.state.volume(birth) else { return nil }
+        let found = VolumeFacts(volume, leaseTerm: control.state.leases[birth]?.term)
+        facts[birth] = found
+        return found
     }
 
     /// Self first, the root last.
@@ -244,6 +253,12 @@ package final class SheepNode<Env: NodeEnvironment> {
         boots = nodes.mapValues(\.boot)
         incarnation = nodes[identity]?.incarnation ?? .zero
         isUp = nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
+        facts.removeAll(keepingCapacity: true)
+        guard membershipVersion != control.state.membershipVersion else { return }
+        membershipVersion = control.state.membershipVersion
+        incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        sets.membershipChanged()
+        closedCounts = [:]
     }
 
     private func applied(_ entry: ControlEntry, at index: LogIndex, result: ControlResult) {
@@ -398,8 +413,8 @@ extension SheepNode: PeerNetworkDelegate {
         switch operation {
         case .ping:
             let ping = try Ping(wire: body)
-            if ping.logIndex > control.state.appliedIndex { engine.look() }
-            reply(.success(PeerReply(body: Ping(logIndex: control.state.appliedIndex).wire)))
+            if ping.logIndex > control.appliedIndex { engine.look() }
+            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex).wire)))
         case .replicaWrite, .replicaZero: replica.change(try ReplicaChange(wire: body), payload: payload, from: peer, reply: reply)
         case .replicaRead: replica.read(try ReplicaRead(wire: body), from: peer, reply: reply)
         case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)

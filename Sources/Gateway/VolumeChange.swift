@@ -21,8 +21,10 @@ final class VolumeChange {
     var completion: ((SheepError?) -> Void)?
     /// Members that have it.
     var acknowledged: [DiskID] = []
-    /// Members that were sent it and have not answered.
-    var outstanding: [DiskID] = []
+    /// Members that were sent it and have not answered, and which of all sendings that was: the answer to one before, to a
+    /// member that left and came back since, counts no more.
+    var outstanding: [(disk: DiskID, sending: UInt32)] = []
+    private(set) var sendings: UInt32 = 0
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [() -> Void] = []
     /// On all members (and acknowledged); only its place in the window may remain.
@@ -36,6 +38,20 @@ final class VolumeChange {
         (self.sequence, self.kind, self.index, self.offset) = (sequence, kind, index, offset)
         (self.length, self.data, self.durable, self.origin) = (length, data, durable, origin)
         (self.startedAt, self.coversObject, self.completion) = (startedAt, coversObject, completion)
+    }
+
+    /// Notes that it is sent to a member; gives the number of the sending.
+    func willSend(to disk: DiskID) -> UInt32 {
+        sendings += 1
+        outstanding.append((disk, sendings))
+        return sendings
+    }
+
+    /// False when the answer is to a sending that counts no more.
+    func wasAnswered(_ disk: DiskID, sending: UInt32) -> Bool {
+        guard let at = outstanding.firstIndex(where: { $0.disk == disk && $0.sending == sending }) else { return false }
+        outstanding.remove(at: at)
+        return true
     }
 
     func overlaps(index other: UInt32, offset otherOffset: Int, length otherLength: Int, coversObject other_: Bool) -> Bool {

@@ -5,8 +5,10 @@ import SheepProtocol
 /// Where the changes of a volume went since its last flush.
 struct UnflushedChanges {
     /// The members that were sent them.
-    var nodes: Set<NodeID> = []
+    private(set) var nodes: [NodeID] = []
     var groups = GroupSet()
+
+    mutating func insert(_ node: NodeID) { if !nodes.contains(node) { nodes.append(node) } }
 }
 
 /// A set of placement groups: a bit for each, 8 KiB once there is one.
@@ -85,8 +87,8 @@ final class VolumeFlush<Env: NodeEnvironment> {
     func start() {
         let storing = session.node.storingNodes
         guard let changes else { return sendToAll() }
-        hasLeaver = !changes.nodes.isSubset(of: storing)
-        send(to: changes.nodes.intersection(storing))
+        hasLeaver = !storing.isSuperset(of: changes.nodes)
+        send(to: storing.intersection(changes.nodes))
     }
 
     private func sendToAll() {
@@ -108,9 +110,8 @@ final class VolumeFlush<Env: NodeEnvironment> {
         if target == node.identity {
             return node.replica.flushLocally(session.birth) { self.answered(by: target, error: $0) }
         }
-        let state = node.control.state
         let request = ReplicaFlush(
-            context: session.context(to: target, version: state.membershipVersion, term: term), family: session.volume.family)
+            context: session.context(to: target, version: node.membershipVersion, term: term), family: session.volume.family)
         node.network.send(.replicaFlush, body: request.wire, payload: nil, to: target) { result in
             if case .failure(let error) = result { self.answered(by: target, error: error) } else {
                 self.answered(by: target, error: nil)

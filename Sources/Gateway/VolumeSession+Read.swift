@@ -29,8 +29,7 @@ extension VolumeSession {
         if node.holdsCurrent(slot, copies: volume.copies) {
             return node.replica.readLocally(
                 family: volume.family, birth: birth, index: index, offset: offset, length: length, appendingTo: buffer
-            ) { [weak self] result in
-                guard let self else { return completion(result) }
+            ) { [self] result in
                 finishLocalRead(result, slot: slot, offset: offset, length: length, completion: completion)
             }
         }

@@ -29,7 +29,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
         case deleted
     }
 
-    unowned let node: SheepNode<Env>
+    /// It outlives its sessions.
+    unowned(unsafe) let node: SheepNode<Env>
     package internal(set) var birth: Birth
     var volume: Cluster.VolumeRecord
     var mode = Mode.idle
@@ -236,14 +237,14 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let hasLeft = { (disk: DiskID) in
             !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk }
         }
-        change.outstanding.removeAll(where: hasLeft)
+        change.outstanding.removeAll { hasLeft($0.disk) }
         change.acknowledged.removeAll(where: hasLeft)
     }
 
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
-        guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(member.disk) else { return }
-        change.outstanding.append(member.disk)
-        unflushed?.nodes.insert(member.node)
+        guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(where: { $0.disk == member.disk }) else { return }
+        let sending = change.willSend(to: member.disk)
+        unflushed?.insert(member.node)
         let message = ReplicaChange(
             context: context(to: member.node, version: version, term: term),
             object: ObjectName(family: volume.family, index: change.index, birth: birth),
@@ -251,18 +252,18 @@ package final class VolumeSession<Env: NodeEnvironment> {
             sequence: change.sequence, settled: settled, offset: UInt32(change.offset), length: UInt32(change.length),
             origin: change.origin)
         if member.node == node.identity {
-            node.replica.apply(message, payload: change.data, volume: volume) { [weak self] error in
-                self?.answered(change, by: member, error: error)
+            node.replica.apply(message, payload: change.data, shift: volume.shift, copies: volume.copies) { [self] error in
+                answered(change, by: member, sending: sending, error: error)
             }
         } else {
             settledTargets.insert(member.node)
             node.network.send(
                 change.kind == .write ? .replicaWrite : .replicaZero, body: message.wire,
                 payload: change.kind == .write ? change.data : nil, to: member.node
-            ) { [weak self] result in
+            ) { [self] result in
                 switch result {
-                case .success: self?.answered(change, by: member, error: nil)
-                case .failure(let error): self?.answered(change, by: member, error: error)
+                case .success: answered(change, by: member, sending: sending, error: nil)
+                case .failure(let error): answered(change, by: member, sending: sending, error: error)
                 }
             }
         }
@@ -274,9 +275,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
             senderIncarnation: node.incarnation, receiverBoot: node.boots[receiver] ?? BootID(rawValue: 0))
     }
 
-    private func answered(_ change: VolumeChange, by member: Replica, error: SheepError?) {
-        change.outstanding.removeAll { $0 == member.disk }
-        guard !change.isDone, term != nil else { return }
+    private func answered(_ change: VolumeChange, by member: Replica, sending: UInt32, error: SheepError?) {
+        guard change.wasAnswered(member.disk, sending: sending), !change.isDone, term != nil else { return }
         guard let error else {
             change.acknowledged.append(member.disk)
             let group = PlacementGroup(family: volume.family, index: change.index)
@@ -389,7 +389,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 change.completion = nil
                 completion(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
             }
-            if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding) }
+            if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding.map(\.disk)) }
         }
         guard limit > 0, !waiting.isEmpty else { return }
         let expired = waiting.filter { now > $0.receivedAt && now - $0.receivedAt > limit }
