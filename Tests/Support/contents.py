@@ -46,13 +46,14 @@ class Contents:
         self.bed.dog("vdi", "delete", name)
         del self.exports[name]
 
-    def write(self, sheep, name, offset, length):
-        """Random bytes, durable when this returns."""
+    def write(self, sheep, name, offset, length, flush=True):
+        """Random bytes, durable when this returns: by a flush of the volume, or each write by itself."""
         handle = connect(sheep, name)
         data = self.random.randbytes(length)
         for start in range(0, length, STEP):
-            handle.pwrite(data[start:start + STEP], offset + start)
-        handle.flush()
+            handle.pwrite(data[start:start + STEP], offset + start, 0 if flush else nbd.CMD_FLAG_FUA)
+        if flush:
+            handle.flush()
         handle.shutdown()
         self.exports[name][offset:offset + length] = data
 
