@@ -115,6 +115,13 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         }
     }
 
+    /// Trims a range within one object after the delay, unless the object changes before, the volume goes over to another
+    /// owner, or a snapshot of its family is deleted. Done only where this sheep is the owner: no other sees all changes.
+    package func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
+        guard case .volume(let session) = target else { return }
+        session.trimUnlessChanged(at: offset, length: length, after: delay)
+    }
+
     package func close() {
         guard !isClosed else { return }
         isClosed = true

@@ -27,9 +27,21 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
         }
     }
 
+    /// Opens what has a birth: a working volume, a snapshot, or a deleted one as far as it is still there.
+    package func open(_ birth: Birth) throws(SheepError) -> VolumeDevice<Env> {
+        if let refusal = node.refusal { throw refusal }
+        guard let volume = node.control.state.volume(birth) else {
+            throw SheepError(.noSuchVolume, "no volume of birth \(birth)")
+        }
+        return try device(volume, name: Self.exportName(volume))
+    }
+
     private func device(_ name: String) throws(SheepError) -> VolumeDevice<Env> {
         if let refusal = node.refusal { throw refusal }
-        let volume = try find(name)
+        return try device(try find(name), name: name)
+    }
+
+    private func device(_ volume: Cluster.VolumeRecord, name: String) throws(SheepError) -> VolumeDevice<Env> {
         guard !volume.isFrozen else {
             return VolumeDevice(node: node, reader: SnapshotReader(node: node, volume: volume), name: name)
         }
