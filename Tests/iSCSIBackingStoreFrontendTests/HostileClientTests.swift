@@ -9,7 +9,7 @@ import iSCSIBackingStoreFrontend
 @Suite("Clients of Sheepdog that lie")
 struct HostileClientTests {
     private func beside(
-        _ bounds: BackingStoreBounds = BackingStoreBounds(), _ lie: (borrowing TestServer, VID) throws -> Void
+        _ bounds: BackingStoreBounds = BackingStoreBounds(), _ lie: (TestServer, VID) throws -> Void
     ) throws {
         let server = try TestServer(bounds: bounds)
         let honest = try server.client()
@@ -116,6 +116,8 @@ struct HostileClientTests {
             for client in clients { #expect(try client.ask(.getClusterDefault).result == .success) }
             #expect(try server.client().raw.isClosedByServer())
             #expect(server.statistics.connectionsRefused == 1)
+            #expect(try clients[1].ask(.getClusterDefault).result == .success)
+            for client in clients { client.raw.disconnect() }
         }
     }
 }

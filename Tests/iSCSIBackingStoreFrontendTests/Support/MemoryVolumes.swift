@@ -8,6 +8,7 @@ final class MemoryVolumes: SheepdogVolumes {
     private final class Row {
         var volume: SheepdogVolume
         var data: MemoryBlockDevice.Volume
+        let attachments = AttachableDevice.Attachments()
         init(_ volume: SheepdogVolume, _ data: MemoryBlockDevice.Volume) { (self.volume, self.data) = (volume, data) }
     }
 
@@ -38,7 +39,9 @@ final class MemoryVolumes: SheepdogVolumes {
     }
     var allVolumes: [SheepdogVolume] { rows.values.map(\.volume) }
 
-    func open(_ volume: SheepdogVolume) throws(SheepError) -> MemoryBlockDevice { MemoryBlockDevice(rows[volume.vid]!.data) }
+    func open(_ volume: SheepdogVolume) throws(SheepError) -> AttachableDevice {
+        AttachableDevice(rows[volume.vid]!.data, rows[volume.vid]!.attachments)
+    }
 
     /// The ancestor's own objects are not told apart: what a child shows is its parent's until the child was written to.
     func objects(
@@ -115,7 +118,7 @@ final class MemoryVolumes: SheepdogVolumes {
 
     func delete(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
         let row = rows[volume.vid]!
-        guard row.data.users == 0 else { return completion(SheepError(.volumeLocked, "in use")) }
+        guard row.attachments.count == 0 else { return completion(SheepError(.volumeLocked, "in use")) }
         (row.volume.state, row.volume.name, row.volume.tag) = (.deleted, "", "")
         revision += 1
         completion(nil)
@@ -158,9 +161,46 @@ final class MemoryVolumes: SheepdogVolumes {
     }
 }
 
-extension MemoryBlockDevice: SheepdogDevice {
+/// A device in memory that knows whether it is attached.
+final class AttachableDevice: SheepdogDevice {
+    private let device: MemoryBlockDevice
+    private let attachments: Attachments
+    var isAttached = false { didSet { attachments.count += (isAttached ? 1 : 0) - (oldValue ? 1 : 0) } }
+
+    final class Attachments { var count = 0 }
+
+    init(_ volume: MemoryBlockDevice.Volume, _ attachments: Attachments) {
+        (device, self.attachments) = (MemoryBlockDevice(volume), attachments)
+    }
+
     /// The delay is the gateway's to keep.
-    package func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
+    func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
         trim(at: offset, length: length, durable: false) { _ in }
     }
+
+    func close() {
+        isAttached = false
+        device.close()
+    }
+
+    var information: BlockDeviceInformation { device.information }
+    func read(
+        at offset: UInt64, length: Int, appendingTo buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) { device.read(at: offset, length: length, appendingTo: buffer, completion: completion) }
+    func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
+        device.write(data, at: offset, durable: durable, completion: completion)
+    }
+    func flush(completion: @escaping (SheepError?) -> Void) { device.flush(completion: completion) }
+    func trim(at offset: UInt64, length: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
+        device.trim(at: offset, length: length, durable: durable, completion: completion)
+    }
+    func zero(
+        at offset: UInt64, length: UInt64, mayDeallocate: Bool, durable: Bool, completion: @escaping (SheepError?) -> Void
+    ) { device.zero(at: offset, length: length, mayDeallocate: mayDeallocate, durable: durable, completion: completion) }
+    func zeroIsFast(at offset: UInt64, length: UInt64, mayDeallocate: Bool) -> Bool { mayDeallocate }
+    func prefetch(at offset: UInt64, length: UInt64, completion: @escaping (SheepError?) -> Void) { completion(nil) }
+    func status(
+        at offset: UInt64, length: UInt64, limit: Int, completion: @escaping (Result<[BlockExtent], SheepError>) -> Void
+    ) { device.status(at: offset, length: length, limit: limit, completion: completion) }
 }

@@ -89,7 +89,7 @@ final class SheepdogTarget: ConformanceTarget {
     }
 
     func status(at offset: UInt64, length: UInt64, onlyOne: Bool) throws(SheepError) -> [BlockExtent] {
-        let slots = try wire { try client.slots(vid, count: Int(size / Self.objectSize)) }
+        let slots = try wire { try client.slots(vid, count: Int((size + Self.objectSize - 1) / Self.objectSize)) }
         var extents: [BlockExtent] = []
         for (object, _, range) in pieces(offset, length) {
             let isAllocated = slots[Int(object.index)] != 0

@@ -7,7 +7,7 @@ import iSCSIBackingStoreFrontend
 /// A server with a loop of its own on a unix socket; stopped when the value goes out of scope.
 ///
 /// `@unchecked Sendable`: the volumes are used on the loop only, through ``onLoop(_:)``.
-struct TestServer: ~Copyable, @unchecked Sendable {
+final class TestServer: @unchecked Sendable {
     let directory = TemporaryDirectory()
     let server: BackingStoreServer<MemoryVolumes>
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

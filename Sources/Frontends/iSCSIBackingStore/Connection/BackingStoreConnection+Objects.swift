@@ -6,12 +6,20 @@ import ObjectModel
 extension BackingStoreConnection {
     typealias Volume = OpenVolume<Backend.Device>
 
-    /// Finds the volume of the request's object, after a look at the control log when it is not known here.
+    /// Finds the volume of the request's object, after a look at the control log when it, or the object, is not known here:
+    /// another sheep may have made it just now.
     private func withVolume(of request: RequestHeader, _ body: @escaping (Volume, SheepdogVolume) -> Void) {
-        let vid = request.object.vid
-        if let open = volume(vid), let volume = open.volume { return body(open, volume) }
+        if let open = volume(request.object.vid), let volume = open.volume, UInt64(request.object.index) < volume.objectCount {
+            return body(open, volume)
+        }
+        withCurrentVolume(of: request, body)
+    }
+
+    private func withCurrentVolume(of request: RequestHeader, _ body: @escaping (Volume, SheepdogVolume) -> Void) {
         backend.whenCurrent { [self] in
-            guard let open = volume(vid), let volume = open.volume else { return completed(request, unknownVolume(request)) }
+            guard let open = volume(request.object.vid), let volume = open.volume else {
+                return completed(request, unknownVolume(request))
+            }
             body(open, volume)
         }
     }
@@ -22,6 +30,7 @@ extension BackingStoreConnection {
     }
 
     private func device(_ open: Volume, _ request: RequestHeader) -> Backend.Device? {
+        if request.flags.contains(.tgt) { attach(open) }
         do throws(SheepError) { return try open.open(in: backend) } catch {
             completed(request, ofObject(error))
             return nil
@@ -38,7 +47,7 @@ extension BackingStoreConnection {
     func readObject(_ request: RequestHeader) {
         switch request.object.kind {
         case .data: withVolume(of: request) { [self] open, volume in readData(request, open, volume) }
-        case .inode: withVolume(of: request) { [self] open, volume in readInode(request, open, volume) }
+        case .inode: withCurrentVolume(of: request) { [self] open, volume in readInode(request, open, volume) }
         // Nobody can have made one.
         case .vmstate, .attribute, .btree, .ledger, nil: completed(request, .noObject)
         }
@@ -136,7 +145,7 @@ extension BackingStoreConnection {
         case .data:
             withVolume(of: request) { [self] open, volume in writeData(request, payload, open, volume, mayCreate: mayCreate) }
         case .inode where !mayCreate:
-            withVolume(of: request) { [self] open, volume in writeInode(request, payload, open, volume) }
+            withCurrentVolume(of: request) { [self] open, volume in writeInode(request, payload, open, volume) }
         // Inodes are made with their volumes; the state of a machine, attributes and the rest have no place here.
         case .inode, .vmstate, .attribute, .btree, .ledger, nil: completed(request, .invalidParameters)
         }

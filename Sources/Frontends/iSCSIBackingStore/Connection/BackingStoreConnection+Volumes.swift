@@ -105,10 +105,8 @@ extension BackingStoreConnection {
 
     // MARK: Deleting
 
-    /// What this front-end's clients have open does not stand in the way: QEMU deletes what it has open to roll back.
     func deleteVolume(_ request: RequestHeader, _ payload: ByteBuffer) {
         withVolume(named: payload, request) { [self] volume in
-            server.volumes.closeDevice(of: volume.vid)
             backend.delete(volume) { [self] error in
                 if let error { completed(request, error) } else { completed(request, with: volume) }
             }

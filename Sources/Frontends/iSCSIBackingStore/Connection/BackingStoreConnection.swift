@@ -23,6 +23,9 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     /// The volumes that this client uses, and the one that it used last.
     private var volumes: [VID: OpenVolume<Backend.Device>] = [:]
     private var latestVolume: OpenVolume<Backend.Device>?
+    /// Those that it exports, being tgt, and the one that it used last.
+    private var attached: [VID: OpenVolume<Backend.Device>] = [:]
+    private var latestAttached: OpenVolume<Backend.Device>?
 
     /// Received and not worked off, for the client has to wait.
     private var backlog = ByteBuffer()
@@ -77,8 +80,9 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         timeLimit = nil
         backlog = ByteBuffer()
         requests.stop()
+        for volume in attached.values { volume.attachments -= 1 }
         for volume in volumes.values { server.volumes.release(volume) }
-        (volumes, latestVolume) = ([:], nil)
+        (volumes, latestVolume, attached, latestAttached) = ([:], nil, [:], nil)
         server.ended(self)
         context.fireChannelInactive()
     }
@@ -114,6 +118,18 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         volumes[vid] = new
         latestVolume = new
         return new
+    }
+
+    /// tgt does input and output on the volume.
+    @inline(__always)
+    func attach(_ volume: OpenVolume<Backend.Device>) {
+        if latestAttached !== volume { attachFirst(volume) }
+    }
+
+    private func attachFirst(_ volume: OpenVolume<Backend.Device>) {
+        guard context != nil else { return }
+        latestAttached = volume
+        if attached.updateValue(volume, forKey: volume.vid) == nil { volume.attachments += 1 }
     }
 
     // MARK: Reading

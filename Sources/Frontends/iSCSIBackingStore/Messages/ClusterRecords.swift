@@ -76,5 +76,5 @@ package struct SheepdogTime: Hashable, Sendable {
     package let rawValue: UInt64
 
     /// Since 1970.
-    package init(nanoseconds: UInt64) { rawValue = nanoseconds / 1_000_000_000 << 32 | nanoseconds % 1_000_000_000 }
+    package init(nanoseconds: UInt64) { rawValue = (nanoseconds / 1_000_000_000) << 32 | nanoseconds % 1_000_000_000 }
 }

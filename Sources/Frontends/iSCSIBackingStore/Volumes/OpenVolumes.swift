@@ -11,6 +11,8 @@ final class OpenVolume<Device: SheepdogDevice> {
     private var device: Device?
     /// Connections.
     fileprivate(set) var users = 0
+    /// Connections of tgt. An exported volume is not deleted; QEMU and `dog` delete what they have open themselves.
+    var attachments = 0 { didSet { device?.isAttached = attachments > 0 } }
     /// Objects that the volume certainly showed since it was opened here; only of indices that QEMU and tgt know.
     private var shown: [UInt64] = []
 
@@ -33,6 +35,7 @@ final class OpenVolume<Device: SheepdogDevice> {
         if let device { return device }
         guard let volume else { throw SheepError(.noSuchVolume, "no volume has the VID \(vid)") }
         let device = try backend.open(volume)
+        device.isAttached = attachments > 0
         self.device = device
         return device
     }
@@ -87,9 +90,6 @@ final class OpenVolumes<Backend: SheepdogVolumes> {
         volume.closeDevice()
         volumes[volume.vid] = nil
     }
-
-    /// The next request opens it again.
-    func closeDevice(of vid: VID) { volumes[vid]?.closeDevice() }
 
     // MARK: Tags of snapshots to come
 

@@ -106,6 +106,9 @@ package enum SheepdogReadiness: Hashable, Sendable {
 
 /// A block device that can also take a trim back.
 package protocol SheepdogDevice: BlockDevice {
+    /// The volume is not to be deleted while this is set; not so at first.
+    var isAttached: Bool { get set }
+
     /// Trims the range after the delay, unless anything changes its object before, here or through another door, or a
     /// snapshot of the volume is deleted. Where that cannot be known it is not done. Without promise: space alone depends on it.
     func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64)
