@@ -66,6 +66,8 @@ uint64_t clinux_raise_file_limit(void) {
     return limit.rlim_cur;
 }
 
+void clinux_close_on_exec_from(unsigned int first) { close_range(first, ~0u, CLOSE_RANGE_CLOEXEC); }
+
 int clinux_errno(void) { return errno; }
 
 int clinux_flock(int fd, int operation) { return flock(fd, operation); }

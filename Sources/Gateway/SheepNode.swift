@@ -290,7 +290,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private func formatted(_ cluster: ClusterRecord) {
         for session in sessions.values { session.becomeDeleted() }
         sessions = [:]
-        takeCluster(cluster.id, afterFormat: true)
+        // An earlier format that the log tells a starting sheep is none of its store's: joining, it takes the last one.
+        if isUp { takeCluster(cluster.id, afterFormat: true) }
     }
 
     /// The store belongs to the cluster that the log names; one that belonged to another is emptied by a format only.

@@ -126,6 +126,8 @@ enum Daemon {
     /// The same program in the same process: all state is gone, the boot id is another.
     private static func startAnew() -> Int32 {
         setenv(restartVariable, "1", 1)
+        // A listener that outlived its sheep would keep the next one from its port, and clients would wait on it for ever.
+        clinux_close_on_exec_from(3)
         var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
         execv("/proc/self/exe", &arguments)
         return report("cannot start anew")

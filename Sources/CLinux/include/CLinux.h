@@ -27,6 +27,8 @@ uint64_t clinux_boottime_ns(void);
 uint64_t clinux_realtime_ns(void);
 /// Raises the soft limit of open files to the hard one and returns it.
 uint64_t clinux_raise_file_limit(void);
+/// Lets all files and sockets from that number on end with the next exec(2), SwiftNIO's too, which do not by themselves.
+void clinux_close_on_exec_from(unsigned int first);
 /// errno of the last call on this thread.
 int clinux_errno(void);
 /// flock(2); its name is also a struct's.

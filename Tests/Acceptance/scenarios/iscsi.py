@@ -52,7 +52,7 @@ def snapshots_underneath(bed, tgt):
     bed.qemu_io(first, "write -P 2 1M 2M", "read -P 1 0 1M")
     bed.qemu_io(second, "read -P 2 1M 2M", "read -P 1 3M 5M", "write -P 3 5M 64k")
     bed.qemu_io(first, "read -P 3 5M 64k")
-    bed.qemu_io(bed.sheep[2].tcp("moving@before"), "read -P 1 0 8M")
+    bed.run("qemu-io", "-r", "-f", "raw", bed.sheep[2].tcp("moving@before"), "-c", "read -P 1 0 8M")
     bed.dog("vdi", "rollback", "-f", "-s", "before", "moving")
     bed.qemu_io(second, "read -P 1 0 8M", "write -P 4 2M 4k")
     bed.qemu_io(first, "read -P 4 2M 4k", "read -P 0 8M 24M")
