@@ -8,7 +8,7 @@ from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 600
 
-MODULES = "for module in iscsi_tcp sd_mod dm_multipath dm_round_robin ext4; do modprobe $module; done; iscsid"
+MODULES = "mkdir -p /run/lock; for module in iscsi_tcp sd_mod dm_multipath dm_round_robin ext4; do modprobe $module; done; iscsid"
 
 
 def scenario(bed):

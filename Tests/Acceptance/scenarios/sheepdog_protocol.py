@@ -169,14 +169,9 @@ def ok_or_refused(reply, opcode):
 
 
 def connected_anew(sheep):
-    """Sheep whose stores a format emptied start anew."""
-    def client():
-        try:
-            client = SheepdogClient(port=sheep.port)
-            return client if client.find("q").result == NO_VDI else None
-        except OSError:
-            return None
-    return wait_until(client, f"sheep {sheep.number} serves the new cluster", 60)
+    """A format that empties a store starts its sheep anew."""
+    wait_until(lambda: sheep.log.read_text().count("joined the cluster") == 2, f"sheep {sheep.number} joined again", 60)
+    return SheepdogClient(port=sheep.port)
 
 
 def dog_lock(bed, verb, *rest):
