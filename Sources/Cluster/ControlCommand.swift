@@ -72,12 +72,14 @@ package enum ControlCommand: Hashable, Sendable {
         /// Virtual nodes; 0 for a gateway without storage; nil: by capacity.
         package var virtualNodes: UInt16?
         package var disks: [DiskAnnouncement]
+        /// The machine restarted since the node was last up: what its disks had not synced is gone.
+        package var lostPower: Bool
         package init(
             node: NodeID, boot: BootID, address: NodeAddress, zone: UInt32?, virtualNodes: UInt16?,
-            disks: [DiskAnnouncement]
+            disks: [DiskAnnouncement], lostPower: Bool = false
         ) {
             (self.node, self.boot, self.address, self.zone) = (node, boot, address, zone)
-            (self.virtualNodes, self.disks) = (virtualNodes, disks)
+            (self.virtualNodes, self.disks, self.lostPower) = (virtualNodes, disks, lostPower)
         }
     }
 

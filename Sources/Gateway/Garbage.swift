@@ -72,7 +72,7 @@ package final class GarbageCollector<Env: NodeEnvironment> {
                 return true
             }
         }
-        return Array(slots)
+        return slots.sorted()
     }
 
     private func look(at slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>) {

@@ -10,7 +10,7 @@ import SheepProtocol
 /// Who is in the cluster: joining it, noticing who left, planning placement, opening groups after a full stop.
 package final class Membership<Env: NodeEnvironment> {
     private unowned let node: SheepNode<Env>
-    private let machineIsUnbroken: Bool
+    private let lostPower: Bool
     private var lastHeard: [NodeID: UInt64] = [:]
     private var probing: Set<NodeID> = []
     private var calledDown: Set<BootID> = []
@@ -23,7 +23,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var fencedUntil: UInt64 = 0
     private var failedDisks: Set<DiskID> = []
 
-    init(node: SheepNode<Env>, machineIsUnbroken: Bool) { (self.node, self.machineIsUnbroken) = (node, machineIsUnbroken) }
+    init(node: SheepNode<Env>, lostPower: Bool) { (self.node, self.lostPower) = (node, lostPower) }
 
     private var state: ControlState { node.control.state }
 
@@ -48,13 +48,14 @@ package final class Membership<Env: NodeEnvironment> {
         }
         let up = ControlCommand.NodeUp(
             node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: disks ?? [])
+            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower)
         node.control.propose(.nodeUp(up)) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }
             hasJoined = true
             joinedAt = node.clock.now()
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
+            node.joined?()
             node.recovery.joined()
         }
     }
@@ -185,8 +186,9 @@ package final class Membership<Env: NodeEnvironment> {
         defer { lastTick = now }
         guard lastTick > 0, now > lastTick + 2 * NodeTiming.tick else { return }
         let pause = now - lastTick
-        for peer in lastHeard.keys { lastHeard[peer]! += pause }
-        joinedAt += pause
+        // What came after the pause, but before this tick, is not from the future.
+        for peer in lastHeard.keys { lastHeard[peer] = min(now, lastHeard[peer]! + pause) }
+        joinedAt = min(now, joinedAt + pause)
     }
 
     /// Of the nodes that are up, the one that proposes for all.
@@ -196,7 +198,7 @@ package final class Membership<Env: NodeEnvironment> {
 
     private func probe(now: UInt64) {
         let ping = Ping(logIndex: state.appliedIndex).wire
-        for record in state.nodes.values where record.isUp && record.id != node.identity {
+        for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where record.isUp && record.id != node.identity {
             if node.network.isLinked(to: record.id) {
                 node.network.send(.ping, body: ping, payload: nil, to: record.id) { [weak self] result in
                     guard let self, case .success = result else { return }
@@ -229,7 +231,7 @@ package final class Membership<Env: NodeEnvironment> {
         let closed = state.closedGroups
         guard closed.canOpen, closed.allMembersAreUp || now - joinedAt >= NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
-        propose(.openGroups(present: present, preferred: machineIsUnbroken ? present : []))
+        propose(.openGroups(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }))
     }
 
     private func takeOut(now: UInt64) {

@@ -36,10 +36,17 @@ package final class Recovery<Env: NodeEnvironment> {
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
+    /// What an unclean stop may have left half done here, or undone.
+    private let startRegions: Set<ListedRegion>
     private var behindVersion = LogIndex.zero
+    private var lastDone: UInt64 = 0
+    private var ticksWithoutProgress = 0
     package private(set) var progress = RecoveryProgress()
 
-    init(node: SheepNode<Env>, report: StartReport?) { (self.node, self.report) = (node, report) }
+    init(node: SheepNode<Env>, report: StartReport?) {
+        (self.node, self.report) = (node, report)
+        startRegions = report.map { $0.wasClean ? [] : Set($0.listedRegions) } ?? []
+    }
 
     private var disk: DiskID? { node.store?.identity.disk }
 
@@ -76,6 +83,7 @@ package final class Recovery<Env: NodeEnvironment> {
     func joined() {
         guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
         let version = node.control.state.membershipVersion
+        for name in report.interruptedCreates { withdraw(name, in: store, version: version) }
         for region in report.listedRegions {
             for object in store.objects(inFamily: region.family, indices: region.indices) where object.name.birth == region.birth {
                 store.touch(object.name, version: version)
@@ -84,18 +92,54 @@ package final class Recovery<Env: NodeEnvironment> {
         membershipChanged()
     }
 
+    /// A create whose file a power cut took never was: nothing in it was durable, for a flush that covered it would have made
+    /// its name so. Where another member has the object, it is the one that is compared with.
+    private func withdraw(_ name: ObjectName, in store: ObjectStore<Env.StoreDisk>, version: LogIndex) {
+        node.logger.warning("object \(name) was being made when the power went: it never was")
+        store.withdraw(name, version: version) { [weak self] error in
+            if let error { self?.node.logger.error("object \(name) could not be taken back: \(error.message)") }
+        }
+    }
+
+    /// Slots where this disk may lack what it had before an unclean stop, and what it says of which is not enough for others:
+    /// names that a power cut took are in no list of changes.
+    func startSlots(in wanted: (PlacementGroup) -> Bool) -> [ObjectSlot] {
+        startRegions.sorted().flatMap { region in
+            region.indices.lazy.filter { $0 <= UInt64(UInt32.max) }.map { ObjectSlot(family: region.family, index: UInt32($0)) }
+        }.filter { wanted($0.group) }
+    }
+
+    /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left.
+    func mayRetire(_ region: ListedRegion) -> Bool {
+        isIdle && (!startRegions.contains(region) || node.control.state.disks.keys.allSatisfy { node.control.state.isInSync($0) })
+    }
+
     func membershipChanged() {
         switch phase {
         case .idle: startPass()
         case .proposing, .listing, .copying, .finishing:
             // Sources may have gone; what is under way fails and is tried with others.
-            for copy in Array(active.values) { copy.membershipChanged() }
+            for copy in active.sorted(by: { $0.key < $1.key }).map(\.value) { copy.membershipChanged() }
         }
     }
 
     func tick() {
         if case .idle = phase { startPass() }
-        if case .copying = phase { advance() }
+        if case .copying = phase {
+            advance()
+            settleOwnerless()
+        }
+    }
+
+    /// A slot may wait for changes of an owner that died, which only a new owner rolls forward or makes undone. When nobody uses
+    /// the volume, this sheep opens it.
+    private func settleOwnerless() {
+        guard progress.done == lastDone else { return (lastDone, ticksWithoutProgress) = (progress.done, 0) }
+        ticksWithoutProgress += 1
+        guard ticksWithoutProgress % 8 == 0 else { return }
+        for birth in node.replica.unsettledVolumes where node.control.state.owner(of: birth) == nil {
+            node.session(for: birth)?.openForSettling()
+        }
     }
 
     private func startPass() {
@@ -189,12 +233,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// What an unclean stop of this sheep may have left half done: every slot of the regions in its intent log.
     private func addOwnRegions() {
-        guard let report, !report.wasClean else { return }
-        for region in report.listedRegions {
-            for index in region.indices where index <= UInt64(UInt32.max) {
-                add(ObjectSlot(family: region.family, index: UInt32(index)))
-            }
-        }
+        for slot in startSlots(in: { _ in true }) { add(slot) }
     }
 
     /// What reached this disk since it left, but perhaps no other member: looked at as well.
@@ -204,7 +243,7 @@ package final class Recovery<Env: NodeEnvironment> {
         for object in store.objects(changedSince: since, in: mine) {
             add(ObjectSlot(family: object.name.family, index: object.name.index))
         }
-        for removal in store.removals(since: since) where mine(removal.name.group) {
+        for removal in store.removals(since: since).sorted(by: { $0.name < $1.name }) where mine(removal.name.group) {
             add(ObjectSlot(family: removal.name.family, index: removal.name.index))
         }
     }
@@ -237,7 +276,8 @@ package final class Recovery<Env: NodeEnvironment> {
             progress.fetchedObjects += fetchedObjects
             progress.fetchedBytes += fetchedBytes
             advance()
-        case .postponed:
+        case .postponed(let reason):
+            node.logger.debug("recovery: \(slot) waits: \(reason)")
             node.clock.schedule(after: NodeTiming.retry) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)

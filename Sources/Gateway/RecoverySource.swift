@@ -29,6 +29,7 @@ package final class RecoverySource<Env: NodeEnvironment> {
             for removal in store.removals(since: request.since) where wanted(removal.name.group) {
                 slots.insert(ObjectSlot(family: removal.name.family, index: removal.name.index))
             }
+            slots.formUnion(node.recovery.startSlots(in: wanted))
             node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(slots.sorted()).wire))) }
         }
     }

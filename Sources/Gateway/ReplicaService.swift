@@ -328,6 +328,9 @@ package final class ReplicaService<Env: NodeEnvironment> {
             + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
     }
 
+    /// Volumes of which some member may lack a change.
+    var unsettledVolumes: [Birth] { windows.filter { !$0.value.pending.isEmpty }.keys.sorted() }
+
     /// Before the first change that comes to this disk as a syncing member of these groups.
     func beganSyncing(_ ranges: [GroupRange]) {
         for birth in windows.keys { windows[birth]!.forget { group in ranges.contains { $0.contains(group) } } }

@@ -33,6 +33,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var sets: ReplicaSetCache
     private var ancestries: [Birth: [Birth]] = [:]
     private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
+    private var closedVersion = LogIndex.zero
+    private var closedCounts: [UInt8: Bool] = [:]
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
     private var isStopped = false
@@ -48,12 +50,14 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var requests = RequestCounters()
     var checks = CheckRuns()
 
+    /// Called once: the control log names this run.
+    package var joined: (() -> Void)?
     /// Called once: this run is over. With a reason when it must not simply start again.
     package var ended: ((NodeEnd) -> Void)?
 
     package init(
         identity: NodeID, boot: BootID, options: NodeOptions, clock: Env.Clock, network: Env.Network, engine: Env.Engine,
-        store: ObjectStore<Env.StoreDisk>?, report: StartReport?, machineIsUnbroken: Bool, random: @escaping () -> UInt64,
+        store: ObjectStore<Env.StoreDisk>?, report: StartReport?, lostPower: Bool, random: @escaping () -> UInt64,
         logger: Logger
     ) {
         (self.identity, self.boot, self.options, self.clock) = (identity, boot, options, clock)
@@ -66,14 +70,14 @@ package final class SheepNode<Env: NodeEnvironment> {
         source = RecoverySource(node: self)
         recovery = Recovery(node: self, report: report)
         garbage = GarbageCollector(node: self)
-        membership = Membership(node: self, machineIsUnbroken: machineIsUnbroken)
+        membership = Membership(node: self, lostPower: lostPower)
         network.delegate = self
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
         control.started = { [unowned self] in membership.join() }
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
-        store?.mayRetire = { [unowned self] region in recovery.isIdle && !replica.hasUnsettled(in: region) }
+        store?.mayRetire = { [unowned self] region in recovery.mayRetire(region) && !replica.hasUnsettled(in: region) }
         store?.onFailure = { [unowned self] error in
             logger.critical("the store failed: \(error.message)")
             membership.diskFailed(of: identity)
@@ -115,6 +119,17 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// This sheep has an in-sync replica of the slot.
     func holdsCurrent(_ slot: ObjectSlot, copies: UInt8) -> Bool {
         sets.entry(for: slot.group, copies: copies, in: control.state).isCurrentHere
+    }
+
+    /// Some group has no in-sync member for so many copies. Worked out once per membership.
+    func hasClosedGroups(copies: UInt8) -> Bool {
+        if closedVersion != control.state.membershipVersion {
+            (closedVersion, closedCounts) = (control.state.membershipVersion, [:])
+        }
+        if let known = closedCounts[copies] { return known }
+        let closed = control.state.hasClosedGroups(copies: copies)
+        closedCounts[copies] = closed
+        return closed
     }
 
     /// Self first, the root last.
@@ -191,10 +206,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         return session
     }
 
+    /// In order of their births, so that a simulated run repeats exactly.
+    private var orderedSessions: [VolumeSession<Env>] { sessions.sorted { $0.key < $1.key }.map(\.value) }
+
     /// Changes that this sheep ordered as an owner and that are not on all members yet. Its own replica gets them
     /// directly, so they stand in no window of the replica service.
     var ownChanges: [UnsettledRecord] {
-        sessions.sorted { $0.key < $1.key }.flatMap { _, session in
+        orderedSessions.flatMap { session in
             session.window.active.map { change in
                 UnsettledRecord(
                     term: session.term ?? .zero, sequence: change.sequence,
@@ -208,7 +226,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
         if remaining == 0 { return completion() }
-        for session in Array(sessions.values) {
+        for session in orderedSessions {
             session.release {
                 remaining -= 1
                 if remaining == 0 { completion() }
@@ -241,7 +259,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             break
         }
         if control.state.membershipVersion == index { membershipChanged(index) }
-        for session in Array(sessions.values) { session.refresh() }
+        for session in orderedSessions { session.refresh() }
         membership.applied(entry, at: index)
         if case .deleteVolume(let command) = entry.command {
             garbage.volumesChanged()
@@ -253,9 +271,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         // It may have made this sheep's replicas current, which did not collect while they were not.
         if case .openGroups = entry.command { garbage.volumesChanged() }
         if case .nodesDown(let down) = entry.command {
-            for victim in down.victims { for session in sessions.values { session.forget(gateway: victim.boot) } }
+            for victim in down.victims { for session in orderedSessions { session.forget(gateway: victim.boot) } }
         }
-        if case .deleteVolume(let command) = entry.command { sessions[command.volume] = nil }
+        if case .deleteVolume(let command) = entry.command {
+            sessions[command.volume] = nil
+            // Nobody will roll its last changes forward.
+            replica.forget(command.volume)
+        }
     }
 
     private func moved(_ old: Birth, _ result: ControlResult) {
@@ -271,7 +293,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private func membershipChanged(_ index: LogIndex) {
         replica.membershipChanged(index)
         network.keepLinks(to: peers)
-        for session in Array(sessions.values) { session.membershipChanged() }
+        for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
     }
 
@@ -288,7 +310,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     private func formatted(_ cluster: ClusterRecord) {
-        for session in sessions.values { session.becomeDeleted() }
+        for session in orderedSessions { session.becomeDeleted() }
         sessions = [:]
         // An earlier format that the log tells a starting sheep is none of its store's: joining, it takes the last one.
         if isUp { takeCluster(cluster.id, afterFormat: true) }
@@ -314,9 +336,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         ticks += 1
         if ticks % 4 == 0 { control.retry() }
         store?.tick(now: now)
-        for session in Array(sessions.values) {
+        for session in orderedSessions {
             session.tick(now: now)
-            if now - session.lastUse > NodeTiming.leaseUnused { session.release() }
+            if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
         }
         membership.tick(now: now)
         recovery.tick()
@@ -355,7 +377,7 @@ package struct RepairCounters: Hashable, Sendable {
 extension SheepNode: PeerNetworkDelegate {
     package func linked(to node: NodeID) {
         membership.linked(to: node)
-        for session in Array(sessions.values) { session.membershipChanged() }
+        for session in orderedSessions { session.membershipChanged() }
     }
 
     package func unlinked(from node: NodeID) { membership.unlinked(from: node) }

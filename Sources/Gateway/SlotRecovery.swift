@@ -9,7 +9,7 @@ import SheepProtocol
 enum SlotOutcome {
     case equal(fetchedObjects: UInt64, fetchedBytes: UInt64)
     /// A change is under way there that the source may not have yet, or the source did not answer: later again.
-    case postponed
+    case postponed(String)
 }
 
 /// Makes one slot's objects equal to those of an in-sync member.
@@ -61,16 +61,16 @@ final class SlotRecovery<Env: NodeEnvironment> {
     /// A write came to the slot while it is compared.
     func touched(_ change: ReplicaChange) {
         // What was compared may be removed under it: once more from the start, with the removal noted.
-        if change.kind == .trim, change.length == UInt32(1) << UInt32(change.objectShift) { return end(.postponed) }
+        if change.kind == .trim, change.length == UInt32(1) << UInt32(change.objectShift) { return postpone("a removal came") }
         // An object that was not there when the names were compared lacks what the source copied from its ancestor.
         if let copies = copies(of: change.object), comparedCounts.contains(copies), !comparedNames.contains(change.object) {
-            return end(.postponed)
+            return postpone("a change made \(change.object)")
         }
         mark(change.kind, change.object, offset: change.offset, length: change.length)
     }
 
     func membershipChanged() {
-        if let source, !node.storingNodes.contains(source) { end(.postponed) }
+        if let source, !node.storingNodes.contains(source) { postpone("its source went down") }
     }
 
     /// Recovery must not wait for changes to settle: below the minimum they in turn wait for this disk to be in sync.
@@ -93,6 +93,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
         ended(outcome)
     }
 
+    private func postpone(_ reason: String) { end(.postponed(reason)) }
+
     private func isSyncing(_ copies: UInt8) -> Bool {
         node.replicaSet(of: slot.group, copies: copies).syncing.contains { $0.node == node.identity }
     }
@@ -107,14 +109,14 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let set = node.replicaSet(of: slot.group, copies: copies)
         guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }),
             let boot = node.control.state.nodes[member.node]?.boot
-        else { return end(.postponed) }
+        else { return postpone("no in-sync member of \(copies) copies is linked") }
         source = member.node
         let request = RecoverySlot(
             receiverBoot: boot, logIndex: node.control.state.appliedIndex, slot: slot, verify: false)
         node.network.send(.recoverySlot, body: request.wire, payload: nil, to: member.node) { [weak self] result in
             guard let self, !isEnded else { return }
             guard case .success(let reply) = result, let list = try? WireList<SourceObject>(wire: reply.body) else {
-                return end(.postponed)
+                return postpone("its source answers \(result.map { _ in "garbage" })")
             }
             compare(list.elements.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }
@@ -125,17 +127,24 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func compare(_ theirs: [SourceObject], copies: UInt8, boot: BootID) {
         let ours = store.births(family: slot.family, index: slot.index).filter { self.copies(of: $0.name) == copies }
         let names = Set(theirs.map(\.name))
-        // A change is under way that one of both has not done yet.
-        if made.contains(where: { name in !names.contains(name) || !ours.contains { $0.name == name } }) { return end(.postponed) }
-        if punched.contains(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) { return end(.postponed) }
+        let stored = Set(theirs.lazy.filter { !$0.isHole }.map(\.name))
+        // A change is under way that one of both has not done yet: the source lacks the object, or shows the hole that it fills.
+        if let name = made.first(where: { name in !stored.contains(name) || !ours.contains { $0.name == name } }) {
+            return postpone("\(name) is being made")
+        }
+        if let name = punched.union(removed).first(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) {
+            return postpone("\(name) is being trimmed")
+        }
         for object in ours where !names.contains(object.name) {
             // The source may not have this write's object yet.
             store.remove(object.name, version: node.replicaSet(of: slot.group, copies: copies).version) { _ in }
         }
         // The source has not removed it yet, or a later change made it again, which then is about to be known as settled.
-        if theirs.contains(where: { !$0.isHole && removed.contains($0.name) }) { return end(.postponed) }
+        if let object = theirs.first(where: { !$0.isHole && removed.contains($0.name) }) {
+            return postpone("\(object.name) is being removed")
+        }
         comparedCounts.insert(copies)
-        comparedNames.formUnion(names)
+        comparedNames.formUnion(stored)
         compareNext(theirs[...], boot: boot)
     }
 
@@ -150,12 +159,12 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded else { return }
         guard let object = theirs.first else { return fetchNext(boot: boot) }
         let goOn: () -> Void = { [self] in compareNext(theirs.dropFirst(), boot: boot) }
-        guard let shift = ObjectShift(rawValue: object.objectShift) else { return end(.postponed) }
+        guard let shift = ObjectShift(rawValue: object.objectShift) else { return postpone("an object has a size of 2^\(object.objectShift)") }
         let own = store.births(family: slot.family, index: slot.index).first { $0.name == object.name }
         if object.isHole {
             guard own?.isHole != true else { return goOn() }
             return store.makeHole(object.name, objectShift: shift, version: object.version) { [self] error in
-                if error != nil { end(.postponed) } else { goOn() }
+                if let error { postpone(error.message) } else { goOn() }
             }
         }
         if own == nil || own!.isHole {
@@ -171,10 +180,10 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
-        guard !made.contains(object.name) else { return end(.postponed) }
+        guard !made.contains(object.name) else { return postpone("\(object.name) is being made") }
         fetchedObjects.insert(object.name)
         store.reset(object.name, objectShift: shift, version: object.version) { [self] error in
-            if error != nil { return end(.postponed) }
+            if let error { return postpone(error.message) }
             plan(object, own: [])
             goOn()
         }
@@ -212,7 +221,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
             receiverBoot: boot, object: piece.object.name, offset: UInt32(piece.offset), length: UInt32(piece.length))
         node.network.send(.recoveryRead, body: request.wire, payload: nil, to: source) { [weak self] result in
             guard let self, !isEnded else { return }
-            guard case .success(let reply) = result, reply.payload.readableBytes == piece.length else { return end(.postponed) }
+            guard case .success(let reply) = result, reply.payload.readableBytes == piece.length else {
+                return postpone("its source does not give \(piece.object.name)")
+            }
             fetchedBytes += UInt64(piece.length)
             put(piece, data: reply.payload) { [self] in fetchNext(boot: boot) }
         }
@@ -232,7 +243,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let done: (SheepError?) -> Void = { [self] error in
             if let error {
                 node.logger.error("recovery of \(piece.object.name): \(error.message)")
-                return end(.postponed)
+                return postpone(error.message)
             }
             remaining -= 1
             if remaining == 0 { then() }

@@ -2,29 +2,65 @@ import Cluster
 import ObjectModel
 import SheepProtocol
 
+/// Where the changes of a volume went since its last flush.
+struct UnflushedChanges {
+    /// The members that were sent them.
+    var nodes: Set<NodeID> = []
+    var groups = GroupSet()
+}
+
+/// A set of placement groups: a bit for each, 8 KiB once there is one.
+struct GroupSet {
+    private var words: [UInt64] = []
+
+    mutating func insert(_ group: PlacementGroup) {
+        if words.isEmpty { words = Array(repeating: 0, count: PlacementGroup.count / 64) }
+        words[Int(group.rawValue) / 64] |= 1 << UInt64(group.rawValue % 64)
+    }
+
+    /// True when `condition` holds for each of them.
+    func allSatisfy(_ condition: (PlacementGroup) -> Bool) -> Bool {
+        for (at, word) in words.enumerated() {
+            var rest = word
+            while rest != 0 {
+                guard condition(PlacementGroup(rawValue: UInt16(at * 64 + rest.trailingZeroBitCount))) else { return false }
+                rest &= rest - 1
+            }
+        }
+        return true
+    }
+}
+
 extension VolumeSession {
     /// Makes durable, on every member, all that was acknowledged before; the first flush of a term goes to all nodes.
     ///
-    /// A member that goes down meanwhile is not waited for: what it returns with is compared before it counts again.
+    /// A member that goes down meanwhile is not waited for while another in-sync one has what it had: it is compared before it
+    /// counts again. Was it the last, the flush waits until the group has an in-sync member again, and goes to all once more.
     func flush(completion: @escaping (SheepError?) -> Void) {
         guard let term else {
             return submit(VolumeRequest(offset: 0, work: .flush(completion), receivedAt: node.clock.now()))
         }
-        let everyone = node.storingNodes
-        let targets = unflushed.map { everyone.intersection($0) } ?? everyone
-        unflushed = []
-        let flush = VolumeFlush(session: self, term: term, targets: targets, completion: completion)
+        let flush = VolumeFlush(session: self, term: term, changes: unflushed, completion: completion)
+        unflushed = UnflushedChanges()
         flushes.append(flush)
         flush.start()
     }
 
     /// Answers flushes in the order they came: one that found nothing to do still waits for those before it,
-    /// which are making durable what it must cover.
+    /// which are making durable what it must cover, and fails with them.
     func flushesAdvanced() {
         while let first = flushes.first, let outcome = first.outcome {
             flushes.removeFirst()
+            if let error = outcome.error { for later in flushes { later.fail(error) } }
             first.completion(outcome.error)
         }
+    }
+
+    /// Every group that was changed has an in-sync member; nil: every group.
+    func isServed(_ changes: UnflushedChanges?) -> Bool {
+        if !node.hasClosedGroups(copies: volume.copies) { return true }
+        guard let changes else { return false }
+        return changes.groups.allSatisfy { !node.replicas(of: $0, copies: volume.copies).set.inSync.isEmpty }
     }
 }
 
@@ -32,20 +68,38 @@ extension VolumeSession {
 final class VolumeFlush<Env: NodeEnvironment> {
     private let session: VolumeSession<Env>
     private let term: Term
-    private var remaining: Set<NodeID>
+    private let changes: UnflushedChanges?
+    private var remaining: Set<NodeID> = []
+    /// A member left before it answered: another one must have what it had.
+    private var hasLeaver = false
     let completion: (SheepError?) -> Void
     private let startedAt: UInt64
     /// Set once: how it ended.
     private(set) var outcome: (error: SheepError?, Void)?
 
-    init(session: VolumeSession<Env>, term: Term, targets: Set<NodeID>, completion: @escaping (SheepError?) -> Void) {
-        (self.session, self.term, remaining, self.completion) = (session, term, targets, completion)
+    init(session: VolumeSession<Env>, term: Term, changes: UnflushedChanges?, completion: @escaping (SheepError?) -> Void) {
+        (self.session, self.term, self.changes, self.completion) = (session, term, changes, completion)
         startedAt = session.node.clock.now()
     }
 
     func start() {
+        let storing = session.node.storingNodes
+        guard let changes else { return sendToAll() }
+        hasLeaver = !changes.nodes.isSubset(of: storing)
+        send(to: changes.nodes.intersection(storing))
+    }
+
+    private func sendToAll() {
+        guard outcome == nil else { return }
+        guard session.isServed(changes) else { return later { self.sendToAll() } }
+        hasLeaver = false
+        send(to: session.node.storingNodes)
+    }
+
+    private func send(to targets: Set<NodeID>) {
+        remaining = targets
         // Nothing was written since the last flush: still only a holder of the lease may say so.
-        if remaining.isEmpty { return finishIfDone() }
+        if remaining.isEmpty { return roundEnded() }
         for target in remaining.sorted() { send(to: target) }
     }
 
@@ -67,28 +121,46 @@ final class VolumeFlush<Env: NodeEnvironment> {
     private func answered(by target: NodeID, error: SheepError?) {
         guard outcome == nil, remaining.contains(target) else { return }
         let node = session.node
-        guard let error, node.storingNodes.contains(target) else {
-            remaining.remove(target)
-            return finishIfDone()
+        if let error, isIn(target) {
+            if error.code == .inputOutput { node.membership.diskFailed(of: target) }
+            return later {
+                if self.isIn(target) { self.send(to: target) } else { self.answered(by: target, error: error) }
+            }
         }
-        if error.code == .inputOutput { node.membership.diskFailed(of: target) }
-        let limit = node.options.inputOutputTimeout
-        if limit > 0, node.clock.now() - startedAt > limit {
-            session.unflushed?.formUnion(remaining)
-            return end(SheepError(.unavailable, "volume \(session.volume.name) could not be flushed on all nodes"))
-        }
-        node.clock.schedule(after: NodeTiming.retry) { [self] in
-            if node.storingNodes.contains(target) { send(to: target) } else { answered(by: target, error: nil) }
-        }
+        if error != nil { hasLeaver = true }
+        remaining.remove(target)
+        if remaining.isEmpty { roundEnded() }
     }
 
-    private func finishIfDone() {
-        guard outcome == nil, remaining.isEmpty else { return }
+    /// It may still have what is to be made durable.
+    private func isIn(_ target: NodeID) -> Bool {
+        session.node.storingNodes.contains(target) && !session.node.control.state.isOut(target)
+    }
+
+    private func roundEnded() {
+        guard outcome == nil else { return }
+        if hasLeaver { return sendToAll() }
         session.node.whenLeaseHeld { self.end(nil) }
     }
 
+    /// Goes on after a while, or fails when the request's time is over.
+    private func later(_ action: @escaping () -> Void) {
+        let node = session.node
+        let limit = node.options.inputOutputTimeout
+        if limit > 0, node.clock.now() - startedAt > limit {
+            return end(SheepError(.unavailable, "volume \(session.volume.name) could not be flushed on enough nodes; see 'dog cluster info'"))
+        }
+        node.clock.schedule(after: NodeTiming.retry, action)
+    }
+
     private func end(_ error: SheepError?) {
+        guard outcome == nil else { return }
         outcome = (error, ())
+        // Whoever flushes next has to make all of it durable.
+        if error != nil { session.unflushed = nil }
         session.flushesAdvanced()
     }
+
+    /// One before this failed, and with it what this was to cover.
+    func fail(_ error: SheepError) { outcome = (error, ()) }
 }

@@ -7,6 +7,9 @@ import Logging
 import ObjectModel
 import SheepProtocol
 
+/// What only the owner of a volume may do, one at a time: it gets its term or why there is none, and says when it has ended.
+typealias VolumeOrder = (Result<Term, SheepError>, _ end: @escaping () -> Void) -> Void
+
 extension VolumeSession {
     /// Finds the owner, or becomes it. Requests wait meanwhile.
     func open() {
@@ -17,7 +20,8 @@ extension VolumeSession {
             let owner = lease.owner
             if owner != node.identity {
                 mode = .forwarding(owner)
-                return resubmitWaiting()
+                resubmitWaiting()
+                return nextOrder()
             }
             if lease.boot == node.boot { return takeOver(term: lease.term) }
         }
@@ -32,6 +36,13 @@ extension VolumeSession {
             return
         }
         acquire()
+    }
+
+    /// Nobody asks for anything, but what a dead owner left must be settled: one member's recovery waits for it.
+    func openForSettling() {
+        guard case .idle = mode else { return }
+        lastUse = node.clock.now()
+        open()
     }
 
     /// Tries again, if it is still wanted.
@@ -58,6 +69,7 @@ extension VolumeSession {
         let requests = waiting
         waiting = []
         for request in requests { request.fail(SheepError(.noSuchVolume, "volume \(volume.name) was deleted")) }
+        nextOrder()
     }
 
     // MARK: Roll-forward
@@ -74,6 +86,7 @@ extension VolumeSession {
         node.logger.debug("volume \(volume.name): owner with term \(term)")
         tellOpened(term)
         resubmitWaiting()
+        nextOrder()
     }
 
     /// The replicas may forget what former owners left unsettled.
@@ -85,11 +98,41 @@ extension VolumeSession {
         }
     }
 
-    // MARK: Drain and release
+    // MARK: Orders
+
+    /// Runs `order` as the volume's owner: when the volume is open here, which it is made to be, and orders before this one ended.
+    func order(_ order: @escaping VolumeOrder) {
+        orders.append(order)
+        nextOrder()
+    }
+
+    func nextOrder() {
+        guard !orderIsRunning, !orders.isEmpty else { return }
+        switch mode {
+        case .idle: open()
+        case .opening, .rollingForward: break
+        case .draining: preconditionFailure("only an order drains")
+        case .owned(let term):
+            orderIsRunning = true
+            orders.removeFirst()(.success(term)) { [weak self] in
+                self?.orderIsRunning = false
+                self?.nextOrder()
+            }
+        case .forwarding: failOrders(SheepError(.notOwner, "volume \(volume.name) is open at another gateway: try again"))
+        case .deleted: failOrders(SheepError(.noSuchVolume, "volume \(volume.name) was deleted"))
+        }
+    }
+
+    private func failOrders(_ error: SheepError) {
+        let failing = orders
+        orders = []
+        for order in failing { order(.failure(error)) {} }
+    }
 
     /// Holds new requests and calls back when every change is on all members. Ends by ``resume()`` or a new birth.
+    /// Only for an order that runs.
     func drain(_ action: @escaping () -> Void) {
-        guard case .owned(let term) = mode else { return action() }
+        guard case .owned(let term) = mode else { return }
         mode = .draining(term)
         if window.isEmpty, holds.isEmpty { return action() }
         drained = action
@@ -103,14 +146,20 @@ extension VolumeSession {
 
     /// Gives the lease back after everything is settled.
     func release(completion: @escaping () -> Void = {}) {
-        guard case .owned(let term) = mode else { return completion() }
-        drain { [weak self] in
+        guard case .owned(let term) = mode, !orderIsRunning, orders.isEmpty else { return completion() }
+        order { [weak self] _, end in
             guard let self else { return completion() }
-            node.control.propose(.releaseLease(birth, node.identity, term)) { [weak self] _ in
-                completion()
-                guard let self, case .draining = mode else { return }
-                mode = .idle
-                if !waiting.isEmpty { open() }
+            drain { [weak self] in
+                guard let self else { return completion() }
+                node.control.propose(.releaseLease(birth, node.identity, term)) { [weak self] _ in
+                    completion()
+                    guard let self else { return }
+                    if case .draining = mode {
+                        mode = .idle
+                        if !waiting.isEmpty { open() }
+                    }
+                    end()
+                }
             }
         }
     }

@@ -39,8 +39,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var nextSequence = Sequence(rawValue: 1)
     /// Wait for members to return or for room in the window.
     var parked: [() -> Void] = []
-    /// Members that were sent changes since the last flush; nil: all, as at the start of a term.
-    var unflushed: Set<NodeID>?
+    /// What the next flush must cover; nil: everything, as at the start of a term.
+    var unflushed: UnflushedChanges?
     /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
     var knownObjects: Set<UInt32> = []
     var flushes: [VolumeFlush<Env>] = []
@@ -50,6 +50,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     var lastUse: UInt64 = 0
     var drained: (() -> Void)?
+    /// Wait for the volume to be open here and for those before them.
+    var orders: [VolumeOrder] = []
+    var orderIsRunning = false
     /// Reads that found no member to ask and look again soon.
     var waitingReads = 0
     var confirmationPending = false
@@ -217,6 +220,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Sends a change to members that have not got it, and completes it when all have.
     func drive(_ change: VolumeChange) {
         guard let term, !change.isDone else { return }
+        unflushed?.groups.insert(PlacementGroup(family: volume.family, index: change.index))
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
         forgetLeavers(change, members.set)
@@ -242,7 +246,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
         guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(member.disk) else { return }
         change.outstanding.append(member.disk)
-        unflushed?.insert(member.node)
+        unflushed?.nodes.insert(member.node)
         let message = ReplicaChange(
             context: context(to: member.node, version: version, term: term),
             object: ObjectName(family: volume.family, index: change.index, birth: birth),
@@ -355,7 +359,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             guard let term, settled > lastToldSettled else { return }
             lastToldSettled = settled
             let notice = ReplicaSettled(volume: birth, term: term, settled: settled)
-            for target in settledTargets {
+            for target in settledTargets.sorted() {
                 node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
             }
             if !window.isEmpty { tellSettledLater() }

@@ -29,8 +29,6 @@ struct CatalogueContents {
         case .remove:
             index.remove(record.name)
             removed[record.name] = record.version
-        case .withdraw:
-            index.remove(record.name)
         case .life:
             break
         case .listed, .retired:
@@ -68,19 +66,6 @@ extension ObjectStore {
         return append(CatalogueContents.record(name, entry), for: name, freesFile: hadFile) {
             index.set(name, entry)
             removed[name] = nil
-        }
-    }
-
-    /// Takes back an interrupted create: the name is as it was before.
-    func appendWithdrawal(_ name: ObjectName, _ entry: ObjectIndex.Entry) -> SheepError? {
-        var former: ObjectIndex.Entry?
-        if entry.flags.contains(.overHole) {
-            former = ObjectIndex.Entry(name, shift: entry.shift, version: entry.version, flags: .hole)
-        }
-        let record = former.map { CatalogueContents.record(name, $0) } ?? LogRecord(kind: .withdraw, name: name)
-        // As if there were a file: a new one must not come under the record that is taken back.
-        return append(record, for: name, freesFile: true) {
-            if let former { index.set(name, former) } else { index.remove(name) }
         }
     }
 

@@ -27,8 +27,6 @@ package struct LogRecord: Hashable {
         case hole = 4
         /// Catalogue: the name is gone; remembered with its version until it is forgotten.
         case remove = 5
-        /// Catalogue: an interrupted create never was; nothing is remembered.
-        case withdraw = 6
         /// Intent log: writes to the region may be under way; `index` is the region's number.
         case listed = 7
         /// Intent log: the region's data, tables and names are durable and agree.

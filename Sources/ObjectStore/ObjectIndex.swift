@@ -168,7 +168,7 @@ package struct ObjectIndex {
     }
 
     func forEach(_ body: (ObjectName, Entry) -> Void) {
-        for family in chunks.keys { forEach(in: family, 0..<1 << 32) { body($0, $1); return true } }
+        for family in families { forEach(in: family, 0..<1 << 32) { body($0, $1); return true } }
     }
 
     /// The next names in the order (family, index, birth, kind) after `last`, for walks that others may interrupt:

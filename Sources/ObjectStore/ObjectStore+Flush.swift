@@ -75,7 +75,7 @@ extension ObjectStore {
             syncedFiles(nil)
         } else {
             counters.syncs += 1
-            disk.sync(files: batch.files.map(\.handle), directories: batch.folders.map(ObjectPath.folder)) {
+            disk.sync(files: batch.files.map(\.handle), directories: batch.folders.sorted().map(ObjectPath.folder)) {
                 [self] error in syncedFiles(error)
             }
         }

@@ -247,7 +247,7 @@ extension ObjectStore {
     /// Names in suspect regions whose files never came to be.
     private static func findInterrupted(_ disk: D, _ opened: inout OpenedStore<D>) throws(DiskError) {
         var candidates: [ObjectName] = []
-        for key in opened.regions.keys {
+        for key in opened.regions.keys.sorted() {
             opened.contents.index.forEach(in: key.family, key.indices) { name, entry in
                 if name.birth == key.birth, !entry.isHole { candidates.append(name) }
                 return true

@@ -90,7 +90,7 @@ extension ObjectStore {
     }
 
     private func finishCompaction() {
-        catalogue.appendToReplacement(removed.map { CatalogueContents.removal($0, $1) })
+        catalogue.appendToReplacement(removed.sorted { $0.key < $1.key }.map { CatalogueContents.removal($0, $1) })
         catalogueCompaction = .finishing
         inFlight += 1
         catalogue.finishReplacement { [self] error in

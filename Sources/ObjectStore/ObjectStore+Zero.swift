@@ -67,13 +67,13 @@ extension ObjectStore {
         }
     }
 
-    /// Takes back an interrupted create that no peer has: the name is as before, absent or a hole.
-    package func withdraw(_ name: ObjectName, completion: @escaping (SheepError?) -> Void) {
+    /// Takes back an interrupted create: the name is as before, removed or a hole, and counts as changed under the version.
+    package func withdraw(_ name: ObjectName, version: LogIndex, completion: @escaping (SheepError?) -> Void) {
         change(name, completion: completion) { [self] _, done in
             guard let entry = index.find(name), entry.flags.contains(.interrupted) else {
                 return done(SheepError(.invalidArgument, "object \(name) is no interrupted create"))
             }
-            done(appendWithdrawal(name, entry))
+            done(entry.flags.contains(.overHole) ? appendHole(name, entry.shift, version) : appendRemoval(name, version))
         }
     }
 

@@ -90,9 +90,10 @@ final class Sheep: @unchecked Sendable {
             let node = SheepNode<RealEnvironment>(
                 identity: report.identity.node, boot: boot, options: options.node, clock: loop, network: network, engine: engine,
                 store: options.node.isGateway ? nil : store, report: options.node.isGateway ? nil : report,
-                machineIsUnbroken: folder.machineIsUnbroken, random: { .random(in: .min ... .max) }, logger: logger)
+                lostPower: folder.lostPower, random: { .random(in: .min ... .max) }, logger: logger)
             self.node = node
             node.ended = { [unowned self] in nodeEnded($0) }
+            node.joined = { [unowned self] in folder.noteMachine() }
             let volumes = VolumeDirectory(node: node)
             let listener = Listener(node: node, directory: volumes, loop: loop, logger: logger)
             self.listener = listener

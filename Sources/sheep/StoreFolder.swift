@@ -5,16 +5,24 @@ import ObjectModel
 /// The folder of a sheep's data: made when missing, locked while a sheep uses it.
 struct StoreFolder {
     let path: String
-    /// The machine did not restart since a sheep last opened the folder: what was in its page cache still is.
-    let machineIsUnbroken: Bool
+    /// The machine restarted since a sheep with this folder last joined its cluster: what was only in the page cache is gone.
+    let lostPower: Bool
 
     init(path: String) throws(SheepError) {
         self.path = path
         try Self.make(path)
         try Self.lock(path + "/lock")
-        let machine = Self.read("/proc/sys/kernel/random/boot_id")
-        machineIsUnbroken = machine != nil && machine == Self.read(path + "/machine")
-        if !machineIsUnbroken, let machine { try Self.replace(path + "/machine", with: machine) }
+        let last = Self.read(path + "/machine")
+        lostPower = last != nil && last != Self.read(Self.machine)
+    }
+
+    private static let machine = "/proc/sys/kernel/random/boot_id"
+
+    /// The cluster knows of a restart of the machine; the next one will be told by comparison with this one. When it cannot
+    /// be noted, the sheep counts as restarted once more, which is only careful.
+    func noteMachine() {
+        guard let machine = Self.read(Self.machine), machine != Self.read(path + "/machine") else { return }
+        try? Self.replace(path + "/machine", with: machine)
     }
 
     private static func failure(_ what: String) -> SheepError {

@@ -115,7 +115,7 @@ final class LiveCluster: @unchecked Sendable {
                     options: NodeOptions(address: NodeAddress(host: "127.0.0.1", port: port), zone: UInt32(port), virtualNodes: 8),
                     clock: member.loop,
                     network: PeerLinks(loop: member.loop, node: report.identity.node, boot: boot, logger: logger),
-                    engine: engine, store: member.store, report: report, machineIsUnbroken: true,
+                    engine: engine, store: member.store, report: report, lostPower: false,
                     random: { .random(in: .min ... .max) }, logger: logger)
                 member.node = node
                 member.directory = VolumeDirectory(node: node)

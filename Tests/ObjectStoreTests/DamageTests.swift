@@ -74,7 +74,7 @@ import Testing
             seen += 1
             let error = #expect(throws: SheepError.self) { try driver.block(name(1), 0) }
             #expect(error?.code == .damaged)
-            #expect(driver.await { driver.store.withdraw(name(1), completion: $0) } == nil)
+            #expect(driver.await { driver.store.withdraw(name(1), version: LogIndex(rawValue: 2), completion: $0) } == nil)
             #expect(driver.store.object(name(1)) == nil)
             #expect(driver.write(name(1), 0, filled(3)) == nil)
             #expect(try driver.block(name(1), 0) == filled(3))

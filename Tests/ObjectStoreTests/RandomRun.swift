@@ -257,7 +257,7 @@ final class RandomRun {
         try driver.open()
         if !powerCut, !driver.report.interruptedCreates.isEmpty { throw Violation("a kill interrupted a create for good") }
         for name in driver.report.interruptedCreates {
-            if let error = driver.await({ store.withdraw(name, completion: $0) }) { throw error }
+            if let error = driver.await({ store.withdraw(name, version: LogIndex(rawValue: version), completion: $0) }) { throw error }
         }
         try checkAll(after: powerCut ? "the power cut" : "the kill") {
             powerCut ? $0.allowsAfterPowerCut($1) : $0.allowsAfterKill($1)

@@ -44,7 +44,7 @@ extension ControlCommand.NodeUp: WireCodable {
             node: try reader.readValue(), boot: try reader.readValue(), address: try reader.readValue(),
             zone: try reader.readBool() ? try reader.read() : nil,
             virtualNodes: try reader.readBool() ? try reader.read() : nil,
-            disks: try reader.readArray())
+            disks: try reader.readArray(), lostPower: try reader.readBool())
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -56,5 +56,6 @@ extension ControlCommand.NodeUp: WireCodable {
         writer.write(virtualNodes != nil)
         if let virtualNodes { writer.write(virtualNodes) }
         writer.write(disks)
+        writer.write(lostPower)
     }
 }

@@ -8,6 +8,8 @@ package struct DiskRecord: Hashable, Sendable {
     package var capacity: UInt64
     /// Its node announced it when it last came up; one that is not leaves in the next epoch.
     package var isAttached = true
+    /// Its machine restarted and it was not in sync everywhere since: what it holds may be older than what it acknowledged.
+    package var lostPower = false
     package var standings = RangeMap(Standing.inSync)
     /// Per group, the last entry that changed what this disk is to it.
     package var touched = RangeMap(LogIndex.zero)
@@ -24,6 +26,7 @@ extension DiskRecord: WireCodable {
         node = try reader.readValue()
         capacity = try reader.read()
         isAttached = try reader.readBool()
+        lostPower = try reader.readBool()
         standings = try reader.readValue()
         touched = try reader.readValue()
     }
@@ -33,6 +36,7 @@ extension DiskRecord: WireCodable {
         writer.write(node)
         writer.write(capacity)
         writer.write(isAttached)
+        writer.write(lostPower)
         writer.write(standings)
         writer.write(touched)
     }

@@ -44,7 +44,7 @@ extension Membership {
         let isFormerUp = nodes[up.node].map { $0.isUp && $0.boot != up.boot } ?? false
         if isFormerUp { takeDown(up.node, at: index, time: time) }
         record(up)
-        for announced in up.disks.sorted(by: { $0.id < $1.id }) { attach(announced, to: up.node) }
+        for announced in up.disks.sorted(by: { $0.id < $1.id }) { attach(announced, to: up.node, lostPower: up.lostPower) }
         for disk in disks(of: up.node) {
             if nodes[up.node]!.diskIDs.contains(disk) {
                 change(disk, [.all], at: index) { $0.inSync(CopyCounts.all.subtracting(copiesInUse)) }
@@ -85,10 +85,11 @@ extension Membership {
         nodes[up.node] = node
     }
 
-    private mutating func attach(_ announced: DiskAnnouncement, to node: NodeID) {
+    private mutating func attach(_ announced: DiskAnnouncement, to node: NodeID, lostPower: Bool) {
         var disk = disks[announced.id] ?? DiskRecord(id: announced.id, node: node, capacity: announced.capacity)
         if disk.node != node { nodes[disk.node]!.diskIDs.removeAll { $0 == announced.id } }
         (disk.node, disk.capacity, disk.isAttached) = (node, announced.capacity, true)
+        disk.lostPower = disk.lostPower || lostPower
         disks[announced.id] = disk
     }
 

@@ -29,6 +29,7 @@ extension Membership {
         changes.apply(to: &self, at: index)
         settle(ranges, at: index)
         dropMeaninglessLayers(of: disk)
+        if disks[disk]!.standings.values.allSatisfy(\.exceptions.isEmpty) { disks[disk]!.lostPower = false }
         version = index
     }
 

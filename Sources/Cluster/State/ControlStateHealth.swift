@@ -37,6 +37,20 @@ extension ControlState {
         return closed
     }
 
+    /// The node's disks take part in nothing: it went down, or they failed.
+    package func isOut(_ node: NodeID) -> Bool {
+        disks.values.allSatisfy { disk in
+            disk.node != node || disk.standings.values.allSatisfy { $0.copies(.out) == .all }
+        }
+    }
+
+    /// Some group has no in-sync member for volumes of so many copies.
+    package func hasClosedGroups(copies: UInt8) -> Bool {
+        membership.pieces(of: [.all]).contains { piece in
+            !Membership.served(by: membership.members(of: PlacementGroup(rawValue: piece.first))).contains(copies: copies)
+        }
+    }
+
     /// Before the first volume the default counts, so that an empty cluster opens as well.
     private var closingCounts: CopyCounts {
         guard let cluster else { return [] }

@@ -88,7 +88,7 @@ extension SheepNode {
     func askAll<Answer: WireCodable>(
         _ operation: Operation, body: [UInt8] = [], as: Answer.Type, completion: @escaping ([NodeID: Answer]) -> Void
     ) {
-        let peers = control.state.nodes.values.filter { $0.isUp && $0.id != identity }.map(\.id)
+        let peers = control.state.nodes.values.filter { $0.isUp && $0.id != identity }.map(\.id).sorted()
         var answers: [NodeID: Answer] = [:]
         var remaining = peers.count + 1
         let done = {

@@ -86,46 +86,60 @@ extension SheepNode {
         return lease.term
     }
 
-    /// Holds new requests, lets those under way end, makes everything durable, then runs `action`; refused after 5 s.
-    private func whileQuiet(_ volume: VolumeRow, _ completion: @escaping AdministrationCompletion, action: @escaping () -> Void) {
-        guard let session = sessions[volume.birth], session.term != nil else { return action() }
-        // Most of the data becomes durable while writes go on; what is left for the pause is little.
-        session.flush { [self] _ in
-            var isOver = false
-            let resume: (SheepError) -> Void = { error in
+    /// As the volume's owner, which this sheep becomes if nobody is: holds new requests, lets those under way end, makes everything
+    /// durable, then runs `order` with the birth and the term; refused after 5 s.
+    ///
+    /// Without an owner too something may be unsettled, of one that died: a birth is frozen only when its members are equal.
+    private func whileQuiet(
+        _ volume: VolumeRow, _ completion: @escaping AdministrationCompletion,
+        order: @escaping (Birth, Term, @escaping AdministrationCompletion) -> Void
+    ) {
+        guard let session = session(for: volume.birth) else {
+            return completion(.failure(SheepError(.readOnly, "volume \(volume.name) is a snapshot, or was deleted")))
+        }
+        var isOver = false
+        var end: (() -> Void)?
+        let finish: AdministrationCompletion = { result in
+            guard !isOver else { return }
+            isOver = true
+            if case .failure = result { session.resume() }
+            completion(result)
+            end?()
+        }
+        let limit = clock.schedule(after: 5_000_000_000) {
+            finish(.failure(SheepError(.busy, "volume \(volume.name): writes under way did not end within 5 seconds; try again")))
+        }
+        session.order { granted, ended in
+            if isOver { return ended() }
+            guard case .success(let term) = granted else { return finish(granted.map { _ in .done }) }
+            end = ended
+            // Most of the data becomes durable while writes go on; what is left for the pause is little.
+            session.flush { _ in
                 guard !isOver else { return }
-                isOver = true
-                session.resume()
-                completion(.failure(error))
-            }
-            clock.schedule(after: 5_000_000_000) {
-                resume(SheepError(.busy, "volume \(volume.name): writes under way did not end within 5 seconds; try again"))
-            }
-            session.drain {
-                guard !isOver else { return }
-                session.flush { error in
-                    guard !isOver else { return }
-                    if let error { return resume(error) }
-                    isOver = true
-                    action()
+                session.drain {
+                    session.flush { error in
+                        guard !isOver else { return }
+                        if let error { return finish(.failure(error)) }
+                        // From here on the control log decides, however long it takes.
+                        limit.cancel()
+                        order(session.birth, term, finish)
+                    }
                 }
             }
         }
     }
 
     private func snapshot(_ volume: VolumeRow, tag: String, _ completion: @escaping AdministrationCompletion) {
-        whileQuiet(volume, completion) { [self] in
-            control.propose(.snapshotVolume(.init(volume: volume.birth, tag: tag, term: term(of: volume.birth)))) { [self] result in
+        whileQuiet(volume, completion) { [self] frozenBirth, term, completion in
+            control.propose(.snapshotVolume(.init(volume: frozenBirth, tag: tag, term: term))) { [self] result in
                 switch result {
                 case .volume(let birth):
-                    guard let working = control.state.volume(birth), let frozen = control.state.volume(volume.birth) else {
+                    guard let working = control.state.volume(birth), let frozen = control.state.volume(frozenBirth) else {
                         return completion(.success(.done))
                     }
                     let snapshot = SnapshotCreated(vid: frozen.vid, id: frozen.snapshotID)
                     completion(.success(.created(VolumeCreated(birth: birth, vid: working.vid, snapshot: snapshot))))
-                case .refused(let error):
-                    sessions[volume.birth]?.resume()
-                    completion(.failure(error))
+                case .refused(let error): completion(.failure(error))
                 case .done, .lease: preconditionFailure("a snapshot gave \(result)")
                 }
             }
@@ -137,15 +151,11 @@ extension SheepNode {
             guard snapshot.isFrozen else {
                 return completion(.failure(SheepError(.noSuchSnapshot, "name a snapshot of \(volume.name) to roll back to")))
             }
-            whileQuiet(volume, completion) { [self] in
-                control.propose(
-                    .rollbackVolume(.init(volume: volume.birth, snapshot: snapshot.birth, term: term(of: volume.birth)))
-                ) { [self] result in
+            whileQuiet(volume, completion) { [self] birth, term, completion in
+                control.propose(.rollbackVolume(.init(volume: birth, snapshot: snapshot.birth, term: term))) { [self] result in
                     switch result {
                     case .volume(let birth): completion(.success(created(birth)))
-                    case .refused(let error):
-                        sessions[volume.birth]?.resume()
-                        completion(.failure(error))
+                    case .refused(let error): completion(.failure(error))
                     case .done, .lease: preconditionFailure("a rollback gave \(result)")
                     }
                 }

@@ -45,12 +45,9 @@ struct SectorHistory {
         prune()
     }
 
-    /// The power went where copies were that no others stood for.
-    mutating func lostPower(at time: UInt64) {
-        for index in writes.indices where !writes[index].isDurable {
-            writes[index].isCertain = false
-            writes[index].ended = min(writes[index].ended, time)
-        }
+    /// The power went where copies were that no others stood for. What is under way may take effect yet.
+    mutating func lostPower() {
+        for index in writes.indices where !writes[index].isDurable { writes[index].isCertain = false }
     }
 
     private mutating func change(_ number: Int, _ body: (inout Write) -> Void) {

@@ -89,7 +89,7 @@ final class VolumeModel {
     }
 
     func lostPower() {
-        for sector in sectors.keys { sectors[sector]!.lostPower(at: world.now) }
+        for sector in sectors.keys { sectors[sector]!.lostPower() }
     }
 
     // MARK: Reads

@@ -27,7 +27,7 @@ package final class SimulatedSheep {
     private(set) var node: SheepNode<SimulatedEnvironment>?
     private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
     private(set) var store: ObjectStore<SimulatedDisk>?
-    private var machineIsUnbroken = true
+    private var lostPower = false
     /// Processes that ended of themselves start again by themselves, as the program does.
     var startsAnew = true
 
@@ -75,11 +75,11 @@ package final class SimulatedSheep {
         let node = SheepNode<SimulatedEnvironment>(
             identity: identity, boot: process.boot, options: options, clock: process, network: network,
             engine: SimulatedEngine(node: identity, log: log, loop: process), store: store, report: report,
-            machineIsUnbroken: machineIsUnbroken, random: { random.next() }, logger: logger)
-        machineIsUnbroken = true
+            lostPower: lostPower, random: { random.next() }, logger: logger)
         (self.node, self.store) = (node, store)
         directory = VolumeDirectory(node: node)
         node.ended = { [unowned self] in ended($0, of: process) }
+        node.joined = { [unowned self] in lostPower = false }
         let apply = node.control.applied
         node.control.applied = { [world, name] entry, index, result in
             world.log(name, "entry \(index): \(entry.command) -> \(result)")
@@ -117,7 +117,7 @@ package final class SimulatedSheep {
     func cutPower() {
         world.log(name, "loses power")
         disk.powerCut()
-        machineIsUnbroken = false
+        lostPower = true
         if let process { vanish(process) }
     }
 
