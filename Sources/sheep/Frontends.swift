@@ -3,6 +3,7 @@ import Gateway
 import Logging
 import NBDFrontend
 import NIOCore
+import ObjectModel
 import Transport
 import iSCSIBackingStoreFrontend
 
@@ -15,7 +16,10 @@ func makeFrontends(
     let sheepdog = BackingStoreServer(
         eventLoop: eventLoop, backend: GatewayVolumes(node: node, directory: directory, store: options.store),
         configuration: BackingStoreConfiguration(socket: options.sheepdogSocket), logger: logger)
-    listener.sheepdogClient = { [unowned sheepdog] channel in try sheepdog.accept(channel) }
+    listener.sheepdogClient = { [weak sheepdog] channel in
+        guard let sheepdog else { throw SheepError(.shuttingDown, "the front-end has stopped") }
+        try sheepdog.accept(channel)
+    }
     frontends.append(sheepdog)
     if let nbd = options.nbd {
         frontends.append(NBDServer(eventLoop: eventLoop, provider: directory, configuration: nbd, logger: logger))

@@ -38,7 +38,9 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
     /// Binds the unix socket. Not to be called on the event loop, for it waits.
     package func start() throws(SheepError) {
         precondition(!eventLoop.inEventLoop, "start waits for the event loop")
-        guard let path = configuration.socket else { return }
+        guard let path = configuration.socket else {
+            return logger.warning("no unix socket for Sheepdog's clients: its path would have more than \(UnixSocketPath.longest) bytes")
+        }
         var socketPath = try UnixSocketPath(preparing: path, for: Self.name)
         do {
             listener = try bootstrap.bind(to: try SocketAddress(unixDomainSocketPath: path)).wait()

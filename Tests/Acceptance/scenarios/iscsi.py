@@ -4,7 +4,7 @@ import random
 import subprocess
 import threading
 
-from acceptance import MiB, check
+from acceptance import MiB, VerifyingLoad, check
 from tgt import Tgt, tcp_store, unix_store
 from waiting import wait_until
 
@@ -15,6 +15,7 @@ def scenario(bed):
     tgt = Tgt(bed)
     patterns(bed, tgt)
     snapshots_underneath(bed, tgt)
+    verifying_load(bed, tgt)
     sheep_killed(bed, tgt)
     path_killed(bed)
 
@@ -60,6 +61,26 @@ def snapshots_underneath(bed, tgt):
     bed.qemu_io(tgt.export("moving3", unix_store(bed.sheep[2], "moving")), "write -P 5 40M 1M", "read -P 4 2M 4k")
 
 
+def verifying_load(bed, tgt):
+    """fio over iSCSI, 16 requests at a time, by way of a qemu-nbd that is the initiator; the sheep is killed in the middle."""
+    bed.create("verified", 64 * MiB)
+    uri = tgt.export("verified", unix_store(bed.sheep[0], "verified"))
+    socket = bed.directory / "qemu-nbd.sock"
+    initiator = bed.start("qemu-nbd", "-f", "raw", "-t", "-k", socket, uri, output="qemu-nbd.log")
+    wait_until(socket.exists, "qemu-nbd listens")
+    load = VerifyingLoad(bed, f"nbd+unix:///?socket={socket}", 60 if bed.full else 15, 64 * MiB, name="verified")
+    wait_until(lambda: bed.cluster.volume("verified").used >= 32 * MiB, "the load writes", 60, interval=0.2)
+    bed.sheep[0].kill()
+    bed.sheep[0].start()
+    bed.sheep[0].wait_listening()
+    load.finish()
+    bed.cluster.wait_recovered()
+    initiator.terminate()
+    initiator.wait(30)
+    images_are_equal(bed, uri, bed.sheep[2].unix("verified"))
+    bed.dog("vdi", "check", "verified")
+
+
 class Writer(threading.Thread):
     """Writes numbered blocks one after the other through a path, and again through the other when that is gone."""
 
@@ -82,12 +103,14 @@ class Writer(threading.Thread):
 
     def _write_some(self):
         """Each qemu-io writes a few blocks; one that ends badly tells how far it came, and the rest is written again."""
+        # Where there is another path an initiator gives one up that does not answer; libiscsi itself would try for ever.
+        patience = 120 if len(self.uris) == 1 else 10
         batch = [(self.random.randrange(1, 255), self.random.randrange(self.SIZE // 4096)) for _ in range(40)]
         while batch:
             commands = [word for byte, block in batch for word in ("-c", f"write -P {byte} {block * 4096} 4096")]
             result = subprocess.run(
-                ["qemu-io", "-f", "raw", self.uris[0], *commands], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                timeout=120)
+                ["timeout", "-s", "KILL", str(patience), "qemu-io", "-f", "raw", self.uris[0], *commands],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True)
             done = result.stdout.count("wrote 4096/4096")
             for byte, block in batch[:done]:
                 self.blocks[block] = byte
