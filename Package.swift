@@ -61,6 +61,9 @@ let package = Package(
         .target(
             name: "NBDFrontend", dependencies: ["ObjectModel", "FrontendKit", nio, nioPosix, logging],
             path: "Sources/Frontends/NBD", swiftSettings: settings),
+        .target(
+            name: "iSCSIBackingStoreFrontend", dependencies: ["ObjectModel", "FrontendKit", nio, nioPosix, logging],
+            path: "Sources/Frontends/iSCSIBackingStore", swiftSettings: settings),
         // System libraries.
         .target(name: "CLinux"),
         .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
@@ -75,8 +78,8 @@ let package = Package(
         .executableTarget(
             name: "sheep",
             dependencies: [
-                "ObjectModel", "Cluster", "ObjectStore", "Gateway", "FrontendKit", "LocalEngine", "Transport",
-                "NBDFrontend", "CLinux", nio, nioPosix, arguments, logging,
+                "ObjectModel", "SheepProtocol", "Cluster", "ObjectStore", "Gateway", "FrontendKit", "LocalEngine", "Transport",
+                "NBDFrontend", "iSCSIBackingStoreFrontend", "CLinux", nio, nioPosix, arguments, logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
@@ -109,6 +112,10 @@ let package = Package(
         .testTarget(
             name: "NBDFrontendTests",
             dependencies: ["ConformanceKit", "NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "iSCSIBackingStoreFrontendTests",
+            dependencies: ["ConformanceKit", "iSCSIBackingStoreFrontend", "FrontendKit", "ObjectModel", nio, nioPosix, logging],
             swiftSettings: settings),
     ]
 )

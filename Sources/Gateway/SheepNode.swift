@@ -40,6 +40,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var isUp = false
     /// The log was read to its end once; entries before that tell of the past.
     private var hasReplayed = false
+    /// Has changed when the control state has: the index of the last entry that did.
+    package private(set) var revision: UInt64 = 0
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
     private(set) var incarnation = Incarnation.zero
     private(set) var boots: [NodeID: BootID] = [:]
@@ -192,7 +194,7 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     /// Runs `action` when everything was applied here that was committed anywhere before this call, so that what one sheep
     /// acknowledged is known at every other: at once when the log has nothing new, after a second at the latest.
-    func whenCurrent(_ action: @escaping () -> Void) {
+    package func whenCurrent(_ action: @escaping () -> Void) {
         let asked = clock.now()
         engine.look()
         awaitLook(since: asked, action)
@@ -250,6 +252,7 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     private func noteMembers() {
         let nodes = control.state.nodes
+        revision = control.state.appliedIndex.rawValue
         boots = nodes.mapValues(\.boot)
         incarnation = nodes[identity]?.incarnation ?? .zero
         isUp = nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
@@ -279,7 +282,12 @@ package final class SheepNode<Env: NodeEnvironment> {
         if control.state.membershipVersion == index { membershipChanged(index) }
         for session in orderedSessions { session.refresh() }
         membership.applied(entry, at: index)
-        if case .deleteVolume = entry.command { garbage.volumesChanged() }
+        if case .deleteVolume(let command) = entry.command {
+            garbage.volumesChanged()
+            // Sheepdog's clients, when they delete a snapshot, zero slots of the working volume, which they do not mean.
+            let family = control.state.volume(command.volume)?.family
+            for session in sessions.values where session.volume.family == family { session.delayedTrims = [:] }
+        }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
         // It may have made this sheep's replicas current, which did not collect while they were not.
         if case .openGroups = entry.command { garbage.volumesChanged() }

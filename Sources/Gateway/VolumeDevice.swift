@@ -15,14 +15,21 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     private let target: Target
     private let exportName: String
     private var isClosed = false
+    /// The user stands in the way of the volume's deletion.
+    package var isAttached: Bool {
+        didSet {
+            guard isAttached != oldValue, !isClosed, case .volume(let session) = target else { return }
+            session.users += isAttached ? 1 : -1
+        }
+    }
 
-    init(node: SheepNode<Env>, session: VolumeSession<Env>, name: String) {
-        (self.node, target, exportName) = (node, .volume(session), name)
-        session.users += 1
+    init(node: SheepNode<Env>, session: VolumeSession<Env>, name: String, isAttached: Bool = true) {
+        (self.node, target, exportName, self.isAttached) = (node, .volume(session), name, isAttached)
+        if isAttached { session.users += 1 }
     }
 
     init(node: SheepNode<Env>, reader: SnapshotReader<Env>, name: String) {
-        (self.node, target, exportName) = (node, .snapshot(reader), name)
+        (self.node, target, exportName, isAttached) = (node, .snapshot(reader), name, false)
     }
 
     /// The size of the volume's objects.
@@ -115,10 +122,17 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         }
     }
 
+    /// Trims a range within one object after the delay, unless the object changes before, the volume goes over to another
+    /// owner, or a snapshot of its family is deleted. Done only where this sheep is the owner: no other sees all changes.
+    package func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
+        guard case .volume(let session) = target else { return }
+        session.trimUnlessChanged(at: offset, length: length, after: delay)
+    }
+
     package func close() {
         guard !isClosed else { return }
+        isAttached = false
         isClosed = true
-        if case .volume(let session) = target { session.users -= 1 }
     }
 }
 

@@ -38,16 +38,30 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
         }
     }
 
+    /// Opens what has a birth: a working volume, a snapshot, or a deleted one as far as it is still there. Not attached.
+    package func open(_ birth: Birth) throws(SheepError) -> VolumeDevice<Env> {
+        if let refusal = node.refusal { throw refusal }
+        guard let volume = node.control.state.volume(birth) else {
+            throw SheepError(.noSuchVolume, "no volume of birth \(birth)")
+        }
+        return try device(volume, name: Self.exportName(volume), isAttached: false)
+    }
+
     private func device(_ name: String) throws(SheepError) -> VolumeDevice<Env> {
         if let refusal = node.refusal { throw refusal }
-        let volume = try find(name)
+        return try device(try find(name), name: name, isAttached: true)
+    }
+
+    private func device(
+        _ volume: Cluster.VolumeRecord, name: String, isAttached: Bool
+    ) throws(SheepError) -> VolumeDevice<Env> {
         guard !volume.isFrozen else {
             return VolumeDevice(node: node, reader: SnapshotReader(node: node, volume: volume), name: name)
         }
         guard let session = node.session(for: volume.birth) else {
             throw SheepError(.noSuchVolume, "volume \(name) does not exist")
         }
-        return VolumeDevice(node: node, session: session, name: name)
+        return VolumeDevice(node: node, session: session, name: name, isAttached: isAttached)
     }
 
     /// `NAME` is a working volume, also when it has an @ in it; else `NAME@TAG` or `NAME@ID` is a snapshot.

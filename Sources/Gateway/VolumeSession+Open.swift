@@ -172,6 +172,7 @@ extension VolumeSession {
         birth = newBirth
         volume = node.control.state.volume(newBirth)!
         knownObjects = []
+        delayedTrims = [:]
         node.replica.forget(old)
         switch mode {
         case .draining(let term):

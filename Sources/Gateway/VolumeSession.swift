@@ -61,6 +61,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private var lastToldSettled = Sequence.zero
     private var settledTargets: Set<NodeID> = []
     package var users = 0
+    /// Trims that wait for their time, by index; whatever changes the object meanwhile ends them.
+    var delayedTrims: [UInt32: DelayedTrim] = [:]
 
     init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) {
         (self.node, self.volume) = (node, volume)
@@ -168,6 +170,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                     offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
                     receivedAt: node.clock.now(), origin: origin))
         }
+        if !delayedTrims.isEmpty { delayedTrims[index] = nil }
         let slot = ObjectSlot(family: volume.family, index: index)
         let coversObject = kind != .write && length == objectSize || !hasOwnObject(slot)
         if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject, except: hold) {

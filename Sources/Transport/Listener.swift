@@ -1,11 +1,12 @@
 package import Gateway
 package import Logging
-import NIOCore
+package import NIOCore
 import NIOPosix
 package import ObjectModel
 import SheepProtocol
 
-/// The listener on the sheep's port: peers and `dog` come here; the first frame tells which it is.
+/// The listener on the sheep's port: peers and `dog` come here, whose first frame tells which it is, and Sheepdog's own
+/// clients, whose first byte does.
 package final class Listener<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
@@ -13,6 +14,10 @@ package final class Listener<Env: NodeEnvironment> {
     private let logger: Logger
     private var channel: (any Channel)?
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
+    /// Connections that have not sent a byte.
+    private var silent: [ObjectIdentifier: any Channel] = [:]
+    /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
+    package var sheepdogClient: ((any Channel) throws -> Void)?
     /// Connections at once, of peers and tools together.
     private static var largestCount: Int { 4096 }
 
@@ -45,9 +50,22 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     private func accept(_ channel: any Channel) throws {
+        guard connections.count + silent.count < Self.largestCount else { return channel.close(promise: nil) }
+        let key = ObjectIdentifier(channel)
+        silent[key] = channel
+        let handler = FirstByteHandler { [weak self] byte in
+            guard let self else { return channel.close(promise: nil) }
+            silent[key] = nil
+            if byte == FrameHeader.version { return try accept(framed: channel) }
+            if byte != nil, let sheepdogClient { return try sheepdogClient(channel) }
+            channel.close(promise: nil)
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func accept(framed channel: any Channel) throws {
         let handler = FrameChannel()
         let key = ObjectIdentifier(handler)
-        guard connections.count < Self.largestCount else { return channel.close(promise: nil) }
         connections[key] = handler
         let service = ConnectionService(node: node, directory: directory, channel: handler)
         handler.received = { service.received($0) }
@@ -62,5 +80,6 @@ package final class Listener<Env: NodeEnvironment> {
     package func stop() {
         channel?.close(promise: nil)
         for connection in connections.values { connection.close() }
+        for channel in silent.values { channel.close(promise: nil) }
     }
 }

@@ -97,7 +97,8 @@ final class Sheep: @unchecked Sendable {
             let volumes = VolumeDirectory(node: node)
             let listener = Listener(node: node, directory: volumes, loop: loop, logger: logger)
             self.listener = listener
-            frontends = makeFrontends(options, directory: volumes, eventLoop: loop.eventLoop, logger: logger)
+            frontends = makeFrontends(
+                options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)
             listener.start(host: options.host, port: Int(options.port)) { error in
                 if let error { return done(.failure(error)) }
                 node.start()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cluster
+import FrontendKit
 import Gateway
 import Glibc
 import Logging
@@ -116,6 +117,12 @@ struct SheepOptions: Sendable {
     var logToStandardOutput: Bool
     var pidFile: String?
     var nbd: NBDConfiguration?
+
+    /// Where Sheepdog's own clients of this machine connect; nil: the store's path is too long for a socket in it.
+    var sheepdogSocket: String? {
+        let path = store + "/sock"
+        return path.utf8.count <= UnixSocketPath.longest ? path : nil
+    }
 
     init(_ command: SheepCommand) throws {
         guard let path = command.store else { throw ValidationError("Missing expected argument '<store>'") }

@@ -63,11 +63,12 @@ import Testing
         func lock(_ node: UInt64, shared: Bool = false) -> SheepError.Code? {
             talk.say(.lockVolume(volume, owner: NodeID(node), shared: shared)).refusal
         }
-        #expect(lock(1) == nil && lock(1) == nil)
+        #expect(lock(1) == nil && lock(1) == .volumeLocked, "a second client of the same sheep")
         #expect(lock(2) == .volumeLocked && lock(2, shared: true) == .volumeLocked)
         #expect(talk.say(.unlockVolume(volume, owner: NodeID(2))).refusal == .notLocked)
         #expect(talk.say(.unlockVolume(volume, owner: NodeID(1))) == .done)
-        #expect(lock(1, shared: true) == nil && lock(2, shared: true) == nil && lock(3) == .volumeLocked)
+        #expect(lock(1, shared: true) == nil && lock(1, shared: true) == nil)
+        #expect(lock(2, shared: true) == nil && lock(3) == .volumeLocked)
         talk.down((1, 1))
         #expect(talk.state.locks[volume]?.owners == [NodeID(2)])
         #expect(talk.say(.unlockVolume(volume, owner: nil)) == .done && talk.state.locks.isEmpty)

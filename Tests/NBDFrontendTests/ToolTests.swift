@@ -1,3 +1,4 @@
+import ConformanceKit
 import FrontendKit
 import Glibc
 import NBDFrontend

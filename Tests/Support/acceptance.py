@@ -43,12 +43,12 @@ def checksum(path):
 class Bed:
     """One scenario's place in the world. As a context manager it ends every process and removes every file."""
 
-    def __init__(self, sheep_count, copies, full, sheep_options=()):
+    def __init__(self, sheep_count, copies, full, sheep_options=(), sheep_ports=None):
         self.full = full
         self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
         self.background = []
         try:
-            self.cluster = Cluster(self.directory / "cluster", sheep_count, options=sheep_options)
+            self.cluster = Cluster(self.directory / "cluster", sheep_count, sheep_ports, options=sheep_options)
             self.cluster.start(copies)
         except BaseException:
             self.close()

@@ -9,7 +9,7 @@ set -euo pipefail
 build=(libisal-dev libnbd-dev pkg-config)
 run=("${build[@]}" python3 libnbd-bin)
 bench=("${run[@]}" python3-libnbd qemu-utils nbdkit fio)
-test=("${bench[@]}" qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs)
+test=("${bench[@]}" tgt libiscsi-bin qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs)
 
 case ${1:-} in
   build | run | test | bench) declare -n wanted=$1 ;;

@@ -5,6 +5,8 @@ import socket
 
 # Below the range that the kernel takes for outgoing connections, so that none of these takes a port between our look and its use.
 FIRST, LAST = 20000, 31999
+# tgt has room for four digits of the port of a sheep.
+SHORT = (7100, 9999)
 
 
 def is_free(port, host="127.0.0.1"):
@@ -24,11 +26,11 @@ def answers(port, host="127.0.0.1"):
         return probe.connect_ex((host, port)) == 0
 
 
-def free_ports(count):
+def free_ports(count, between=(FIRST, LAST)):
     """That many different ports on which nothing listens."""
     found = []
     while len(found) < count:
-        port = random.randint(FIRST, LAST)
+        port = random.randint(*between)
         if port not in found and is_free(port):
             found.append(port)
     return found

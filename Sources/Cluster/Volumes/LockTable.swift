@@ -18,7 +18,8 @@ package struct LockTable: Sendable {
             records[birth] = LockRecord(isShared: shared, owners: [owner])
             return
         }
-        if record.isShared == shared, record.owners.contains(owner) { return }
+        // A normal lock is for one client; that this sheep has it says nothing about which.
+        if record.isShared, shared, record.owners.contains(owner) { return }
         guard record.isShared, shared else {
             throw SheepError(.volumeLocked, "the volume is locked by node \(record.owners[0])")
         }

@@ -60,7 +60,7 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
             }
             listeners.append(channel)
         case .unix(let path):
-            var socketPath = try UnixSocketPath(preparing: path)
+            var socketPath = try UnixSocketPath(preparing: path, for: Self.name)
             let channel = try bind(listener) { $0.bind(to: try SocketAddress(unixDomainSocketPath: path)) }
             socketPath.bound()
             listeners.append(channel)

@@ -1,7 +1,7 @@
 import Cluster
-import ObjectModel
+package import ObjectModel
 import ObjectStore
-import SheepProtocol
+package import SheepProtocol
 
 extension SheepNode {
     /// Which nodes have the object that a volume shows at an index, and where placement wants it.
@@ -99,23 +99,32 @@ extension SheepNode {
     /// The runs of objects that a volume shows, by the births they are of.
     func mapObjects(_ request: ObjectMapRequest, _ completion: @escaping AdministrationCompletion) {
         withVolume(request.volume, completion) { volume in
-            allSlots(of: [volume.family]) { [self] result in
-                guard case .success(let slots) = result else { return completion(.failure(result.failure!)) }
-                mapNext(
-                    slots.filter { $0.index >= request.from }[...], volume: volume, limit: Int(max(1, request.limit)), runs: [],
-                    completion: completion)
+            mapObjects(of: volume, from: request.from, through: .max, limit: Int(max(1, request.limit))) { result in
+                completion(result.map { .objectMap($0) })
             }
+        }
+    }
+
+    /// The runs of objects with indices in `from...last` that a volume or snapshot shows, by the births they are of.
+    package func mapObjects(
+        of volume: VolumeRow, from: UInt32, through last: UInt32, limit: Int,
+        completion: @escaping (Result<ObjectMap, SheepError>) -> Void
+    ) {
+        allSlots(of: [volume.family]) { [self] result in
+            guard case .success(let slots) = result else { return completion(.failure(result.failure!)) }
+            mapNext(
+                slots.filter { from...last ~= $0.index }[...], volume: volume, limit: limit, runs: [], completion: completion)
         }
     }
 
     private func mapNext(
         _ slots: ArraySlice<ObjectSlot>, volume: VolumeRow, limit: Int, runs: [ObjectRun],
-        completion: @escaping AdministrationCompletion
+        completion: @escaping (Result<ObjectMap, SheepError>) -> Void
     ) {
         var (slots, runs) = (slots, runs)
         while let slot = slots.first {
             if runs.count > limit {
-                return completion(.success(.objectMap(ObjectMap(runs: Array(runs.dropLast()), next: runs.last?.first))))
+                return completion(.success(ObjectMap(runs: Array(runs.dropLast()), next: runs.last?.first)))
             }
             if holdsCurrent(slot, copies: volume.copies), let store {
                 slots.removeFirst()
@@ -143,7 +152,7 @@ extension SheepNode {
                 }
             }
         }
-        completion(.success(.objectMap(ObjectMap(runs: runs, next: nil))))
+        completion(.success(ObjectMap(runs: runs, next: nil)))
     }
 }
 

@@ -1,3 +1,4 @@
+import ConformanceKit
 import FrontendKit
 import Logging
 import NBDFrontend

@@ -10,8 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 suite=bookworm
 kernel=linux-image-cloud-amd64
-packages=(busybox-static kmod dash bash coreutils util-linux mount nbd-client e2fsprogs iproute2 netbase)
-modules=(virtio_pci virtio_console virtio_net virtio_rng nbd ext4)
+packages=(busybox-static kmod dash bash coreutils util-linux mount nbd-client open-iscsi dmsetup e2fsprogs iproute2 netbase)
+modules=(virtio_pci virtio_console virtio_net virtio_rng nbd iscsi_tcp sd_mod dm_multipath dm_round_robin ext4)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -50,6 +50,7 @@ finish_root() {
   echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"
   echo 'root:x:0:' > "$root/etc/group"
   printf '127.0.0.1 localhost\n10.0.2.2 host\n' > "$root/etc/hosts"
+  echo 'InitiatorName=iqn.2026-01.org.sheepdog:guest' > "$root/etc/iscsi/initiatorname.iscsi"
   ln -sf /proc/self/mounts "$root/etc/mtab"
   mkdir -p "$root"/{proc,sys,dev,run,tmp,mnt,root,opt/busybox}
   chroot "$root" /bin/busybox --install -s /opt/busybox

@@ -1,9 +1,9 @@
 import Glibc
 
-/// The system calls of this module; NIO makes all others.
-enum SystemCall {
+/// The system calls of front-ends; NIO makes all others.
+package enum SystemCall {
     /// Receives what is there; 0 when nothing is, or when the peer is gone (which NIO's next read will notice).
-    static func receiveNow(_ socket: CInt, into space: UnsafeMutableRawBufferPointer) -> Int {
+    package static func receiveNow(_ socket: CInt, into space: UnsafeMutableRawBufferPointer) -> Int {
         max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT)))
     }
 

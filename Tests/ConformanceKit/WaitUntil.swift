@@ -1,7 +1,7 @@
 import Glibc
 
 /// Waits for a condition; false when it does not hold within ten seconds.
-func waitUntil(_ condition: () throws -> Bool) rethrows -> Bool {
+package func waitUntil(_ condition: () throws -> Bool) rethrows -> Bool {
     let deadline = ContinuousClock.now + .seconds(10)
     while try !condition() {
         guard ContinuousClock.now < deadline else { return false }

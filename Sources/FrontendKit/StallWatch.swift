@@ -1,14 +1,14 @@
 /// What a connection waited for at some time, to be compared with later: has the client moved?
-enum StallWatch: Equatable {
+package enum StallWatch: Equatable {
     /// The rest of a request.
     case request(number: UInt64, missing: Int)
     /// That the client takes replies.
     case unsent(bytes: Int)
 
     /// A client that sends less of one request in the time of a watch (60 s) does not work, it drips. Bytes; 4 KiB/s.
-    static let leastProgress = 256 << 10
+    package static let leastProgress = 256 << 10
 
-    func hasMovedOn(since before: StallWatch) -> Bool {
+    package func hasMovedOn(since before: StallWatch) -> Bool {
         switch (before, self) {
         case (.request(let numberBefore, let missingBefore), .request(let number, let missing)):
             number != numberBefore || missingBefore - missing >= Self.leastProgress

@@ -1,11 +1,11 @@
 import Glibc
 
 /// A directory of a test's own, removed with all files in it when the value goes out of scope.
-struct TemporaryDirectory: ~Copyable {
-    let path: String
+package struct TemporaryDirectory: ~Copyable {
+    package let path: String
 
-    init() {
-        var template = Array("/tmp/nbd-test-XXXXXX".utf8CString)
+    package init() {
+        var template = Array("/tmp/frontend-test-XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "no temporary directory")
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }

@@ -1,0 +1,133 @@
+import FrontendKit
+package import Logging
+package import NIOCore
+package import ObjectModel
+
+import NIOPosix
+
+/// The front-end for Sheepdog's own clients: tgt's backing store `sheepdog`, QEMU's driver, `dog` of Sheepdog 1.0.
+///
+/// It listens on a unix socket; TCP connections come from the sheep's own listener, which tells protocols apart by their
+/// first byte. Everything runs on the one event loop given, which is the backend's as well; ``start()`` alone is called from
+/// elsewhere.
+/// `@unchecked Sendable`: NIO's initializers want it; all state is touched on the event loop only, but for `start`, which
+/// waits for the loop.
+package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unchecked Sendable {
+    package static var name: String { "Sheepdog's protocol" }
+
+    package let configuration: BackingStoreConfiguration
+    /// To be read on the event loop.
+    package internal(set) var statistics = BackingStoreStatistics()
+
+    let backend: Backend
+    let volumes: OpenVolumes<Backend>
+    let logger: Logger
+    private let eventLoop: any EventLoop
+    private var listener: (any Channel)?
+    private var socketPath: UnixSocketPath?
+    private var connections: [ObjectIdentifier: BackingStoreConnection<Backend>] = [:]
+    private var stopped: (() -> Void)?
+
+    package init(eventLoop: any EventLoop, backend: Backend, configuration: BackingStoreConfiguration, logger: Logger) {
+        (self.eventLoop, self.backend, self.configuration, self.logger) = (eventLoop, backend, configuration, logger)
+        volumes = OpenVolumes(backend: backend)
+    }
+
+    // MARK: Listening
+
+    /// Binds the unix socket. Not to be called on the event loop, for it waits.
+    package func start() throws(SheepError) {
+        precondition(!eventLoop.inEventLoop, "start waits for the event loop")
+        guard let path = configuration.socket else {
+            return logger.warning("no unix socket for Sheepdog's clients: its path would have more than \(UnixSocketPath.longest) bytes")
+        }
+        var socketPath = try UnixSocketPath(preparing: path, for: Self.name)
+        do {
+            listener = try bootstrap.bind(to: try SocketAddress(unixDomainSocketPath: path)).wait()
+        } catch {
+            throw SheepError(.unavailable, "\(Self.name) cannot listen on unix:\(path): \(error); choose another store")
+        }
+        socketPath.bound()
+        self.socketPath = socketPath
+        logger.info("\(Self.name) listens", metadata: ["address": "unix:\(path)"])
+    }
+
+    private var bootstrap: ServerBootstrap {
+        ServerBootstrap(group: eventLoop)
+            .serverChannelOption(.backlog, value: 256)
+            .childChannelInitializer { [self] channel in channel.eventLoop.makeCompletedFuture { try accept(channel) } }
+    }
+
+    // MARK: Connections
+
+    /// Takes a connection over; what it already received is to be fired into its pipeline afterwards. On the event loop.
+    package func accept(_ channel: any Channel) throws {
+        guard stopped == nil, connections.count < configuration.bounds.connections else {
+            statistics.connectionsRefused += 1
+            logger.warning("connection refused", metadata: ["connections": "\(connections.count)"])
+            throw SheepError(.busy, "too many connections")
+        }
+        try tune(channel)
+        let connection = BackingStoreConnection(server: self)
+        try channel.pipeline.syncOperations.addHandler(connection)
+        connections[ObjectIdentifier(connection)] = connection
+        statistics.connections = connections.count
+        statistics.connectionsAccepted += 1
+    }
+
+    private func tune(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        let bounds = configuration.bounds
+        try options.setOption(.maxMessagesPerRead, value: 4)
+        try options.setOption(.writeBufferWaterMark, value: .init(low: bounds.unsentLow, high: bounds.unsentHigh))
+        try options.setOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10))
+        if channel.localAddress?.protocol == .unix {
+            // The sender's buffer bounds what is in flight on a unix socket. TCP tunes its own.
+            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
+        } else {
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            // An idle client may stay for ever, one whose machine vanished may not.
+            try options.setOption(.socketOption(.so_keepalive), value: 1)
+        }
+    }
+
+    func ended(_ connection: BackingStoreConnection<Backend>) {
+        connections[ObjectIdentifier(connection)] = nil
+        statistics.connections = connections.count
+        stopIfDone()
+    }
+
+    // MARK: The cluster
+
+    private var knownEpoch: (revision: UInt64, epoch: UInt32) = (.max, 0)
+
+    /// Every reply tells it; asked for once a change.
+    var epoch: UInt32 {
+        let revision = backend.revision
+        if knownEpoch.revision != revision { knownEpoch = (revision, backend.cluster.epoch) }
+        return knownEpoch.epoch
+    }
+
+    // MARK: Stopping
+
+    /// To be called on the event loop, once.
+    package func stop(completion: @escaping () -> Void) {
+        eventLoop.preconditionInEventLoop()
+        precondition(stopped == nil, "stopped twice")
+        stopped = completion
+        listener?.close(promise: nil)
+        socketPath?.remove()
+        (listener, socketPath) = (nil, nil)
+        for connection in Array(connections.values) { connection.finish() }
+        eventLoop.assumeIsolated().scheduleTask(in: .seconds(configuration.bounds.drainSeconds)) { [self] in
+            for connection in Array(connections.values) { connection.closeNow() }
+        }
+        stopIfDone()
+    }
+
+    private func stopIfDone() {
+        guard connections.isEmpty, let stopped else { return }
+        self.stopped = {}
+        stopped()
+    }
+}

@@ -1,0 +1,204 @@
+import Cluster
+import FrontendKit
+import Gateway
+import NIOCore
+import ObjectModel
+import ObjectStore
+import SheepProtocol
+import iSCSIBackingStoreFrontend
+
+extension VolumeDevice: SheepdogDevice {}
+
+/// The gateway's volumes and cluster as the front-end for Sheepdog's own clients wants them.
+final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
+    typealias Device = VolumeDevice<Env>
+
+    private let node: SheepNode<Env>
+    private let directory: VolumeDirectory<Env>
+    private let store: String
+
+    init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, store: String) {
+        (self.node, self.directory, self.store) = (node, directory, store)
+    }
+
+    var revision: UInt64 { node.revision }
+
+    var readiness: SheepdogReadiness {
+        guard node.isServing else { return .waitingForNodes }
+        if node.refusal == nil { return .serving }
+        return .waitingForFormat
+    }
+
+    func whenCurrent(_ action: @escaping () -> Void) { node.whenCurrent(action) }
+
+    // MARK: The cluster
+
+    var cluster: SheepdogCluster {
+        let state = node.control.state
+        var cluster = SheepdogCluster()
+        if let record = state.cluster {
+            (cluster.createdAt, cluster.copies) = (record.createdAt, record.copies)
+            (cluster.objectShift, cluster.flags) = (record.objectShift, record.flags)
+        }
+        cluster.epochs = state.epochs.reversed().map { epoch in
+            let nodes = epoch.members.map { member in
+                SheepdogNode(
+                    host: member.address.host, port: member.address.port, virtualNodes: UInt16(clamping: member.virtualNodes),
+                    zone: member.zone)
+            }
+            return SheepdogEpoch(
+                epoch: UInt32(truncatingIfNeeded: epoch.epoch.rawValue), time: epoch.time, nodes: nodes.byAddress)
+        }
+        return cluster
+    }
+
+    var nodes: [SheepdogNode] {
+        let state = node.control.state
+        let placed = state.epochs.last?.members ?? []
+        return state.nodes.values.filter(\.isUp).map { row in
+            let weight = row.isGateway ? 0 : placed.first { $0.node == row.id }?.virtualNodes ?? UInt32(row.virtualNodes ?? 128)
+            return SheepdogNode(
+                host: row.address.host, port: row.address.port, virtualNodes: UInt16(clamping: weight), zone: row.zone)
+        }.byAddress
+    }
+
+    var space: (path: String, total: UInt64, free: UInt64) {
+        guard let space = try? node.store?.space() else { return (store, 0, 0) }
+        return (store, space.total, space.free)
+    }
+
+    // MARK: Volumes
+
+    private func described(_ row: VolumeRow) -> SheepdogVolume {
+        let state = node.control.state
+        return SheepdogVolume(
+            vid: row.vid, birth: row.birth, family: row.family, state: self.state(of: row, in: state), name: row.name,
+            tag: row.tag, snapshotID: row.snapshotID, createdAt: row.createdAt, snapshotAt: row.snapshotAt ?? 0, size: row.size,
+            objectShift: row.shift, copies: row.copies, parent: row.parent.flatMap { state.volume($0)?.vid })
+    }
+
+    private func state(of row: VolumeRow, in state: ControlState) -> SheepdogVolume.State {
+        if row.isWorking { return .working }
+        guard row.isDeleted else { return .snapshot }
+        // A rollback buries the working volume and gives birth to another in one entry.
+        let successor = state.volume(Birth(rawValue: row.lastEntry.rawValue))
+        guard row.snapshotAt == nil, let successor, successor.birth != row.birth, successor.family == row.family,
+            !successor.name.isEmpty
+        else { return .deleted }
+        return .replaced(by: successor.name)
+    }
+
+    func volume(_ vid: VID) -> SheepdogVolume? { node.control.state.volume(vid).map(described) }
+    func volume(named name: String) -> SheepdogVolume? { node.control.state.volume(named: name).map(described) }
+    func snapshots(ofVolumeNamed name: String) -> [SheepdogVolume] {
+        node.control.state.snapshots(ofVolumeNamed: name).map(described)
+    }
+
+    var allVolumes: [SheepdogVolume] {
+        let state = node.control.state
+        return (state.volumes + state.deletedVolumes).map(described)
+    }
+
+    func open(_ volume: SheepdogVolume) throws(SheepError) -> VolumeDevice<Env> { try directory.open(volume.birth) }
+
+    func objects(
+        of volume: SheepdogVolume, indices: Range<UInt32>, completion: @escaping (Result<[SlotRun], SheepError>) -> Void
+    ) {
+        guard let row = node.control.state.volume(volume.birth), let last = indices.last else { return completion(.success([])) }
+        node.mapObjects(of: row, from: indices.lowerBound, through: last, limit: .max) { result in
+            completion(result.map { $0.runs.map { SlotRun(first: $0.first, count: $0.count, vid: $0.vid) } })
+        }
+    }
+
+    // MARK: Changes
+
+    func create(
+        name: String, size: UInt64, copies: UInt8, objectShift: UInt8,
+        completion: @escaping (Result<SheepdogVolume, SheepError>) -> Void
+    ) {
+        propose(.createVolume(.init(name: name, size: size, copies: copies, objectShift: objectShift)), completion)
+    }
+
+    func clone(
+        _ snapshot: SheepdogVolume, name: String, copies: UInt8,
+        completion: @escaping (Result<SheepdogVolume, SheepError>) -> Void
+    ) {
+        propose(.cloneVolume(.init(source: snapshot.birth, name: name, copies: copies)), completion)
+    }
+
+    private func propose(_ order: ControlOrder, _ completion: @escaping (Result<SheepdogVolume, SheepError>) -> Void) {
+        node.control.propose(order) { [self] result in
+            switch result {
+            case .volume(let birth): completion(described(birth))
+            case .refused(let error): completion(.failure(error))
+            case .done, .lease: preconditionFailure("\(order) gave \(result)")
+            }
+        }
+    }
+
+    private func described(_ birth: Birth) -> Result<SheepdogVolume, SheepError> {
+        guard let row = node.control.state.volume(birth) else {
+            return .failure(SheepError(.noSuchVolume, "the volume of birth \(birth) is gone already"))
+        }
+        return .success(described(row))
+    }
+
+    func snapshot(
+        _ volume: SheepdogVolume, tag: String, completion: @escaping (Result<SheepdogVolume, SheepError>) -> Void
+    ) {
+        node.administer(.volumeSnapshot(VolumeSnapshot(name: volume.name, tag: tag))) { [self] result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(.created(let created)): completion(described(created.birth))
+            case .success: completion(self.volume(named: volume.name).map { .success($0) } ?? .failure(Self.gone(volume)))
+            }
+        }
+    }
+
+    private static func gone(_ volume: SheepdogVolume) -> SheepError {
+        SheepError(.noSuchVolume, "volume \(volume.name) does not exist any more")
+    }
+
+    /// Refused where another sheep's clients have the lock, or other front-ends' clients have it open here.
+    func delete(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
+        if let lock = node.control.state.locks[volume.birth], !lock.owners.contains(node.identity) {
+            return completion(SheepError(.volumeLocked, "volume \(volume.name) is locked by clients of another sheep"))
+        }
+        let selector: VolumeReference.Selector = volume.isWorking ? .working : .id(volume.snapshotID)
+        let order = VolumeDelete(volume: VolumeReference(name: volume.name, selector: selector), onlyBirth: volume.birth)
+        node.administer(.volumeDelete(order)) { completion(Self.error(of: $0)) }
+    }
+
+    func resize(_ volume: SheepdogVolume, to size: UInt64, completion: @escaping (SheepError?) -> Void) {
+        node.administer(.volumeResize(VolumeResize(name: volume.name, size: size))) { completion(Self.error(of: $0)) }
+    }
+
+    private static func error(of result: Result<AdministrationReply, SheepError>) -> SheepError? {
+        switch result {
+        case .success: nil
+        case .failure(let error): error
+        }
+    }
+
+    func rename(_ volume: SheepdogVolume, to name: String, completion: @escaping (SheepError?) -> Void) {
+        completion(SheepError(.notSupported, "volume \(volume.name) cannot be renamed"))
+    }
+
+    func lock(_ volume: SheepdogVolume, shared: Bool, completion: @escaping (SheepError?) -> Void) {
+        order(.lockVolume(volume.birth, owner: node.identity, shared: shared), completion)
+    }
+
+    func unlock(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
+        order(.unlockVolume(volume.birth, owner: node.identity), completion)
+    }
+
+    private func order(_ order: ControlOrder, _ completion: @escaping (SheepError?) -> Void) {
+        node.control.propose(order) { result in
+            if case .refused(let error) = result { completion(error) } else { completion(nil) }
+        }
+    }
+}
+
+extension [SheepdogNode] {
+    fileprivate var byAddress: [SheepdogNode] { sorted { ($0.host, $0.port) < ($1.host, $1.port) } }
+}

@@ -1,0 +1,209 @@
+"""Sheepdog's own protocol against real sheep: QEMU's and dog's steps, discards that come late, locks, hostile frames"""
+
+import os
+import struct
+import time
+
+from acceptance import MiB, check
+from cluster import binaries
+from process import is_running, resident_bytes
+from sheepdog_client import (
+    FLAG_CACHE, FLAG_TGT, GET_NODE_LIST, INVALID, INVALIDATED, LOCKED, NEW_VDI, NO_OBJECT, NO_TAG, NO_VDI, OBJECT,
+    READONLY, READ_DEL_VDIS, READ_VDIS, STAT_SHEEP, SUCCESS, VDI_EXISTS, VERSION_MISMATCH, SheepdogClient, data_oid,
+    inode_oid)
+from waiting import wait_until
+
+SHEEP, COPIES, LIMIT = 3, 3, 240
+
+# A zero slot becomes a discard so late.
+DISCARD_SECONDS = 10
+
+
+def scenario(bed):
+    one, other = SheepdogClient(path=bed.sheep[0].store / "sock"), SheepdogClient(port=bed.sheep[1].port, version=0)
+    qemu(one, other)
+    dog(one, other)
+    discards(bed, one, other)
+    listings(bed, one)
+    hostile(bed)
+    locks(bed)
+
+
+def ok(reply, wanted=SUCCESS):
+    check(reply.result == wanted, f"opcode {reply.opcode:#x} gave {reply.result:#x} and not {wanted:#x}")
+    return reply
+
+
+def qemu(one, other):
+    """Opens, writes, takes a snapshot under an open volume, goes back."""
+    ok(one.find("q"), NO_VDI)
+    vid = ok(one.new("q", 64 * MiB)).vid
+    ok(one.new("q", 64 * MiB), VDI_EXISTS)
+    check(ok(other.find("q", lock=0)).vid == vid, "another sheep finds another volume")
+    check(not any(other.slots(vid)), "a new volume shows objects")
+    ok(other.write(data_oid(vid, 3), b"x" * 512), NO_OBJECT)
+    ok(other.create(data_oid(vid, 3), b"a" * 4096, 8192, flags=FLAG_CACHE))
+    ok(other.write_slots(vid, 3, [vid]))
+    ok(other.flush(vid))
+    check(one.read(data_oid(vid, 3), 4096, 8192).data == b"a" * 4096, "other data at another sheep")
+    # All of the header with a tag, then a volume on top of the present one.
+    header = other.header(vid).data
+    header[256:261] = b"first"
+    ok(other.write(inode_oid(vid), bytes(header)))
+    new = ok(other.new("q", 64 * MiB, base=vid, snapshot_id=1)).vid
+    ok(other.write(data_oid(vid, 3), b"b" * 512), READONLY)
+    check(ok(other.find("q")).vid == new and ok(one.find("q", tag="first")).vid == vid, "names lead elsewhere")
+    ok(one.write(data_oid(vid, 3), b"b" * 512), READONLY)
+    ok(one.find("q", tag="second"), NO_TAG)
+    ok(other.create(data_oid(new, 3), b"b" * 512, source=data_oid(vid, 3)))
+    ok(other.write_slots(new, 2, [0, new, 0]))
+    check(one.read(data_oid(new, 3), 512).data == b"b" * 512, "the write after the snapshot is lost")
+    check(one.read(data_oid(new, 3), 4096, 8192).data == b"a" * 4096, "what was copied on write is lost")
+    check(one.read(data_oid(vid, 3), 512).data == bytes(512), "the snapshot changed")
+    check(other.slots(new)[2:5] == (0, new, 0), "QEMU's view of the slots")
+    # Back to the snapshot: the working volume is deleted, and another branches off.
+    ok(other.delete("q"))
+    back = ok(other.new("q", 64 * MiB, base=vid)).vid
+    check(one.read(data_oid(back, 3), 512).data == bytes(512), "the branch is not as the snapshot")
+
+
+def dog(one, other):
+    """Creates, writes with and without a snapshot below, clones, resizes, deletes."""
+    vid = ok(one.new("d", 32 * MiB, copies=2, shift=22)).vid
+    check(one.header(vid).copies == 2 and one.header(vid).size == 32 * MiB, "not as it was ordered")
+    ok(one.create(data_oid(vid, 0), b"1" * 4096))
+    ok(one.write_slots(vid, 0, [vid]))
+    ok(one.write(inode_oid(vid), b"t".ljust(256, b"\0"), 256))
+    new = ok(one.new("d", 32 * MiB, base=vid, snapshot_id=1)).vid
+    check(one.slots(new, size=12587576)[:2] == (vid, 0), "dog sees whose the objects are")
+    ok(other.create(data_oid(new, 0), b"2" * 10, 5, source=data_oid(vid, 0)))
+    check(one.slots(new, size=12587576)[:2] == (new, 0), "the object is the volume's own by now")
+    clone = ok(other.new("e", 32 * MiB, base=vid)).vid
+    check(one.read(data_oid(clone, 0), 4096).data == b"1" * 4096, "the clone is not as its snapshot")
+    check(one.header(clone).snap_id == 1 and one.header(clone).parent == vid, "dog would not call it a clone")
+    header = bytearray(one.header(new).data)
+    struct.pack_into("<Q", header, 536, 40 * MiB)
+    ok(one.write(inode_oid(new), bytes(header)))
+    check(other.header(new).size == 40 * MiB, "not resized")
+    # 128 slots at a time, then the inode.
+    ok(one.write_slots(new, 0, [0] * 8))
+    ok(one.delete("d"))
+    ok(one.find("d"), NO_VDI)
+    check(one.header(vid).name == "d" and one.header(new).name == "", "what is deleted has no name")
+
+
+def discards(bed, one, other):
+    vid = ok(one.new("trim", 32 * MiB)).vid
+    for index in range(6):
+        ok(one.create(data_oid(vid, index), b"z" * 4096))
+    ok(one.write_slots(vid, 0, [0]))
+    ok(one.write_slots(vid, 1, [0]))
+    ok(one.write_slots(vid, 2, [0]))
+    discarded = time.monotonic()
+    # A write to the object cancels, at whatever door: another sheep, NBD.
+    ok(other.write(data_oid(vid, 1), b"y" * 512, 8192, flags=FLAG_TGT))
+    bed.qemu_io(bed.sheep[2].tcp("trim"), f"write -P 0x41 {2 * OBJECT} 512")
+    check(one.read(data_oid(vid, 0), 4096).data == b"z" * 4096, "discarded at once")
+
+    def is_hole():
+        return other.read(data_oid(vid, 0), 4096, flags=FLAG_TGT).data == bytes(4096)
+
+    wait_until(is_hole, "the object is discarded", 30)
+    check(time.monotonic() - discarded > DISCARD_SECONDS - 1, "discarded too early")
+    check(one.slots(vid)[:4] == (0, vid, vid, vid), f"slots are {one.slots(vid)[:4]}")
+    check(one.read(data_oid(vid, 1), 512, 8192).data == b"y" * 512, "a write was lost to a discard before it")
+    # QEMU's deletion of a snapshot zeroes slots of the working volume, then deletes.
+    ok(one.write(inode_oid(vid), b"old".ljust(256, b"\0"), 256))
+    new = ok(one.new("trim", 32 * MiB, base=vid, snapshot_id=1)).vid
+    ok(one.write_slots(new, 0, [0] * 3))
+    ok(one.write_slots(new, 4, [0]))
+    ok(one.write_slots(new, 5, [0]))
+    ok(one.delete("trim", tag="old"))
+    ok(one.write_slots(new, 3, [0]))
+    wait_until(lambda: one.read(data_oid(new, 3), 1, flags=FLAG_TGT).data == b"\0", "the last discard is done", 30)
+    for index in (1, 2, 4, 5):
+        check(one.read(data_oid(new, index), 512).result == SUCCESS, f"object {index} is gone with the snapshot")
+    check(one.read(data_oid(new, 4), 4096).data == b"z" * 4096, "the working volume was emptied")
+
+
+def listings(bed, one):
+    nodes = one.ask(GET_NODE_LIST, length=6144 * 80)
+    check(struct.unpack_from("<I", nodes.header, 20)[0] == 3, "three nodes are there")
+    ports = [struct.unpack_from("<H", nodes.data, 80 * number + 40)[0] for number in range(3)]
+    check(ports == sorted(sheep.port for sheep in bed.sheep), f"ports are {ports}")
+    check(struct.unpack_from("<QQ", one.ask(STAT_SHEEP).header, 32)[0] > 0, "the sheep has no space")
+    in_use = one.ask(READ_VDIS, length=1 << 21).data
+    deleted = one.ask(READ_DEL_VDIS, length=1 << 21).data
+    names = set()
+    for index, byte in enumerate(in_use):
+        for bit in range(8):
+            if byte >> bit & 1 and not deleted[index] >> bit & 1:
+                names.add(one.header(index * 8 + bit).name)
+    check(names == {"q", "d", "e", "trim"}, f"volumes are {names}")
+
+
+def hostile(bed):
+    sheep = bed.sheep[0]
+    before = resident_bytes(sheep.pid)
+    honest = SheepdogClient(path=sheep.store / "sock")
+    vid = ok(honest.new("kept", 8 * MiB)).vid
+    ok(honest.create(data_oid(vid, 1), b"k" * 512))
+    for opcode in range(256):
+        for flags in (0, FLAG_TGT):
+            ok_or_refused(SheepdogClient(port=sheep.port).ask(opcode, os.urandom(32), flags=flags, length=512), opcode)
+        ok_or_refused(SheepdogClient(port=sheep.port).ask(opcode, os.urandom(32), os.urandom(512)), opcode)
+    ok(honest.ask(NEW_VDI, payload=b"x" * 255), INVALID)
+    ok(honest.ask(GET_NODE_LIST, length=80, version=2), VERSION_MISMATCH)
+    for _ in range(20):
+        lost = SheepdogClient(port=sheep.port)
+        lost.socket.sendall(struct.pack("<BBHIII32s", 1, 3, 1, 0, 1, 4 << 20, struct.pack("<Q", data_oid(vid, 1))) + b"k" * 1000)
+        lost.close()
+    check(honest.read(data_oid(vid, 1), 512).data == b"k" * 512, "an honest client's data changed")
+    check(is_running(sheep.pid), "the sheep died")
+    grown = resident_bytes(sheep.pid) - before
+    check(grown < 96 * MiB, f"the sheep grew by {grown / MiB:.0f} MiB")
+
+
+def ok_or_refused(reply, opcode):
+    check(reply.opcode == opcode and reply.result != 0xFF, "an answer to something else")
+
+
+def connected_anew(sheep):
+    """A format that empties a store starts its sheep anew."""
+    wait_until(lambda: sheep.log.read_text().count("joined the cluster") == 2, f"sheep {sheep.number} joined again", 60)
+    return SheepdogClient(port=sheep.port)
+
+
+def dog_lock(bed, verb, *rest):
+    return bed.run(binaries() / "dog", "vdi", "lock", verb, "-a", "127.0.0.1", "-p", bed.sheep[0].port, *rest)
+
+
+def locks(bed):
+    """Formatted with -l a volume is for one client, or for those that share it; a sheep's end ends its locks."""
+    bed.dog("cluster", "format", "-c", "3", "-l", "-f")
+    one, other = connected_anew(bed.sheep[0]), connected_anew(bed.sheep[1])
+    vid = ok(one.new("l", 8 * MiB)).vid
+    ok(one.find("l", lock=0))
+    ok(one.find("l", lock=0), LOCKED)
+    ok(other.find("l", lock=0), LOCKED)
+    ok(other.find("l", lock=1), LOCKED)
+    ok(other.find("l"))
+    ok(other.delete("l"), LOCKED)
+    check(dog_lock(bed, "list", "-r").startswith("l "), "dog does not list the lock")
+    ok(one.release(vid))
+    ok(one.find("l", lock=1))
+    ok(other.find("l", lock=1))
+    ok(one.release(vid, lock=1))
+    ok(one.find("l", lock=0), LOCKED)
+    bed.sheep[1].kill()
+    wait_until(lambda: one.find("l", lock=0).result == SUCCESS, "the lock of a dead sheep ends")
+    dog_lock(bed, "unlock", "l")
+    ok(one.find("l", lock=0))
+    # Under the lock a snapshot is taken by its owner, and the lock goes on with the volume.
+    ok(one.write(inode_oid(vid), b"s".ljust(256, b"\0"), 256))
+    new = ok(one.new("l", 8 * MiB, base=vid, snapshot_id=1)).vid
+    ok(one.read(data_oid(vid, 0), 1, flags=FLAG_TGT), INVALIDATED)
+    ok(one.find("l", lock=0), LOCKED)
+    ok(one.find("l", tag="s", lock=0))
+    ok(one.release(new))
+    ok(one.find("l", lock=0))
