@@ -27,6 +27,7 @@ let package = Package(
     products: [
         .executable(name: "sheep", targets: ["sheep"]),
         .executable(name: "dog", targets: ["dog"]),
+        .executable(name: "sheepfs", targets: ["sheepfs"]),
         .executable(name: "simulate", targets: ["simulate"]),
     ],
     dependencies: [
@@ -38,6 +39,7 @@ let package = Package(
         // Values.
         .target(name: "ObjectModel", swiftSettings: settings),
         .target(name: "SheepProtocol", dependencies: ["ObjectModel"], swiftSettings: settings),
+        .target(name: "Listings", dependencies: ["ObjectModel", "SheepProtocol"], swiftSettings: settings),
         // Deciders.
         .target(name: "Cluster", dependencies: ["ObjectModel"], swiftSettings: settings),
         .target(name: "ObjectStore", dependencies: ["ObjectModel", "CIsal", "CLinux"], swiftSettings: settings),
@@ -56,13 +58,17 @@ let package = Package(
             name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Cluster", "Gateway", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
-            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix],
+            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix, logging],
             swiftSettings: settings),
+        .target(
+            name: "FUSEFrontend", dependencies: ["ObjectModel", "FrontendKit", "CFuse3", "CLinux", nio, nioPosix, logging],
+            path: "Sources/Frontends/FUSE", swiftSettings: settings),
         .target(
             name: "NBDFrontend", dependencies: ["ObjectModel", "FrontendKit", nio, nioPosix, logging],
             path: "Sources/Frontends/NBD", swiftSettings: settings),
         // System libraries.
         .target(name: "CLinux"),
+        .target(name: "CFuse3", linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CNbd", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
         // The seeded world.
@@ -79,8 +85,15 @@ let package = Package(
                 "NBDFrontend", "CLinux", nio, nioPosix, arguments, logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
-            name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
+            name: "dog",
+            dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "Listings", "CNbd", nio, nioPosix, arguments],
             swiftSettings: settings, linkerSettings: staticRuntime),
+        .executableTarget(
+            name: "sheepfs",
+            dependencies: [
+                "ObjectModel", "SheepProtocol", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CLinux", nio, nioPosix, arguments,
+                logging,
+            ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "bare-relay", dependencies: [nio, nioPosix, arguments], path: "Benchmarks/BareRelay", swiftSettings: settings,
             linkerSettings: staticRuntime),

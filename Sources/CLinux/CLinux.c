@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <errno.h>
 #include <linux/fs.h>
@@ -86,4 +87,9 @@ int clinux_wait(int child) {
 
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length) {
     return memmem(bytes, length, needle, needle_length);
+}
+
+void clinux_syslog(const char *program, int priority, const char *text) {
+    openlog(program, LOG_PID, LOG_DAEMON);
+    syslog(priority, "%s", text);
 }

@@ -42,3 +42,5 @@ int clinux_fork(void);
 int clinux_wait(int child);
 /// memmem(3): where `needle` first stands in `bytes`, or NULL.
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);
+/// syslog(3) of one text as it is, under the name given to openlog(3); variadic in C.
+void clinux_syslog(const char *program, int priority, const char *text);

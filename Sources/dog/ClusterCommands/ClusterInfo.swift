@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Listings
 import ObjectModel
 import SheepProtocol
 
@@ -17,49 +18,5 @@ struct ClusterInfo: SheepCommand {
         } else {
             for line in information.lines(raw: common.raw, verbose: common.verbose) { Terminal.print(line) }
         }
-    }
-}
-
-extension ClusterInformation {
-    /// Scripts look for "Cluster status: running" at the very beginning; what only we tell comes when there is
-    /// something to tell, or with `-v`, and never in raw output.
-    func lines(raw: Bool, verbose: Bool) -> [String] {
-        var lines = [raw ? statusText : "Cluster status: " + statusText]
-        guard let format else { return lines }
-        if verbose { lines += formatLines(format, raw: raw) }
-        if !raw { lines += healthLines(verbose: verbose) }
-        lines.append("")
-        if !raw {
-            lines += ["Cluster created at " + DateText.asCtime(format.createdAt), ""]
-            lines.append("Epoch Time           Version [Host:Port:V-Nodes,,,]")
-        }
-        return lines + epochs.map { $0.line(raw: raw) }
-    }
-
-    private var statusText: String {
-        switch status {
-        case .running: "running, auto-recovery enabled"
-        case .waitingForFormat: "Waiting for cluster to be formatted"
-        case .waitingForNodes: "Waiting for other nodes to join cluster"
-        case .shuttingDown: "System is shutting down"
-        }
-    }
-
-    private func formatLines(_ format: FormatRecord, raw: Bool) -> [String] {
-        let strategy = format.flags & ClusterFlags.automaticVirtualNodes != 0 ? "auto" : "fixed"
-        let mode = format.flags & ClusterFlags.diskMode != 0 ? "disk" : "node"
-        let store = raw ? "plain \(format.copies)" : "Cluster store: plain with \(format.copies) redundancy policy"
-        return [
-            store, (raw ? "" : "Cluster vnodes strategy: ") + strategy, (raw ? "" : "Cluster vnode mode: ") + mode,
-        ]
-    }
-}
-
-extension EpochRecord {
-    fileprivate func line(raw: Bool) -> String {
-        let members = members.map { "\($0.host):\($0.port):\($0.virtualNodes)" }.joined(separator: ", ")
-        return raw
-            ? "\(DateText.unixSeconds(time)) \(epoch) [\(members)]"
-            : "\(DateText.seconds(time)) \(epoch.rawValue.padded(6)) [\(members)]"
     }
 }
