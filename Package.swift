@@ -107,11 +107,11 @@ let package = Package(
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(
-            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
+            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix, logging],
             swiftSettings: settings),
         // What test targets share.
         .target(
-            name: "ConformanceKit", dependencies: ["FrontendKit", "ObjectModel", "CNbd", nio], path: "Tests/ConformanceKit",
+            name: "ConformanceKit", dependencies: ["FrontendKit", "ObjectModel", "CLinux", "CNbd", nio], path: "Tests/ConformanceKit",
             swiftSettings: settings),
         .testTarget(
             name: "GatewayTests",
@@ -119,6 +119,10 @@ let package = Package(
                 "ConformanceKit", "Gateway", "Cluster", "ObjectStore", "LocalEngine", "Transport", "NBDFrontend", "FrontendKit",
                 "SheepProtocol", "ObjectModel", nio, nioPosix, logging,
             ], swiftSettings: settings),
+        .testTarget(
+            name: "FUSEFrontendTests",
+            dependencies: ["ConformanceKit", "FUSEFrontend", "FrontendKit", "ObjectModel", "CFuse3", "CLinux", nio, nioPosix, logging],
+            swiftSettings: settings),
         .testTarget(
             name: "NBDFrontendTests",
             dependencies: ["ConformanceKit", "NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],

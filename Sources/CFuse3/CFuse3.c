@@ -35,6 +35,8 @@ static void initialize(void *user, struct fuse_conn_info *connection) {
         connection->want |= FUSE_CAP_WRITEBACK_CACHE;
     // Sizes change by the cluster's word, not by guesses from times.
     connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+    // Else the kernel takes a file that is opened with O_TRUNC for empty, whatever the answer.
+    connection->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
     connection->max_background = 64;
     connection->congestion_threshold = 48;
     connection->time_gran = 1;

@@ -24,6 +24,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         var nodes: [NodeRecord]
         /// Known from the first volume that is opened.
         var gateway: NodeID?
+        let since = ContinuousClock.now
         init(connection: SheepConnection, nodes: [NodeRecord]) { (self.connection, self.nodes) = (connection, nodes) }
         var endpoint: SheepEndpoint { connection.endpoint }
     }
@@ -43,6 +44,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private static let ticksBetweenLooks = 20
     private static let roundInterval = TimeAmount.milliseconds(200)
     private static let moveLimit = TimeAmount.seconds(10)
+    /// A connection that ended earlier was none to rely on.
+    private static let shortLife = Duration.seconds(1)
 
     package let eventLoop: any EventLoop
     private let logger: Logger
@@ -138,7 +141,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         case .failure(.refused(let error)) where !Self.meansAnotherSheep(error.code): request.complete(.failure(error))
         case .failure(let error):
             if request.isChange { raiseFence(link) }
-            lose(link, "\(error)")
+            lose(link, "\(error)", isRefusing: error.isRefusal)
             send(request)
         }
         if case .moving(_, let next) = state, inFlight.isEmpty { finishMove(to: next) }
@@ -188,7 +191,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
                 link.gateway = opened.gateway
                 completion(.success(opened))
             case .failure(.refused(let error)) where !Self.meansAnotherSheep(error.code): completion(.failure(error))
-            case .failure(let error): lose(link, "\(error)")
+            case .failure(let error): lose(link, "\(error)", isRefusing: error.isRefusal)
             }
         }
     }
@@ -333,14 +336,19 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     }
 
     /// Goes on elsewhere, if this is still the present link.
-    private func lose(_ link: Link, _ why: String) {
+    private func lose(_ link: Link, _ why: String, isRefusing: Bool = false) {
         guard isPresent(link) else { return }
         logger.warning("\(link.endpoint) is lost: \(why)")
         var next: Link?
         if case .moving(_, let chosen) = state { next = chosen }
         leave(link)
         if let next { return adopt(next) }
-        candidates.prefer(link.endpoint)
+        // It may be back at once; one that serves nothing is left alone for a round.
+        if !isRefusing, ContinuousClock.now - link.since >= Self.shortLife {
+            candidates.prefer(link.endpoint)
+        } else {
+            candidates.disappointed(by: link.endpoint)
+        }
         connectNext()
     }
 
@@ -459,6 +467,12 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         guard case .moving(let link, _) = state else { return }
         leave(link)
         adopt(next)
+    }
+}
+
+extension ClientError {
+    fileprivate var isRefusal: Bool {
+        if case .refused = self { true } else { false }
     }
 }
 

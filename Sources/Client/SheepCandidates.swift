@@ -1,21 +1,21 @@
-import ObjectModel
-import SheepProtocol
+package import ObjectModel
+package import SheepProtocol
 
 /// The sheep that a client may turn to, and which comes next. A decider: no clock, no socket.
 ///
 /// First the one that is preferred, then all that the cluster listed (those that are down last), then the one given at the start, round and round.
-struct SheepCandidates {
+package struct SheepCandidates {
     private let given: SheepEndpoint
     private var listed: [SheepEndpoint] = []
-    private(set) var known: Set<NodeID> = []
+    package private(set) var known: Set<NodeID> = []
     private var preferred: SheepEndpoint?
     /// Tried in this round.
     private var tried: Set<SheepEndpoint> = []
 
-    init(given: SheepEndpoint) { self.given = given }
+    package init(given: SheepEndpoint) { self.given = given }
 
     /// What a sheep says of its cluster. False, and nothing is learned, when no node of it is known: another cluster's.
-    mutating func learn(_ nodes: [NodeRecord]) -> Bool {
+    package mutating func learn(_ nodes: [NodeRecord]) -> Bool {
         let named = Set(nodes.map(\.node))
         guard known.isEmpty || named.isEmpty || !known.isDisjoint(with: named) else { return false }
         if !named.isEmpty { known = named }
@@ -25,13 +25,16 @@ struct SheepCandidates {
     }
 
     /// A new round begins, with this one.
-    mutating func prefer(_ endpoint: SheepEndpoint) { (preferred, tried) = (endpoint, []) }
+    package mutating func prefer(_ endpoint: SheepEndpoint) { (preferred, tried) = (endpoint, []) }
+
+    /// This one served badly: it is not tried again in this round.
+    package mutating func disappointed(by endpoint: SheepEndpoint) { tried.insert(endpoint) }
 
     /// A new round begins.
-    mutating func restart() { tried = [] }
+    package mutating func restart() { tried = [] }
 
     /// Nil when all were tried in this round.
-    mutating func next() -> SheepEndpoint? {
+    package mutating func next() -> SheepEndpoint? {
         let all = [preferred].compactMap { $0 } + listed + [given]
         guard let next = all.first(where: { !tried.contains($0) }) else { return nil }
         tried.insert(next)
@@ -45,18 +48,22 @@ struct SheepCandidates {
 /// Impossible it is when the cluster has called the lost sheep down, for then the others refuse what still comes from it; when the
 /// client is at the same sheep again, which does what overlaps one after the other; and after ``longest``, by which a sheep has
 /// given up what it could not do.
-struct ChangeFence: Equatable {
+package struct ChangeFence: Equatable {
     /// A sheep tries for 30 s unless told otherwise.
-    static let longest = Duration.seconds(40)
+    package static let longest = Duration.seconds(40)
     /// A sheep that is still called up after this time may have come back and is tried again.
-    static let patience = Duration.seconds(2)
+    package static let patience = Duration.seconds(2)
 
-    let endpoint: SheepEndpoint
+    package let endpoint: SheepEndpoint
     /// Nil: not known.
-    let gateway: NodeID?
-    let since: ContinuousClock.Instant
+    package let gateway: NodeID?
+    package let since: ContinuousClock.Instant
 
-    enum Verdict: Equatable {
+    package init(endpoint: SheepEndpoint, gateway: NodeID?, since: ContinuousClock.Instant) {
+        (self.endpoint, self.gateway, self.since) = (endpoint, gateway, since)
+    }
+
+    package enum Verdict: Equatable {
         case lifted
         case holds
         /// It holds, and the lost sheep is worth another try.
@@ -64,7 +71,7 @@ struct ChangeFence: Equatable {
     }
 
     /// - Parameter nodes: As listed now by the sheep at `current`.
-    func verdict(at current: SheepEndpoint, nodes: [NodeRecord], now: ContinuousClock.Instant) -> Verdict {
+    package func verdict(at current: SheepEndpoint, nodes: [NodeRecord], now: ContinuousClock.Instant) -> Verdict {
         if current == endpoint { return .lifted }
         if now - since >= Self.longest { return .lifted }
         guard let gateway else { return .holds }

@@ -1,9 +1,9 @@
 import Glibc
-import ObjectModel
+package import ObjectModel
 
 extension SheepError {
     /// What a system call on a file of the tree fails with.
-    var errorNumber: Int32 {
+    package var errorNumber: Int32 {
         switch code {
         case .readOnly: EROFS
         case .invalidArgument: EINVAL

@@ -121,6 +121,12 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             let error = cfuse_unmount(path, false)
             // 0: the session's own end does the rest.
             guard error != 0 else { return }
+            guard error == EBUSY else {
+                return eventLoop.execute { [self] in
+                    logger.error("cannot unmount \(path): \(String(cString: strerror(error)))")
+                    endStop()
+                }
+            }
             SystemCalls.syncFileSystem(path)
             eventLoop.execute { [self] in
                 logger.warning("\(path) is in use; it is detached")

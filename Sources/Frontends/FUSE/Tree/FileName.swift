@@ -1,10 +1,10 @@
 /// Volumes may have names that no file can have: with a slash in it, "." and "..". In file names "%", "/" and a leading "." of
 /// these two are written as in a URL: "%25", "%2F", "%2E".
-enum FileName {
+package enum FileName {
     /// FUSE's limit, in bytes.
-    static let longest = 1024
+    package static let longest = 1024
 
-    static func encode(_ volume: String) -> String {
+    package static func encode(_ volume: String) -> String {
         if volume == "." || volume == ".." { return "%2E" + volume.dropFirst() }
         guard volume.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "/") }) else { return volume }
         var result = ""
@@ -19,7 +19,7 @@ enum FileName {
     }
 
     /// Nil for what ``encode(_:)`` never gives.
-    static func decode(_ file: String) -> String? {
+    package static func decode(_ file: String) -> String? {
         guard file.utf8.contains(UInt8(ascii: "%")) else { return file }
         var result = ""
         var rest = Substring(file)

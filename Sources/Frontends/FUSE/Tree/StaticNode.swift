@@ -1,5 +1,5 @@
 /// The part of the tree that is always there. Raw values are the inode numbers.
-enum StaticNode: UInt64, CaseIterable {
+package enum StaticNode: UInt64, CaseIterable {
     case root = 1
     case cluster, clusterInformation
     case node, nodeInformation, nodeList
@@ -9,7 +9,7 @@ enum StaticNode: UInt64, CaseIterable {
     /// Reserved for objects of the HTTP gateway.
     case http
 
-    enum Kind: Hashable {
+    package enum Kind: Hashable {
         case directory
         /// Made by the backend when it is opened.
         case report(FUSEReport)
@@ -17,7 +17,7 @@ enum StaticNode: UInt64, CaseIterable {
         case setting
     }
 
-    var kind: Kind {
+    package var kind: Kind {
         switch self {
         case .root, .cluster, .node, .volumeAdministration, .volumes, .configuration, .http: .directory
         case .clusterInformation: .report(.clusterInformation)
@@ -28,7 +28,7 @@ enum StaticNode: UInt64, CaseIterable {
         }
     }
 
-    var name: String {
+    package var name: String {
         switch self {
         case .root: "/"
         case .cluster: "cluster"
@@ -46,7 +46,7 @@ enum StaticNode: UInt64, CaseIterable {
         }
     }
 
-    var parent: StaticNode {
+    package var parent: StaticNode {
         switch self {
         case .root, .cluster, .node, .volumeAdministration, .volumes, .configuration, .http: .root
         case .clusterInformation: .cluster
@@ -56,12 +56,12 @@ enum StaticNode: UInt64, CaseIterable {
         }
     }
 
-    var children: [StaticNode] { Self.allCases.filter { $0 != .root && $0.parent == self } }
+    package var children: [StaticNode] { Self.allCases.filter { $0 != .root && $0.parent == self } }
 
-    func child(_ name: String) -> StaticNode? { children.first { $0.name == name } }
+    package func child(_ name: String) -> StaticNode? { children.first { $0.name == name } }
 
     /// Type and permissions.
-    var mode: UInt32 {
+    package var mode: UInt32 {
         switch kind {
         case .directory: FileMode.directory | 0o755
         case .report: FileMode.regular | 0o444
@@ -70,11 +70,11 @@ enum StaticNode: UInt64, CaseIterable {
     }
 
     /// The first inode number of volumes.
-    static let firstVolume: UInt64 = 1 << 16
+    package static let firstVolume: UInt64 = 1 << 16
 }
 
 /// The types of stat(2)'s mode.
-enum FileMode {
-    static let directory: UInt32 = 0o040000
-    static let regular: UInt32 = 0o100000
+package enum FileMode {
+    package static let directory: UInt32 = 0o040000
+    package static let regular: UInt32 = 0o100000
 }
