@@ -126,7 +126,7 @@ def qemu(bed, fs):
     bed.run("qemu-img", "compare", "-f", "raw", "-F", "raw", source, volume)
     bed.qemu_io(str(volume), "write -P 0x11 512 1k", "write -z 1M 1M", "write -z -u 4M 4M", "discard 8M 4M", "flush")
     bed.qemu_io(bed.sheep[2].tcp("image"), "read -P 0x11 512 1k", "read -P 0 1M 1M", "read -P 0 4M 8M")
-    bed.run("qemu-img", "bench", "-f", "raw", "-t", "none", "-c", "500", "-w", "--flush-interval=50", volume)
+    bed.run("qemu-img", "bench", "-f", "raw", "-t", "none", "-c", "512", "-d", "16", "-w", "--flush-interval=64", volume)
     bed.run("qemu-img", "info", volume)
 
 
