@@ -97,6 +97,8 @@ let package = Package(
         .executableTarget(
             name: "bare-relay", dependencies: [nio, nioPosix, arguments], path: "Benchmarks/BareRelay", swiftSettings: settings,
             linkerSettings: staticRuntime),
+        .executableTarget(
+            name: "bare-passthrough", path: "Benchmarks/BarePassthrough", linkerSettings: [.linkedLibrary("fuse3")]),
         .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
         // Tests.
         .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),
