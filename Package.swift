@@ -91,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "sheepfs",
             dependencies: [
-                "ObjectModel", "SheepProtocol", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CLinux", nio, nioPosix, arguments,
+                "ObjectModel", "SheepProtocol", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CFuse3", "CLinux", nio, nioPosix, arguments,
                 logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
+#include <malloc.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,6 +233,11 @@ int cfuse_unmount(const char *path, bool lazily) {
     return errno == EPERM ? unmount_as_user(path, lazily) : errno;
 }
 
+void cfuse_keep_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 // Answers
 
 static struct stat status_of(struct cfuse_attributes attributes) {
@@ -279,6 +286,15 @@ void cfuse_reply_directory(cfuse_request request, uint64_t handle) {
 }
 
 void cfuse_reply_bytes(cfuse_request request, const void *bytes, size_t size) { fuse_reply_buf(request, bytes, size); }
+
+_Static_assert(
+    sizeof(struct cfuse_piece) == sizeof(struct iovec) && offsetof(struct cfuse_piece, bytes) == offsetof(struct iovec, iov_base)
+        && offsetof(struct cfuse_piece, size) == offsetof(struct iovec, iov_len),
+    "pieces are handed on as they are");
+
+void cfuse_reply_pieces(cfuse_request request, const struct cfuse_piece *pieces, int count) {
+    fuse_reply_iov(request, (const struct iovec *)pieces, count);
+}
 
 void cfuse_reply_written(cfuse_request request, size_t size) { fuse_reply_write(request, size); }
 

@@ -37,6 +37,8 @@ package final class SheepConnection: Sendable {
     ) -> EventLoopFuture<SheepConnection> {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(timeLimit)
+            // A reply of 1 MiB comes in few pieces, which saves most of the copying.
+            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 16 << 10, initial: 64 << 10, maximum: 1 << 20))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(FrameHandler(endpoint: endpoint))

@@ -1,3 +1,4 @@
+import CFuse3
 import CLinux
 import Client
 import FUSEFrontend
@@ -12,6 +13,7 @@ enum Process {
     /// Runs until the file system is unmounted; returns the exit status.
     static func run(_ options: SheepfsOptions) -> Int32 {
         signal(SIGPIPE, SIG_IGN)
+        cfuse_keep_memory()
         return options.foreground ? serve(options, ready: nil) : runInBackground(options)
     }
 

@@ -75,6 +75,10 @@ void cfuse_destroy(cfuse_session *session);
 /// umount2(2), or what fusermount3 does for users; 0 or an error number.
 int cfuse_unmount(const char *path, bool lazily);
 
+/// Requests of 1 MiB come and go: fresh pages for each would cost as much as copying it does. For the whole process; at most
+/// 64 MiB of what was freed stay.
+void cfuse_keep_memory(void);
+
 // Answers; exactly one to each request.
 void cfuse_fail(cfuse_request request, int error_number);
 /// Name and attributes may be used for so many seconds without asking again.
@@ -85,6 +89,12 @@ void cfuse_reply_attributes(cfuse_request request, struct cfuse_attributes attri
 void cfuse_reply_open(cfuse_request request, uint64_t handle, bool direct, bool keep);
 void cfuse_reply_directory(cfuse_request request, uint64_t handle);
 void cfuse_reply_bytes(cfuse_request request, const void *bytes, size_t size);
+/// Bytes in several places; the layout is that of struct iovec.
+struct cfuse_piece {
+    const void *bytes;
+    size_t size;
+};
+void cfuse_reply_pieces(cfuse_request request, const struct cfuse_piece *pieces, int count);
 void cfuse_reply_written(cfuse_request request, size_t size);
 void cfuse_reply_offset(cfuse_request request, uint64_t offset);
 /// Appends a directory entry to `buffer`; the bytes it takes, more than `space` when it does not fit and nothing was done.

@@ -70,10 +70,35 @@ extension FUSEServer {
         guard let device = file.device else { return request.fail(EBADF) }
         guard offset < file.size else { return request.bytes(ByteBuffer()) }
         let count = Int(min(UInt64(length), file.size - offset))
-        device.read(at: offset, length: count, appendingTo: ByteBuffer()) { result in
-            switch result {
-            case .failure(let error): request.fail(error)
-            case .success(let data): request.bytes(data)
+        guard count > Self.pieceSize else {
+            return device.read(at: offset, length: count, appendingTo: ByteBuffer()) { result in
+                switch result {
+                case .failure(let error): request.fail(error)
+                case .success(let data): request.bytes(data)
+                }
+            }
+        }
+        readPieces(device, at: offset, length: count, request)
+    }
+
+    /// What is longer is done in pieces side by side: the device works on one while another travels. 256 KiB.
+    private static var pieceSize: Int { 256 << 10 }
+
+    private func readPieces(_ device: Backend.Device, at start: UInt64, length: Int, _ request: FUSERequest) {
+        let offsets = Array(stride(from: 0, to: length, by: Self.pieceSize))
+        var pieces = [ByteBuffer](repeating: ByteBuffer(), count: offsets.count)
+        var remaining = offsets.count
+        var failure: SheepError?
+        for (place, offset) in offsets.enumerated() {
+            let count = min(Self.pieceSize, length - offset)
+            device.read(at: start + UInt64(offset), length: count, appendingTo: ByteBuffer()) { result in
+                switch result {
+                case .failure(let error): failure = failure ?? error
+                case .success(let data): pieces[place] = data
+                }
+                remaining -= 1
+                guard remaining == 0 else { return }
+                if let failure { request.fail(failure) } else { request.pieces(pieces) }
             }
         }
     }
@@ -98,8 +123,29 @@ extension FUSEServer {
     private func writeInside(_ file: File, _ data: ByteBuffer, at offset: UInt64, durable: Bool, _ request: FUSERequest) {
         guard let device = file.device else { return request.fail(EBADF) }
         file.isUnflushed = true
-        device.write(data, at: offset, durable: durable) { error in
-            if let error { request.fail(error) } else { request.written(data.readableBytes) }
+        guard data.readableBytes > Self.pieceSize else {
+            return device.write(data, at: offset, durable: durable) { error in
+                if let error { request.fail(error) } else { request.written(data.readableBytes) }
+            }
+        }
+        writePieces(device, data, at: offset, durable: durable, request)
+    }
+
+    private func writePieces(
+        _ device: Backend.Device, _ data: ByteBuffer, at start: UInt64, durable: Bool, _ request: FUSERequest
+    ) {
+        let offsets = Array(stride(from: 0, to: data.readableBytes, by: Self.pieceSize))
+        var remaining = offsets.count
+        var failure: SheepError?
+        for offset in offsets {
+            let count = min(Self.pieceSize, data.readableBytes - offset)
+            let piece = data.getSlice(at: data.readerIndex + offset, length: count)!
+            device.write(piece, at: start + UInt64(offset), durable: durable) { error in
+                failure = failure ?? error
+                remaining -= 1
+                guard remaining == 0 else { return }
+                if let failure { request.fail(failure) } else { request.written(data.readableBytes) }
+            }
         }
     }
 

@@ -43,6 +43,21 @@ struct FUSERequest: @unchecked Sendable {
         }
     }
 
+    /// The bytes of all, one after the other, without gathering them first.
+    func pieces(_ buffers: [ByteBuffer]) {
+        answer { raw in
+            var pieces: [cfuse_piece] = []
+            func add(_ rest: ArraySlice<ByteBuffer>) {
+                guard let buffer = rest.first else { return cfuse_reply_pieces(raw, pieces, Int32(pieces.count)) }
+                buffer.withUnsafeReadableBytes { bytes in
+                    pieces.append(cfuse_piece(bytes: bytes.baseAddress, size: bytes.count))
+                    add(rest.dropFirst())
+                }
+            }
+            add(buffers[...])
+        }
+    }
+
     func written(_ count: Int) { answer { cfuse_reply_written($0, count) } }
     func offset(_ offset: UInt64) { answer { cfuse_reply_offset($0, offset) } }
 
