@@ -27,6 +27,7 @@ let package = Package(
     products: [
         .executable(name: "sheep", targets: ["sheep"]),
         .executable(name: "dog", targets: ["dog"]),
+        .executable(name: "sheepfs", targets: ["sheepfs"]),
         .executable(name: "simulate", targets: ["simulate"]),
     ],
     dependencies: [
@@ -38,6 +39,7 @@ let package = Package(
         // Values.
         .target(name: "ObjectModel", swiftSettings: settings),
         .target(name: "SheepProtocol", dependencies: ["ObjectModel"], swiftSettings: settings),
+        .target(name: "Listings", dependencies: ["ObjectModel", "SheepProtocol"], swiftSettings: settings),
         // Deciders.
         .target(name: "Cluster", dependencies: ["ObjectModel"], swiftSettings: settings),
         .target(name: "ObjectStore", dependencies: ["ObjectModel", "CIsal", "CLinux"], swiftSettings: settings),
@@ -56,8 +58,11 @@ let package = Package(
             name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Cluster", "Gateway", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
-            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix],
+            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix, logging],
             swiftSettings: settings),
+        .target(
+            name: "FUSEFrontend", dependencies: ["ObjectModel", "FrontendKit", "CFuse3", "CLinux", nio, nioPosix, logging],
+            path: "Sources/Frontends/FUSE", swiftSettings: settings),
         .target(
             name: "NBDFrontend", dependencies: ["ObjectModel", "FrontendKit", nio, nioPosix, logging],
             path: "Sources/Frontends/NBD", swiftSettings: settings),
@@ -66,6 +71,7 @@ let package = Package(
             path: "Sources/Frontends/iSCSIBackingStore", swiftSettings: settings),
         // System libraries.
         .target(name: "CLinux"),
+        .target(name: "CFuse3", linkerSettings: [.linkedLibrary("fuse3")]),
         .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CNbd", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
         // The seeded world.
@@ -82,11 +88,20 @@ let package = Package(
                 "NBDFrontend", "iSCSIBackingStoreFrontend", "CLinux", nio, nioPosix, arguments, logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
-            name: "dog", dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "CNbd", nio, nioPosix, arguments],
+            name: "dog",
+            dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "Listings", "CNbd", nio, nioPosix, arguments],
             swiftSettings: settings, linkerSettings: staticRuntime),
+        .executableTarget(
+            name: "sheepfs",
+            dependencies: [
+                "ObjectModel", "SheepProtocol", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CFuse3", "CLinux", nio, nioPosix, arguments,
+                logging,
+            ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "bare-relay", dependencies: [nio, nioPosix, arguments], path: "Benchmarks/BareRelay", swiftSettings: settings,
             linkerSettings: staticRuntime),
+        .executableTarget(
+            name: "bare-passthrough", path: "Benchmarks/BarePassthrough", linkerSettings: [.linkedLibrary("fuse3")]),
         .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
         // Tests.
         .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),
@@ -97,11 +112,11 @@ let package = Package(
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(
-            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix],
+            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "FrontendKit", "ObjectModel", nio, nioPosix, logging],
             swiftSettings: settings),
         // What test targets share.
         .target(
-            name: "ConformanceKit", dependencies: ["FrontendKit", "ObjectModel", "CNbd", nio], path: "Tests/ConformanceKit",
+            name: "ConformanceKit", dependencies: ["FrontendKit", "ObjectModel", "CLinux", "CNbd", nio], path: "Tests/ConformanceKit",
             swiftSettings: settings),
         .testTarget(
             name: "GatewayTests",
@@ -109,6 +124,10 @@ let package = Package(
                 "ConformanceKit", "Gateway", "Cluster", "ObjectStore", "LocalEngine", "Transport", "NBDFrontend", "FrontendKit",
                 "SheepProtocol", "ObjectModel", nio, nioPosix, logging,
             ], swiftSettings: settings),
+        .testTarget(
+            name: "FUSEFrontendTests",
+            dependencies: ["ConformanceKit", "FUSEFrontend", "FrontendKit", "ObjectModel", "CFuse3", "CLinux", nio, nioPosix, logging],
+            swiftSettings: settings),
         .testTarget(
             name: "NBDFrontendTests",
             dependencies: ["ConformanceKit", "NBDFrontend", "FrontendKit", "ObjectModel", "CNbd", nio, nioPosix, nioEmbedded, logging],

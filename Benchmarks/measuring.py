@@ -66,6 +66,17 @@ def fio(direction, block, depth, seconds, *more):
     return Client("bytes/s" if block == "1M" else "operations/s", command, read)
 
 
+def psync(direction, block, seconds):
+    """fio's plain system calls on a file, one at a time."""
+    client = fio(direction, block, 1, seconds)
+
+    def command(subject):
+        return ["fio", "--name=bench", "--ioengine=psync", f"--filename={subject.file}", f"--rw={direction}", f"--bs={block}",
+                f"--size={SIZE}", "--time_based", f"--runtime={seconds}", "--output-format=json"]
+
+    return Client(client.unit, command, client.read)
+
+
 def load(direction, depth, seconds, volume="bench", fua=False):
     """Our own load generator: exact at depth 1, where fio's NBD engine can stall, and the same client for NBD and the bare relay."""
     size = SPARSE_SIZE if volume == "sparse" else SIZE

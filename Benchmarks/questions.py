@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from measuring import Client, copy_in, copy_out, fio, load
+from measuring import Client, copy_in, copy_out, fio, load, psync
 
 
 @dataclass
@@ -34,6 +34,7 @@ def all_questions(s, seconds, source):
         Question("Copying 1 GiB in", peers, copy_in(source), note="With a flush at its end."),
         Question("Copying 1 GiB out", peers, copy_out()),
         *relay_questions(s, seconds),
+        *file_questions(s, seconds),
         Question("4 KiB random writes over a sparse volume of 64 GiB, depth 32",
                  [s["qemu-nbd"], s["nbdkit file"], s["one copy"]], load("write", 32, seconds, volume="sparse"),
                  note="Nothing was written there before: every write allocates."),
@@ -53,6 +54,19 @@ def relay_questions(s, seconds):
                  note="The relay calls fdatasync once for each burst that a backend received; ours get FUA."),
         Question("Three copies and the bare relay, durable: 4 KiB random writes, depth 32", synced, load("write", 32, seconds, fua=True)),
     ]
+
+
+def file_questions(s, seconds):
+    """Through FUSE: what a volume as a file costs more than a file as a file."""
+    plain, cached = [s["passthrough"], s["sheepfs"]], [s["passthrough, cached"], s["sheepfs -k"]]
+    questions = []
+    for title, direction, block in (
+        ("4 KiB random reads", "randread", "4k"), ("4 KiB random writes", "randwrite", "4k"),
+        ("1 MiB sequential reads", "read", "1M"), ("1 MiB sequential writes", "write", "1M"),
+    ):
+        questions.append(Question(f"Through FUSE: {title}, depth 1", plain, psync(direction, block, seconds)))
+        questions.append(Question(f"Through FUSE and the page cache: {title}, depth 1", cached, psync(direction, block, seconds)))
+    return questions
 
 
 def take_snapshot(subject):

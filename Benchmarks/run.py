@@ -20,7 +20,7 @@ import report  # noqa: E402
 from cluster import binaries  # noqa: E402
 from measuring import copy_in  # noqa: E402
 from questions import all_questions  # noqa: E402
-from subjects import SIZE, BareRelay, SheepServer, fill, nbdkit_file, qemu_nbd  # noqa: E402
+from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs  # noqa: E402
 
 # After this time each remaining question gets one round, so that the whole stays under 25 minutes.
 HURRY_AFTER = 20 * 60
@@ -35,6 +35,10 @@ def start_subjects(directory, subjects):
         lambda: SheepServer("one copy", "one sheep, one copy", directory, 1),
         lambda: SheepServer("three copies", "three sheep, three copies", directory, 3),
         lambda: BareRelay("bare relay", "our program of Benchmarks/BareRelay: three processes that pwrite, nothing else", directory, False),
+        lambda: bare_passthrough(directory, False),
+        lambda: bare_passthrough(directory, True),
+        lambda: sheepfs(directory, subjects["one copy"], False),
+        lambda: sheepfs(directory, subjects["one copy"], True),
         lambda: BareRelay("bare relay, synced", "the same with an fdatasync for each received burst", directory, True),
     ):
         subject = make()
@@ -82,13 +86,13 @@ def measure(directory, quick):
         report.write(target, questions, list(subjects.values()), rounds, seconds, directory)
         print(target.read_text() if quick else f"wrote {target}")
     finally:
-        for subject in subjects.values():
+        for subject in reversed(subjects.values()):
             subject.close()
     print(f"took {(time.monotonic() - started) / 60:.0f} minutes")
 
 
 def main():
-    for program in ("sheep", "dog", "bare-relay"):
+    for program in ("sheep", "dog", "sheepfs", "bare-relay", "bare-passthrough"):
         if not (binaries() / program).exists():
             sys.exit(f"There is no {program} in {binaries()}: run `make build` first.")
     base = os.environ.get("BENCH_DIR") or "/var/tmp"

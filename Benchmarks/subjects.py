@@ -117,6 +117,46 @@ class SheepServer(Subject):
         self.cluster.kill()
 
 
+class Mount(Subject):
+    """A FUSE file system whose file is measured; the processes behind it count as its own."""
+
+    def __init__(self, name, note, directory, file, command, behind=()):
+        super().__init__(name, note)
+        self.directory = directory
+        self.directory.mkdir()
+        self.file = self.directory / file
+        self.behind = behind
+        self.start_child(*command, self.directory)
+        wait_until(self.file.exists, f"{self.name} is mounted")
+        self.idle_bytes = self.resident_bytes()
+
+    def pids(self):
+        return super().pids() + list(self.behind)
+
+    def close(self):
+        subprocess.run(["umount", "-l", self.directory], check=False)
+        super().close()
+
+
+def bare_passthrough(directory, caches):
+    """Its data file is beside its mount point."""
+    name = "passthrough, cached" if caches else "passthrough"
+    note = "our program of Benchmarks/BarePassthrough, a FUSE file on a file" + (", pages cached by the kernel, writes too" if caches else "")
+    folder = directory / f"passthrough{'-k' if caches else ''}"
+    data = folder.with_suffix(".data")
+    fill(data, SIZE)
+    return Mount(name, note, folder, "bench", [binaries() / "bare-passthrough", *(["-k"] if caches else []), data])
+
+
+def sheepfs(directory, server, caches):
+    """On the volume of a running sheep."""
+    name = "sheepfs -k" if caches else "sheepfs"
+    note = "sheepfs" + (" -k" if caches else "") + " on the volume of the sheep with one copy"
+    folder = directory / f"sheepfs{'-k' if caches else ''}"
+    command = [binaries() / "sheepfs", "-f", "--auto-mount", "-p", server.cluster.sheep[0].port, *(["-k"] if caches else [])]
+    return Mount(name, note, folder, "volume/bench", command, behind=server.pids())
+
+
 class BareRelay(Subject):
     """A front and three backends, see BareRelay/: the least that three copies can cost."""
 

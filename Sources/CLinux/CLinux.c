@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <errno.h>
 #include <linux/fs.h>
@@ -28,6 +29,10 @@ ssize_t clinux_pread_nowait(int fd, void *buffer, size_t length, off_t offset) {
 
 int clinux_punch_hole(int fd, off_t offset, off_t length) {
     return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+int clinux_zero_range(int fd, off_t offset, off_t length) {
+    return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
 int clinux_reserve(int fd, off_t offset, off_t length) {
@@ -83,6 +88,8 @@ int64_t clinux_file_system_type(int fd) {
     return fstatfs(fd, &status) == 0 ? (int64_t)status.f_type : -1;
 }
 
+int clinux_o_direct(void) { return O_DIRECT; }
+
 int clinux_fork(void) { return fork(); }
 
 int clinux_wait(int child) {
@@ -94,4 +101,9 @@ int clinux_wait(int child) {
 
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length) {
     return memmem(bytes, length, needle, needle_length);
+}
+
+void clinux_syslog(const char *program, int priority, const char *text) {
+    openlog(program, LOG_PID, LOG_DAEMON);
+    syslog(priority, "%s", text);
 }

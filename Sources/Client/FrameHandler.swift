@@ -10,6 +10,9 @@ final class FrameHandler: ChannelInboundHandler {
     private let endpoint: SheepEndpoint
     private var table = RequestTable()
     private var received = ByteBuffer()
+    /// What `received` lacks of its first frame, or of that one's header; it is a buffer of that frame's own then, so that what was
+    /// delivered before shares nothing with it.
+    private var missing = 0
     private var context: ChannelHandlerContext?
     /// While a burst is read, requests made by completions are flushed together at its end.
     private var isReading = false
@@ -60,12 +63,35 @@ final class FrameHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
         var incoming = unwrapInboundIn(data)
-        if received.readableBytes == 0 { received = incoming } else { received.writeBuffer(&incoming) }
         do throws(WireError) {
-            while let header = try nextHeader() { deliver(header) }
+            repeat {
+                take(&incoming)
+                while let header = try nextHeader() { deliver(header) }
+            } while incoming.readableBytes > 0
         } catch {
             fail(.malformed(endpoint, error.text), context: context)
         }
+    }
+
+    /// Moves on what came: without copying where no frame is waiting for its rest, else so much as that lacks.
+    private func take(_ incoming: inout ByteBuffer) {
+        if missing == 0 {
+            swap(&received, &incoming)
+            incoming = ByteBuffer()
+        } else {
+            var rest = incoming.readSlice(length: min(missing, incoming.readableBytes))!
+            missing -= rest.readableBytes
+            received.writeBuffer(&rest)
+        }
+    }
+
+    /// Begins to gather a frame of so many bytes, as far as they are known.
+    private func gather(_ length: Int) {
+        missing = length - received.readableBytes
+        var own = ByteBuffer()
+        own.reserveCapacity(length)
+        own.writeBuffer(&received)
+        received = own
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -75,14 +101,18 @@ final class FrameHandler: ChannelInboundHandler {
 
     /// The header at the front of what was received, when its whole frame is there.
     private func nextHeader() throws(WireError) -> FrameHeader? {
-        guard received.readableBytes >= FrameHeader.size else { return nil }
+        guard missing == 0, received.readableBytes > 0 else { return nil }
+        guard received.readableBytes >= FrameHeader.size else {
+            gather(FrameHeader.size)
+            return nil
+        }
         let result = received.withUnsafeReadableBytes { raw in
             Result<FrameHeader, WireError> { () throws(WireError) in try FrameHeader(from: raw) }
         }
         let header = try result.get()
         let length = FrameHeader.size + header.bodyLength + header.payloadLength
         guard received.readableBytes >= length else {
-            received.reserveCapacity(minimumWritableBytes: length - received.readableBytes)
+            gather(length)
             return nil
         }
         return header
@@ -122,7 +152,7 @@ final class FrameHandler: ChannelInboundHandler {
     private func fail(_ reason: ClientError, context: ChannelHandlerContext) {
         let first = failure ?? reason
         failure = first
-        received = ByteBuffer()
+        (received, missing) = (ByteBuffer(), 0)
         for request in table.removeAll() { request.completion(.failure(first)) }
         context.close(promise: nil)
     }

@@ -24,23 +24,40 @@ package final class SheepConnection: Sendable {
         to endpoint: SheepEndpoint, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         timeLimit: TimeAmount = .seconds(5)
     ) async throws(ClientError) -> SheepConnection {
-        let bootstrap = ClientBootstrap(group: group)
+        do {
+            return try await connecting(to: endpoint, on: group.next(), timeLimit: timeLimit).get()
+        } catch {
+            throw error as? ClientError ?? .cannotConnect(endpoint, reason: text(of: error))
+        }
+    }
+
+    /// Connects on an event loop; fails with ``ClientError/cannotConnect(_:reason:)``.
+    package static func connecting(
+        to endpoint: SheepEndpoint, on eventLoop: any EventLoop, timeLimit: TimeAmount
+    ) -> EventLoopFuture<SheepConnection> {
+        let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(timeLimit)
+            // A reply of 1 MiB comes in few pieces, which saves most of the copying.
+            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 16 << 10, initial: 64 << 10, maximum: 1 << 20))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(FrameHandler(endpoint: endpoint))
                 }
             }
-        do {
-            let channel = try await bootstrap.connect(to: endpoint)
-            let handler = try await channel.pipeline.handler(type: FrameHandler.self).map {
-                NIOLoopBound($0, eventLoop: channel.eventLoop)
-            }.get()
-            return SheepConnection(endpoint: endpoint, channel: channel, handler: handler)
-        } catch {
-            throw .cannotConnect(endpoint, reason: text(of: error))
+        return bootstrap.connect(to: endpoint).flatMapThrowing { channel in
+            let handler = try channel.pipeline.syncOperations.handler(type: FrameHandler.self)
+            return SheepConnection(
+                endpoint: endpoint, channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+        }.flatMapErrorThrowing { error in
+            throw ClientError.cannotConnect(endpoint, reason: text(of: error))
         }
     }
+
+    /// Succeeds when the connection has ended, for whatever reason.
+    package var closed: EventLoopFuture<Void> { channel.closeFuture }
+
+    /// Ends the connection, without waiting for it.
+    package func end() { channel.close(promise: nil) }
 
     /// Sends a request from the event loop; the completion comes there, exactly once, perhaps before this returns.
     package func send(
@@ -70,12 +87,11 @@ package final class SheepConnection: Sendable {
 }
 
 extension ClientBootstrap {
-    fileprivate func connect(to endpoint: SheepEndpoint) async throws -> any Channel {
+    fileprivate func connect(to endpoint: SheepEndpoint) -> EventLoopFuture<any Channel> {
         switch endpoint {
         case .tcp(let host, let port):
-            try await channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: Int(port)).get()
-        case .unix(let path):
-            try await connect(unixDomainSocketPath: path).get()
+            channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: Int(port))
+        case .unix(let path): connect(unixDomainSocketPath: path)
         }
     }
 }

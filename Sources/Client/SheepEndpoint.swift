@@ -10,3 +10,18 @@ package enum SheepEndpoint: Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension SheepEndpoint {
+    /// Reads "host:port", "[address]:port", or the path of a unix socket; nil for anything else.
+    package init?(_ text: String) {
+        if text.hasPrefix("/") {
+            self = .unix(path: text)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0 else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() } else if host.contains(":") { return nil }
+        guard !host.isEmpty else { return nil }
+        self = .tcp(host: String(host), port: port)
+    }
+}

@@ -409,14 +409,15 @@ extension SheepNode: PeerNetworkDelegate {
     ) {
         guard !isStopped else { return reply(.failure(SheepError(.shuttingDown, "\(name) is stopping"))) }
         do throws(WireError) {
-            try serve(operation, body: body, payload: payload, from: peer, reply: reply)
+            try serve(operation, body: body, payload: payload, from: peer, boot: boot, reply: reply)
         } catch {
             reply(.failure(SheepError(.invalidArgument, "\(operation): \(error.text)")))
         }
     }
 
     private func serve(
-        _ operation: Operation, body: [UInt8], payload: ByteBuffer, from peer: NodeID, reply: @escaping PeerCompletion
+        _ operation: Operation, body: [UInt8], payload: ByteBuffer, from peer: NodeID, boot: BootID,
+        reply: @escaping PeerCompletion
     ) throws(WireError) {
         switch operation {
         case .ping:
@@ -440,7 +441,12 @@ extension SheepNode: PeerNetworkDelegate {
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
-        case .forward: try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
+        case .forward:
+            // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
+            guard boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
+                return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up")))
+            }
+            try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }

@@ -53,6 +53,8 @@ package struct DeviceOpen: Hashable, Sendable, WireCodable {
 /// The reply's body to ``Operation/deviceOpen``. The handle holds until its close or the end of the connection.
 package struct DeviceOpened: Hashable, Sendable, WireCodable {
     package var handle: DeviceHandle
+    /// The sheep that answers: when it is lost, the cluster's word on it tells whether what it was given may still be done.
+    package var gateway: NodeID
     package var name: String
     package var description: String
     /// Bytes.
@@ -65,16 +67,18 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
     package var objectShift: UInt8
 
     package init(
-        handle: DeviceHandle, name: String, description: String, size: UInt64, isReadOnly: Bool,
+        handle: DeviceHandle, gateway: NodeID, name: String, description: String, size: UInt64, isReadOnly: Bool,
         preferredBlockSize: UInt32, maximumRequest: UInt32, objectShift: UInt8
     ) {
-        (self.handle, self.name, self.description, self.size) = (handle, name, description, size)
+        (self.handle, self.gateway, self.name) = (handle, gateway, name)
+        (self.description, self.size) = (description, size)
         (self.isReadOnly, self.preferredBlockSize) = (isReadOnly, preferredBlockSize)
         (self.maximumRequest, self.objectShift) = (maximumRequest, objectShift)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
         handle = try reader.readValue()
+        gateway = try reader.readValue()
         name = try reader.readString(maximum: 2 * NameLimit.bytes + 1)
         description = try reader.readString(maximum: NameLimit.note)
         size = try reader.read()
@@ -86,6 +90,7 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
 
     package func encode(to writer: inout WireWriter) {
         writer.write(handle)
+        writer.write(gateway)
         writer.write(name)
         writer.write(description)
         writer.write(size)

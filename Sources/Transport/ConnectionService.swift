@@ -106,8 +106,8 @@ final class ConnectionService<Env: NodeEnvironment> {
                 devices[handle] = device
                 let information = device.information
                 let opened = DeviceOpened(
-                    handle: handle, name: information.name, description: information.description, size: information.size,
-                    isReadOnly: information.isReadOnly || request.readOnly,
+                    handle: handle, gateway: node.identity, name: information.name, description: information.description,
+                    size: information.size, isReadOnly: information.isReadOnly || request.readOnly,
                     preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
                     objectShift: device.objectShift.rawValue)
                 reply(to: frame, .success(PeerReply(body: opened.wire)))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Listings
 import ObjectModel
 import SheepProtocol
 

@@ -12,25 +12,27 @@ struct DogProcess {
     /// Runs `dog ARGUMENTS -p PORT` (options after operands, as libvirt does) with `input` on standard input.
     /// With `interruptWhen` the input does not end, and SIGINT is sent once that is true.
     static func run(
-        _ arguments: [String], port: UInt16? = nil, input: [UInt8] = [], name: String = "dog",
+        _ arguments: [String], port: UInt16? = nil, input: [UInt8] = [], name: String = "dog", program: String = path,
         environment: [String: String] = [:], interruptWhen: (@Sendable () -> Bool)? = nil
     ) async throws -> DogProcess {
         let all = arguments + (port.map { ["-p", "\($0)"] } ?? [])
         return try await NIOThreadPool.singleton.runIfActive {
             try TemporaryDirectory.with { directory in
-                try runBlocking(all, input: input, name: name, environment: environment, interruptWhen, directory)
+                try runBlocking(all, input: input, name: name, program: program, environment: environment, interruptWhen, directory)
             }
         }
     }
 
+    static let path = builtProgram("dog")
+
     /// The test bundle and the programs are built into one folder.
-    static let path: String = {
+    static func builtProgram(_ name: String) -> String {
         let own = try! readLink("/proc/self/exe")
-        return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/dog"
-    }()
+        return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/" + name
+    }
 
     private static func runBlocking(
-        _ arguments: [String], input: [UInt8], name: String, environment: [String: String],
+        _ arguments: [String], input: [UInt8], name: String, program: String, environment: [String: String],
         _ interruptWhen: (@Sendable () -> Bool)?, _ directory: String
     ) throws -> DogProcess {
         let files = ["in", "out", "err"].map { directory + "/" + $0 }
@@ -48,7 +50,7 @@ struct DogProcess {
         let feed = "{ cat \(files[0]); \(endless) } > \(fifo) 2>/dev/null"
         let feeder = try spawn("/bin/sh", ["sh", "-c", feed], ["PATH=/bin:/usr/bin"], nil)
         let variables = ["TZ=UTC", "PATH=/bin:/usr/bin"] + environment.map { "\($0)=\($1)" }
-        let child = try spawn(path, [name] + arguments, variables, &actions)
+        let child = try spawn(program, [name] + arguments, variables, &actions)
         if let interruptWhen {
             while !interruptWhen() { usleep(10_000) }
             kill(child, SIGINT)

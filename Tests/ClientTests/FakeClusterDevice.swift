@@ -11,7 +11,7 @@ extension FakeCluster.State {
         let handle = DeviceHandle(rawValue: UInt64(devices.count + 1))
         devices[handle] = record.birth
         return DeviceOpened(
-            handle: handle, name: request.name, description: "fake", size: record.size, isReadOnly: request.readOnly,
+            handle: handle, gateway: NodeID(high: 0, low: 1), name: request.name, description: "fake", size: record.size, isReadOnly: request.readOnly,
             preferredBlockSize: 4096, maximumRequest: 32 << 20, objectShift: record.objectShift)
     }
 

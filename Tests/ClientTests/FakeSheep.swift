@@ -16,6 +16,8 @@ final class FakeSheep: Sendable {
         case hangingUp
         /// Answers with bytes that are no frame.
         case babbling
+        /// Stops listening and closes the connection at the first write, which it does not do.
+        case dyingAtWrite
     }
 
     let cluster: FakeCluster
@@ -40,7 +42,7 @@ final class FakeSheep: Sendable {
             .bind(host: "127.0.0.1", port: 0).get()
         do {
             let result = try await body(FakeSheep(cluster: cluster, channel: channel))
-            try await channel.close()
+            if manners == .dyingAtWrite { try? await channel.close() } else { try await channel.close() }
             return result
         } catch {
             try? await channel.close()
@@ -89,7 +91,10 @@ private final class FakeHandler: ChannelInboundHandler {
             let body = received.readBytes(length: header.bodyLength)!
             let payload = received.readBytes(length: header.payloadLength)!
             switch manners {
-            case .polite, .reversing: answers.append(answer(header, body: body, payload: payload))
+            case .dyingAtWrite where header.operation == .deviceWrite:
+                context.channel.parent?.close(promise: nil)
+                context.close(promise: nil)
+            case .polite, .reversing, .dyingAtWrite: answers.append(answer(header, body: body, payload: payload))
             case .silent: break
             case .hangingUp: context.close(promise: nil)
             case .babbling: answers.append(ByteBuffer(repeating: 0x55, count: 64))

@@ -10,7 +10,7 @@ import Testing
     func bodies() throws {
         try expectRoundTrip(DeviceOpen(name: "alice@monday", readOnly: true))
         try expectRoundTrip(DeviceOpened(
-            handle: handle, name: "alice", description: "a volume", size: 5, isReadOnly: false,
+            handle: handle, gateway: NodeID(high: 5, low: 6), name: "alice", description: "a volume", size: 5, isReadOnly: false,
             preferredBlockSize: 4096, maximumRequest: 1 << 25, objectShift: 22))
         try expectRoundTrip(DeviceReference(handle: handle))
         try expectRoundTrip(DeviceRead(handle: handle, offset: 5, length: 6))

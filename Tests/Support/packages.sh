@@ -6,8 +6,8 @@
 # As root it installs what is missing; otherwise it prints the one command to run, and ends with 1.
 set -euo pipefail
 
-build=(libisal-dev libnbd-dev pkg-config)
-run=("${build[@]}" python3 libnbd-bin)
+build=(libisal-dev libnbd-dev libfuse3-dev pkg-config)
+run=("${build[@]}" python3 libnbd-bin fuse3)
 bench=("${run[@]}" python3-libnbd qemu-utils nbdkit fio)
 test=("${bench[@]}" tgt libiscsi-bin qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs)
 

@@ -13,6 +13,8 @@ int clinux_openat(int directory, const char *path, int flags, unsigned int mode)
 long clinux_pread_nowait(int fd, void *buffer, size_t length, long offset);
 /// fallocate(2), punching a hole that reads as zeros and keeps the size.
 int clinux_punch_hole(int fd, long offset, long length);
+/// fallocate(2) that makes a range read as zeros, keeps its blocks and the size.
+int clinux_zero_range(int fd, long offset, long length);
 /// fallocate(2) that reserves blocks and keeps the size.
 int clinux_reserve(int fd, long offset, long length);
 /// FICLONERANGE: shares extents where the file system can (XFS, Btrfs); fails with EOPNOTSUPP elsewhere.
@@ -35,6 +37,8 @@ int clinux_errno(void);
 int clinux_flock(int fd, int operation);
 /// The f_type of fstatfs(2) (linux/magic.h), or -1.
 int64_t clinux_file_system_type(int fd);
+/// O_DIRECT of open(2).
+int clinux_o_direct(void);
 /// Whence values of lseek(2) for sparse files.
 static const int clinux_seek_data = 3;
 static const int clinux_seek_hole = 4;
@@ -44,3 +48,5 @@ int clinux_fork(void);
 int clinux_wait(int child);
 /// memmem(3): where `needle` first stands in `bytes`, or NULL.
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);
+/// syslog(3) of one text as it is, under the name given to openlog(3); variadic in C.
+void clinux_syslog(const char *program, int priority, const char *text);

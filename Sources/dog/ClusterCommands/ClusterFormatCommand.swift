@@ -1,17 +1,8 @@
 import ArgumentParser
 import Client
+import Listings
 import ObjectModel
 import SheepProtocol
-
-/// Sheepdog's cluster flags.
-enum ClusterFlags {
-    static let strict: UInt16 = 0x01
-    static let diskMode: UInt16 = 0x02
-    static let automaticVirtualNodes: UInt16 = 0x04
-    static let useLock: UInt16 = 0x08
-    static let recycleVID: UInt16 = 0x10
-    static let avoidDiskFull: UInt16 = 0x20
-}
 
 struct ClusterFormatCommand: SheepCommand {
     static let configuration = CommandConfiguration(

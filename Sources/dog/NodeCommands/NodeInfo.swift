@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Listings
 import SheepProtocol
 
 struct NodeInfo: SheepCommand {
@@ -12,9 +13,7 @@ struct NodeInfo: SheepCommand {
         let report = try await report(of: sheep)
         guard !report.nodes.isEmpty else { throw Self.noInformation() }
         if listing.json { return Terminal.print(report.json.text()) }
-        if !common.raw { Terminal.print("Id\tSize\tUsed\tAvail\tUse%") }
-        for node in report.nodes { Terminal.print(node.line(raw: common.raw)) }
-        for line in report.totalLines(raw: common.raw) { Terminal.print(line) }
+        for line in report.listing(raw: common.raw) { Terminal.print(line) }
     }
 
     private func report(of sheep: SheepClient) async throws -> SpaceReport {
@@ -35,21 +34,6 @@ struct NodeInfo: SheepCommand {
 }
 
 extension SpaceReport {
-    fileprivate var size: UInt64 { nodes.reduce(0) { $0 &+ $1.size } }
-    fileprivate var used: UInt64 { nodes.reduce(0) { $0 &+ $1.used } }
-    fileprivate var available: UInt64 { nodes.reduce(0) { $0 &+ $1.available } }
-
-    fileprivate func totalLines(raw: Bool) -> [String] {
-        let cells = [size, used, available].map { ByteText.string($0, raw: raw) }
-        let percent = percentTenths(used, of: size, ofNothing: 0) / 10
-        let total = ByteText.string(virtualSize, raw: raw)
-        if raw { return ["Total " + cells.joined(separator: " ") + " \(percent)% " + total] }
-        return [
-            "Total\t" + cells.joined(separator: "\t") + "\t" + percent.padded(3) + "%", "",
-            "Total virtual image size\t" + total,
-        ]
-    }
-
     fileprivate var json: JSON {
         .object([
             ("nodes", .array(nodes.map(\.json))),
@@ -62,14 +46,6 @@ extension SpaceReport {
 }
 
 extension NodeSpace {
-    fileprivate func line(raw: Bool) -> String {
-        let cells = [size, used, available].map { ByteText.string($0, raw: raw) }
-        let percent = percentTenths(used, of: size, ofNothing: 0) / 10
-        return raw
-            ? "\(number) " + cells.joined(separator: " ") + " \(percent)%"
-            : number.padded(2) + "\t" + cells.joined(separator: "\t") + "\t" + percent.padded(3) + "%"
-    }
-
     fileprivate var json: JSON {
         .object([
             ("number", .number(number)), ("size", .number(size)), ("used", .number(used)),

@@ -1,3 +1,5 @@
+import Listings
+
 /// A JSON value (RFC 8259) to print; object members keep their order.
 enum JSON {
     case null

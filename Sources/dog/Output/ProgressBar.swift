@@ -1,4 +1,5 @@
 import Glibc
+import Listings
 
 /// A line on standard error that shows how far a long command is; nothing where that is no terminal.
 struct ProgressBar {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Listings
 import ObjectModel
 import SheepProtocol
 
@@ -26,11 +27,7 @@ struct VdiList: SheepCommand {
         var volumes = try await sheep.volumes(named: name?.text)
         if let object { volumes = try await sheep.showing(object, among: volumes) }
         if listing.json { return Terminal.print(JSON.array(volumes.map(\.json)).text()) }
-        if !common.raw {
-            Terminal.print(
-                "  Name        Id    Size    Used  Shared    Creation time   VDI id  Copies  Tag   Block Size Shift")
-        }
-        for volume in volumes { Terminal.print(volume.line(raw: common.raw)) }
+        for line in volumes.listing(raw: common.raw) { Terminal.print(line) }
     }
 }
 
@@ -49,44 +46,16 @@ extension SheepClient {
         return found
     }
 
-    /// By name; of one name the snapshots by id, then the working volume.
+    /// In the order of a listing.
     func volumes(named name: String? = nil) async throws -> [VolumeRecord] {
         guard case .volumes(let volumes) = try await ask(.volumeList(name: name), orFail: "Failed to read VDIs") else {
             throw unexpectedReply()
         }
-        return volumes.sorted { $0.place < $1.place }
+        return volumes.inListingOrder
     }
 }
 
 extension VolumeRecord {
-    fileprivate var place: (String, UInt32) { (name, isSnapshot ? snapshotID : .max) }
-
-    /// The first character: s snapshot, c clone, else a blank, or '=' in raw output.
-    fileprivate func flag(raw: Bool) -> String { isSnapshot ? "s" : isClone ? "c" : raw ? "=" : " " }
-
-    fileprivate func line(raw: Bool) -> String {
-        let sizes = [size, usage?.own ?? 0, usage?.shared ?? 0].map { ByteText.string($0, raw: raw) }
-        if raw {
-            return ([flag(raw: true), escapedName, String(snapshotID)] + sizes
-                + [DateText.unixSeconds(createdAt), vid.description, String(copies), tag, String(objectShift)])
-                .joined(separator: " ")
-        }
-        return "\(flag(raw: false)) \(name.padded(right: 8)) \(snapshotID.padded(5)) "
-            + sizes.map { $0.padded(left: 7) }.joined(separator: " ")
-            + " \(DateText.minutes(createdAt))  \(vid.rawValue.hexadecimal(7)) \(copies.padded(6)) "
-            + "\(tag.padded(left: 13)) \(objectShift.padded(3))"
-    }
-
-    /// Raw lines are split at blanks.
-    private var escapedName: String {
-        var result = ""
-        for character in name.unicodeScalars {
-            if character == " " || character == "\\" { result += "\\" }
-            result.unicodeScalars.append(character)
-        }
-        return result
-    }
-
     fileprivate var json: JSON {
         .object([
             ("name", .string(name)), ("isSnapshot", .bool(isSnapshot)), ("isClone", .bool(isClone)),

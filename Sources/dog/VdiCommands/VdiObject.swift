@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Listings
 import ObjectModel
 import SheepProtocol
 

@@ -1,10 +1,11 @@
-"""a Debian disk: imported, booted by QEMU from both sockets, snapshotted while it runs, cloned, there after a restart"""
+"""a Debian disk: imported, booted by QEMU from both sockets and from sheepfs, snapshotted while it runs, cloned, there after a restart"""
 
 import re
 import shutil
 import subprocess
 
 from acceptance import SUPPORT, cached, check
+from sheepfs_mount import Sheepfs
 from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 900
@@ -28,6 +29,8 @@ def scenario(bed):
     bed.cluster.restart()
     boot(bed, bed.sheep[2].unix("guest"), 4)
     boot(bed, bed.sheep[0].tcp("clone"), 4, 5)
+    with Sheepfs(bed.directory, bed.sheep[1], "--auto-mount") as fs:
+        boot(bed, fs.volume("guest"), 5)
     for name in ("guest", "clone"):
         bed.dog("vdi", "check", name)
 

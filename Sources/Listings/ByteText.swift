@@ -1,9 +1,9 @@
 /// Sizes in bytes as Sheepdog prints and reads them.
-enum ByteText {
+package enum ByteText {
     private static let units = ["MB", "GB", "TB", "PB", "EB", "ZB", "YB"]
 
     /// Raw: decimal bytes. Else MiB and up in steps of 1024, one decimal below 10: "0.0 MB", "16 MB", "1.5 GB".
-    static func string(_ bytes: UInt64, raw: Bool) -> String {
+    package static func string(_ bytes: UInt64, raw: Bool) -> String {
         guard !raw else { return String(bytes) }
         var value = Double(bytes) / Double(1 << 20)
         var unit = 0
@@ -19,7 +19,7 @@ enum ByteText {
 
     /// Reads "1024", "16M", "1.5G": a number and an optional suffix B, K, M, G, T or P, base 1024; nil for anything
     /// else and for what no 64 bits hold. A fraction of a byte is dropped.
-    static func bytes(_ text: String) -> UInt64? {
+    package static func bytes(_ text: String) -> UInt64? {
         var digits = Substring(text)
         var unit: UInt64 = 1
         if let last = digits.last, let known = suffixes[Character(last.uppercased())] {

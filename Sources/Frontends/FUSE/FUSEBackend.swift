@@ -1,0 +1,21 @@
+package import FrontendKit
+package import ObjectModel
+
+/// What the tree shows beside volumes; the texts are made by the backend, lines with a final newline.
+package enum FUSEReport: Hashable, Sendable, CaseIterable {
+    case clusterInformation, nodeList, nodeSpace, volumeList
+}
+
+/// What `sheepfs` shows and serves. All of it happens on the event loop, as with every provider; requests wait as long as the
+/// cluster cannot be reached.
+package protocol FUSEBackend: BlockDeviceProvider, SendableMetatype {
+    /// A volume or snapshot by its export name, as it is now, without opening it.
+    func find(_ name: String, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void)
+    /// Makes a volume larger.
+    func resize(_ name: String, to size: UInt64, completion: @escaping (SheepError?) -> Void)
+    func report(_ report: FUSEReport, completion: @escaping (Result<String, SheepError>) -> Void)
+    /// Which sheep serves: "host:port".
+    var sheepAddress: String { get }
+    /// Uses another sheep of the cluster from now on; what is under way is finished first.
+    func useSheep(_ address: String, completion: @escaping (SheepError?) -> Void)
+}

@@ -1,0 +1,216 @@
+import FrontendKit
+import Glibc
+import Logging
+import NIOCore
+import ObjectModel
+
+/// Files that are volumes.
+extension FUSEServer {
+    // MARK: Open and close
+
+    func open(_ inode: UInt64, flags: Int32, _ request: FUSERequest) {
+        if let node = StaticNode(rawValue: inode) { return openText(node, flags: flags, request) }
+        guard let file = files[inode] else { return request.fail(ENOENT) }
+        let isWriter = flags & O_ACCMODE != O_RDONLY
+        if isWriter, file.isReadOnly { return request.fail(EROFS) }
+        withDevice(file) { [self] error in
+            if let error { return request.fail(error) }
+            let handle = nextHandle()
+            // What others wrote while it was closed here must be seen: cached pages are kept only from one user to the next.
+            let keepsCache = file.handles > 0
+            file.handles += 1
+            if isWriter {
+                file.writers += 1
+                writers.insert(handle)
+            }
+            request.opened(handle: handle, isDirect: !usesPageCache, keepsCache: keepsCache)
+        }
+    }
+
+    private func withDevice(_ file: File, completion: @escaping (SheepError?) -> Void) {
+        if file.device != nil { return completion(nil) }
+        file.openers.append(completion)
+        guard file.openers.count == 1 else { return }
+        backend.open(file.name) { result in
+            var failure: SheepError?
+            switch result {
+            case .failure(let error): failure = error
+            case .success(let device):
+                file.device = device
+                file.size = max(file.size, device.information.size)
+                file.isReadOnly = device.information.isReadOnly
+            }
+            let openers = file.openers
+            file.openers = []
+            for opener in openers { opener(failure) }
+        }
+    }
+
+    func released(_ file: File, isWriter: Bool) {
+        file.handles -= 1
+        if isWriter { file.writers -= 1 }
+        guard file.handles == 0, let device = file.device else { return }
+        file.device = nil
+        let close = { [self] in
+            device.close()
+            files.dropIfUnused(file)
+        }
+        // Who closes does not ask for durability; but nobody would be left to ask for it on the way out.
+        guard file.isUnflushed else { return close() }
+        file.isUnflushed = false
+        device.flush { [self] error in
+            if let error { logger.error("volume \(file.name) could not be flushed after its close: \(error.message)") }
+            close()
+        }
+    }
+
+    // MARK: Data
+
+    func read(_ file: File, at offset: UInt64, length: Int, _ request: FUSERequest) {
+        guard let device = file.device else { return request.fail(EBADF) }
+        guard offset < file.size else { return request.bytes(ByteBuffer()) }
+        let count = Int(min(UInt64(length), file.size - offset))
+        guard count > Self.pieceSize else {
+            return device.read(at: offset, length: count, appendingTo: ByteBuffer()) { result in
+                switch result {
+                case .failure(let error): request.fail(error)
+                case .success(let data): request.bytes(data)
+                }
+            }
+        }
+        readPieces(device, at: offset, length: count, request)
+    }
+
+    /// What is longer is done in pieces side by side: the device works on one while another travels. 256 KiB.
+    private static var pieceSize: Int { 256 << 10 }
+
+    private func readPieces(_ device: Backend.Device, at start: UInt64, length: Int, _ request: FUSERequest) {
+        let offsets = Array(stride(from: 0, to: length, by: Self.pieceSize))
+        var pieces = [ByteBuffer](repeating: ByteBuffer(), count: offsets.count)
+        var remaining = offsets.count
+        var failure: SheepError?
+        for (place, offset) in offsets.enumerated() {
+            let count = min(Self.pieceSize, length - offset)
+            device.read(at: start + UInt64(offset), length: count, appendingTo: ByteBuffer()) { result in
+                switch result {
+                case .failure(let error): failure = failure ?? error
+                case .success(let data): pieces[place] = data
+                }
+                remaining -= 1
+                guard remaining == 0 else { return }
+                if let failure { request.fail(failure) } else { request.pieces(pieces) }
+            }
+        }
+    }
+
+    /// Like a block device: what lies past the end is not written, and nothing grows by itself.
+    func write(_ file: File, _ data: ByteBuffer, at offset: UInt64, durable: Bool, _ request: FUSERequest) {
+        guard file.device != nil else { return request.fail(EBADF) }
+        guard !file.isReadOnly else { return request.fail(EROFS) }
+        let length = UInt64(data.readableBytes)
+        guard length > 0 else { return request.written(0) }
+        if offset < file.size, length <= file.size - offset {
+            return writeInside(file, data, at: offset, durable: durable, request)
+        }
+        refresh(file) { [self] error in
+            if let error { return request.fail(error) }
+            guard offset < file.size else { return request.fail(ENOSPC) }
+            let count = Int(min(length, file.size - offset))
+            writeInside(file, data.getSlice(at: data.readerIndex, length: count)!, at: offset, durable: durable, request)
+        }
+    }
+
+    private func writeInside(_ file: File, _ data: ByteBuffer, at offset: UInt64, durable: Bool, _ request: FUSERequest) {
+        guard let device = file.device else { return request.fail(EBADF) }
+        file.isUnflushed = true
+        guard data.readableBytes > Self.pieceSize else {
+            return device.write(data, at: offset, durable: durable) { error in
+                if let error { request.fail(error) } else { request.written(data.readableBytes) }
+            }
+        }
+        writePieces(device, data, at: offset, durable: durable, request)
+    }
+
+    private func writePieces(
+        _ device: Backend.Device, _ data: ByteBuffer, at start: UInt64, durable: Bool, _ request: FUSERequest
+    ) {
+        let offsets = Array(stride(from: 0, to: data.readableBytes, by: Self.pieceSize))
+        var remaining = offsets.count
+        var failure: SheepError?
+        for offset in offsets {
+            let count = min(Self.pieceSize, data.readableBytes - offset)
+            let piece = data.getSlice(at: data.readerIndex + offset, length: count)!
+            device.write(piece, at: start + UInt64(offset), durable: durable) { error in
+                failure = failure ?? error
+                remaining -= 1
+                guard remaining == 0 else { return }
+                if let failure { request.fail(failure) } else { request.written(data.readableBytes) }
+            }
+        }
+    }
+
+    /// True durability: every member has it on its disk.
+    func sync(_ file: File, _ request: FUSERequest) {
+        guard let device = file.device else { return request.fail(EBADF) }
+        file.isUnflushed = false
+        device.flush { error in
+            guard let error else { return request.done() }
+            file.isUnflushed = true
+            request.fail(error)
+        }
+    }
+
+    // MARK: Space
+
+    func allocate(_ file: File, mode: Int32, offset: UInt64, length: UInt64, _ request: FUSERequest) {
+        guard let device = file.device else { return request.fail(EBADF) }
+        guard !file.isReadOnly else { return request.fail(EROFS) }
+        let isPunch = mode == SystemCalls.punchHole | SystemCalls.keepSize
+        let isZero = mode & ~SystemCalls.keepSize == SystemCalls.zeroRange
+        // Reserving space alone cannot be told from writing zeros over what others write at the same time.
+        guard isPunch || isZero else { return request.fail(EOPNOTSUPP) }
+        let (end, overflow) = offset.addingReportingOverflow(length)
+        guard !overflow, length > 0 else { return request.fail(EINVAL) }
+        if end > file.size, mode & SystemCalls.keepSize == 0 { return request.fail(ENOSPC) }
+        guard offset < file.size else { return request.done() }
+        let count = min(length, file.size - offset)
+        file.isUnflushed = true
+        let completion = { (error: SheepError?) in
+            if let error { request.fail(error) } else { request.done() }
+        }
+        if isPunch { return device.trim(at: offset, length: count, durable: false, completion: completion) }
+        device.zero(at: offset, length: count, mayDeallocate: false, durable: false, completion: completion)
+    }
+
+    func seek(_ file: File, from offset: UInt64, whence: Int32, _ request: FUSERequest) {
+        guard file.device != nil else { return request.fail(EBADF) }
+        guard whence == SystemCalls.seekData || whence == SystemCalls.seekHole else { return request.fail(EINVAL) }
+        guard offset < file.size else { return request.fail(ENXIO) }
+        let wantsHole = whence == SystemCalls.seekHole
+        // Written pages that the kernel still keeps are data, and unknown here: then everything is data.
+        if configuration.pageCache, file.writers > 0 { return request.offset(wantsHole ? file.size : offset) }
+        search(file, from: offset, wantsHole: wantsHole, request)
+    }
+
+    /// Extents asked for at once.
+    private static var extentLimit: Int { 256 }
+
+    private func search(_ file: File, from start: UInt64, wantsHole: Bool, _ request: FUSERequest) {
+        guard let device = file.device else { return request.fail(EBADF) }
+        guard start < file.size else {
+            return wantsHole ? request.offset(file.size) : request.fail(ENXIO)
+        }
+        device.status(at: start, length: file.size - start, limit: Self.extentLimit) { [self] result in
+            switch result {
+            case .failure(let error): request.fail(error)
+            case .success(let extents):
+                var position = start
+                for extent in extents {
+                    if extent.isZero == wantsHole { return request.offset(position) }
+                    position += extent.length
+                }
+                search(file, from: position, wantsHole: wantsHole, request)
+            }
+        }
+    }
+}
