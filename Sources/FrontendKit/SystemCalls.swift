@@ -7,6 +7,22 @@ package enum SystemCall {
         max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT)))
     }
 
+    /// Asks again and again, without sleeping, for so many nanoseconds at most.
+    package static func isReadable(_ socket: CInt, within patience: UInt64) -> Bool {
+        var asked = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        let start = monotonicNanoseconds()
+        repeat {
+            for _ in 0..<4 where poll(&asked, 1, 0) != 0 { return true }
+        } while monotonicNanoseconds() - start < patience
+        return false
+    }
+
+    private static func monotonicNanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+
     /// What is at a path, without following a symbolic link.
     enum PathKind: Equatable {
         case nothing

@@ -23,6 +23,8 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
     private let eventLoop: any EventLoop
     private var listeners: [any Channel] = []
     private var unixPaths: [UnixSocketPath] = []
+    private var lastReplied: ObjectIdentifier?
+    private var repliesInARow = 0
     private var connections: [ObjectIdentifier: NBDConnection<Provider>] = [:]
     private var stopped: (() -> Void)?
 
@@ -123,6 +125,14 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
             // An idle client may stay for ever, one whose machine vanished may not.
             try options.setOption(.socketOption(.so_keepalive), value: 1)
         }
+    }
+
+    /// None but this connection was replied to for a while. Called for each burst of replies.
+    func isAlone(_ connection: NBDConnection<Provider>) -> Bool {
+        let identifier = ObjectIdentifier(connection)
+        repliesInARow = identifier == lastReplied ? repliesInARow + 1 : 0
+        lastReplied = identifier
+        return repliesInARow > 16
     }
 
     func ended(_ connection: NBDConnection<Provider>) {

@@ -32,6 +32,8 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     private var isReadHeld = false
     private var closing = Closing.no
     private var timeLimit: Scheduled<Void>?
+    private var nextRequest = NextRequestPoll()
+    private var requestsAnswered: UInt64 = 0
 
     /// How working off the received bytes goes on.
     enum Progress {
@@ -193,16 +195,31 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
 
     private func flushNow() {
         guard let context else { return }
-        guard smallReplies.readableBytes > 0 else { return context.flush() }
+        guard smallReplies.readableBytes > 0 else {
+            context.flush()
+            return awaitNextRequest(context)
+        }
         var replies = smallReplies
         smallReplies = ByteBuffer()
         context.write(wrapOutboundOut(replies), promise: nil)
         // Replies may be added meanwhile, when the channel becomes writable.
         context.flush()
-        guard smallReplies.capacity == 0 else { return }
-        // Takes new memory only if the socket did not take all at once.
-        replies.clear()
-        smallReplies = replies
+        if smallReplies.capacity == 0 {
+            // Takes new memory only if the socket did not take all at once.
+            replies.clear()
+            smallReplies = replies
+        }
+        awaitNextRequest(context)
+    }
+
+    /// Where one client alone waits for each reply before it goes on, the next request is worth a short wait.
+    private func awaitNextRequest(_ context: ChannelHandlerContext) {
+        guard let transmission, transmission.requestsUnderWay == 0, !transmission.isInsideRequest else { return }
+        let isSingle = transmission.requestsBegun == requestsAnswered + 1
+        requestsAnswered = transmission.requestsBegun
+        // More requests at once come in bursts, which polling would cut to pieces.
+        guard isSingle, server.isAlone(self) else { return }
+        _ = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { nextRequest.wait(for: $0) }
     }
 
     // MARK: Ending
