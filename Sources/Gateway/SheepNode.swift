@@ -155,9 +155,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     /// Nodes that are up and have disks.
-    var storingNodes: Set<NodeID> {
-        Set(control.state.nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
-    }
+    private(set) var storingNodes: Set<NodeID> = []
 
     /// Up in the control log with the present boot id; noted with each entry, because every request asks.
     package var isServing: Bool { !isStopped && isUp }
@@ -260,6 +258,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
     }
