@@ -7,15 +7,15 @@ import SheepProtocol
 extension VolumeSession {
     /// Reads any range; pieces of several objects come one after another into one buffer.
     func read(
-        at offset: UInt64, length: Int, buffer: ByteBuffer, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        at offset: UInt64, length: Int, buffer: consuming ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        let size = UInt64(objectSize)
-        let within = Int(offset % size)
-        let piece = min(length, objectSize - within)
-        readObject(index: UInt32(offset / size), offset: within, length: piece, buffer: buffer) { [weak self] result in
-            guard let self, case .success(let buffer) = result, length > piece else { return completion(result) }
-            read(at: offset + UInt64(piece), length: length - piece, buffer: buffer, completion: completion)
+        let within = Int(offset % UInt64(objectSize))
+        if length <= objectSize - within {
+            return readObject(
+                index: UInt32(offset / UInt64(objectSize)), offset: within, length: length, buffer: buffer, completion: completion)
         }
+        ReadSeries(session: self, offset: offset, length: length, buffer: buffer, completion: completion).advance()
     }
 
     /// Reads within one object, from this sheep's replica when it is current, else from another in-sync one.
