@@ -102,7 +102,8 @@ extension SheepNode {
         let finish: AdministrationCompletion = { result in
             guard !isOver else { return }
             isOver = true
-            if case .failure = result { session.resume() }
+            // Only what this order drained: while it waited for its turn another one may have.
+            if case .failure = result, end != nil { session.resume() }
             completion(result)
             end?()
         }
