@@ -53,6 +53,9 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
     package var requests = RequestCounters()
+    /// Of changes that this sheep ordered as an owner.
+    var latencies = LatencyWindow()
+    private(set) var load = ClientLoad.none
     var checks = CheckRuns()
 
     /// Called once: the control log names this run.
@@ -154,6 +157,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         return ancestry
     }
 
+    /// No disk is being filled anywhere, as of the latest change of the membership.
+    private var nobodyRecovers = true
     /// Nodes that are up and have disks.
     private(set) var storingNodes: Set<NodeID> = []
 
@@ -258,6 +263,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        nobodyRecovers = !control.state.disks.values.contains(where: \.isSyncing)
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
@@ -322,6 +328,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         noteMembers()
         ancestries = [:]
         network.keepLinks(to: peers)
+        membership.stateReplaced()
     }
 
     private var peers: [Peer] {
@@ -360,6 +367,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             session.tick(now: now)
             if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
         }
+        load = latencies.close(isCalm: nobodyRecovers)
         membership.tick(now: now)
         recovery.tick()
         garbage.tick()
@@ -422,7 +430,8 @@ extension SheepNode: PeerNetworkDelegate {
         case .ping:
             let ping = try Ping(wire: body)
             if ping.logIndex > control.appliedIndex { engine.look() }
-            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex).wire)))
+            recovery.clientsFare(ping.load, at: peer)
+            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex, load: load).wire)))
         case .replicaWrite, .replicaZero: replica.change(try ReplicaChange(wire: body), payload: payload, from: peer, reply: reply)
         case .replicaRead: replica.read(try ReplicaRead(wire: body), from: peer, reply: reply)
         case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)
@@ -434,6 +443,7 @@ extension SheepNode: PeerNetworkDelegate {
         case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
+        case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)
         case .nodeReport: reply(.success(PeerReply(body: report.wire)))
         case .releaseLeases: releaseAll { reply(.success(PeerReply(body: Nothing().wire))) }
         case .endProcess:

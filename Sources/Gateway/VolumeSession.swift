@@ -311,6 +311,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func finish(_ change: VolumeChange) {
         change.isDone = true
         window.remove(change)
+        let now = node.clock.now()
+        node.latencies.record(now - min(now, change.startedAt))
         note(change)
         if let origin = change.origin { unconfirmed.append((change.sequence, origin)) }
         let completion = change.completion

@@ -93,6 +93,7 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case recoveryListing = 0x28
     case recoverySlot = 0x29
     case recoveryRead = 0x2A
+    case recoveryDigest = 0x2F
     case usage = 0x2B
     case nodeReport = 0x2C
     /// Drains and gives back all leases, as the first half of a clean shutdown of the cluster.

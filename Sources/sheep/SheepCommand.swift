@@ -5,6 +5,7 @@ import Gateway
 import Glibc
 import Logging
 import NBDFrontend
+import SheepProtocol
 
 /// The options of `sheep`, and nothing else: what they mean is checked here, before anything is opened.
 @main
@@ -57,6 +58,9 @@ struct SheepCommand: ParsableCommand {
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Copies of an object lie in different zones (default: each sheep its own).", valueName: "zone"))
     var zone: String?
+
+    @Option(name: [.customShort("R"), .customLong("recovery")], help: ArgumentHelp("Recovery begins so many objects at most in each interval (default: as fast as clients do not suffer).", valueName: "max=N,interval=MS"))
+    var recovery: String?
 
     @Flag(name: .customShort("v"), help: "Print the version.")
     var printVersion = false
@@ -151,6 +155,7 @@ struct SheepOptions: Sendable {
         guard ["client", "always"].contains(command.durability) else {
             throw ValidationError("Invalid durability '\(command.durability)': client or always")
         }
+        if let text = command.recovery { node.recoveryThrottle = try Self.throttle(text) }
         node.alwaysDurable = command.durability == "always"
         node.neverSyncs = command.nosync
         node.inputOutputTimeout = UInt64(command.ioTimeout) * 1_000_000_000
@@ -177,6 +182,23 @@ struct SheepOptions: Sendable {
             throw ValidationError("Unknown cluster engine '\(text)': this sheep has local[:DIR]")
         }
         return String(text.dropFirst("local:".count))
+    }
+
+    private static func throttle(_ text: String) throws -> RecoveryThrottle {
+        var throttle = RecoveryThrottle.none
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", maxSplits: 1)
+            guard pair.count == 2, let number = UInt32(pair[1]), number > 0 else {
+                throw ValidationError("Invalid recovery throttle '\(text)': max=N,interval=MS with positive numbers is wanted")
+            }
+            switch pair[0] {
+            case "max": throttle.objects = number
+            case "interval": throttle.intervalMilliseconds = number
+            default: throw ValidationError("Invalid recovery throttle '\(text)': there is no '\(pair[0])', only max and interval")
+            }
+        }
+        guard throttle.isLimited else { throw ValidationError("Invalid recovery throttle '\(text)': both max and interval are wanted") }
+        return throttle
     }
 
     private static func nbd(_ command: SheepCommand) throws -> NBDConfiguration? {
