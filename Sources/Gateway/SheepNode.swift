@@ -40,6 +40,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var isUp = false
     /// The log was read to its end once; entries before that tell of the past.
     private var hasReplayed = false
+    private var releasingUntil: UInt64 = 0
     /// Has changed when the control state has: the index of the last entry that did.
     package private(set) var revision: UInt64 = 0
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
@@ -238,6 +239,11 @@ package final class SheepNode<Env: NodeEnvironment> {
             }
         }
     }
+
+    /// The cluster is about to shut down: volumes are not opened, requests wait.
+    var isReleasing: Bool { clock.now() < releasingUntil }
+
+    func beginReleasing() { releasingUntil = clock.now() + NodeTiming.releasing }
 
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
@@ -445,7 +451,11 @@ extension SheepNode: PeerNetworkDelegate {
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
         case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)
         case .nodeReport: reply(.success(PeerReply(body: report.wire)))
-        case .releaseLeases: releaseAll { reply(.success(PeerReply(body: Nothing().wire))) }
+        case .releaseLeases:
+            // Not waited for: what cannot be drained must not keep the asker, who looks at the log.
+            beginReleasing()
+            releaseAll {}
+            reply(.success(PeerReply(body: Nothing().wire)))
         case .endProcess:
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }

@@ -135,7 +135,7 @@ struct SheepOptions: Sendable {
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port
         engineDirectory = try Self.engineDirectory(command.cluster)
-        node = NodeOptions(address: NodeAddress(host: command.myAddress ?? command.bindAddress, port: port))
+        node = NodeOptions(address: NodeAddress(host: try Self.ownHost(command), port: port))
         if let text = command.zone {
             guard let zone = UInt32(text) else {
                 throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")
@@ -182,6 +182,18 @@ struct SheepOptions: Sendable {
             throw ValidationError("Unknown cluster engine '\(text)': this sheep has local[:DIR]")
         }
         return String(text.dropFirst("local:".count))
+    }
+
+    /// Where others find this sheep: "everywhere" is no place.
+    private static func ownHost(_ command: SheepCommand) throws -> String {
+        let host = command.myAddress ?? command.bindAddress
+        guard (1...NodeAddress.longestHost).contains(host.utf8.count), !host.contains(where: \.isWhitespace) else {
+            throw ValidationError("Invalid address '\(host)': 1 to \(NodeAddress.longestHost) bytes without blanks")
+        }
+        guard !["0.0.0.0", "::", "[::]", "*"].contains(host) else {
+            throw ValidationError("Other sheep cannot reach this one at '\(host)': name its address with -y")
+        }
+        return host
     }
 
     private static func throttle(_ text: String) throws -> RecoveryThrottle {
