@@ -145,12 +145,15 @@ package final class Membership<Env: NodeEnvironment> {
             for disk in up.disks { failedDisks.remove(disk.id) }
             outTried = []
         }
+        if case .inSync(let disk, _, _) = entry.command { failedDisks.remove(disk) }
     }
 
     /// A snapshot of the state took the place of entries that this sheep, which stood still for long, never saw. The one that
     /// called it down may be among them, or one that changed a volume that is open here: it starts anew.
     func stateReplaced() {
-        if hasJoined, !isLeaving { wasCalledDown() }
+        if hasJoined, !isLeaving { return wasCalledDown() }
+        // Somebody may have been called down in it only just now, without proof.
+        fencedUntil = max(fencedUntil, node.clock.now() + nodeFenceDuration)
     }
 
     private func wasCalledDown() {
@@ -246,14 +249,18 @@ package final class Membership<Env: NodeEnvironment> {
     /// A node is taken out when it was down for so long while this sheep was up: after a stop of the whole cluster, however
     /// long it was, all have that time to return.
     private func takeOut(now: UInt64) {
-        guard now >= joinedAt + node.options.downOut else { return }
-        let wall = node.clock.wallClock()
+        seenDown = seenDown.filter { state.nodes[$0.key]?.downSince == $0.value.entry }
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
-            guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }
+            guard let entry = record.downSince else { continue }
+            let since = seenDown[record.id]?.at ?? now
+            seenDown[record.id] = (entry, since)
+            guard now - since >= node.options.downOut else { continue }
             guard outTried.insert(record.id).inserted else { continue }
             propose(.nodeOut(record.id, byOperator: false))
         }
     }
 
     private var outTried: Set<NodeID> = []
+    /// Since when this sheep, as the one that proposes, has seen a node down, and by which entry; wall clocks may jump.
+    private var seenDown: [NodeID: (entry: LogIndex, at: UInt64)] = [:]
 }

@@ -50,7 +50,8 @@ package final class Recovery<Env: NodeEnvironment> {
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
         pace.throttle = node.options.recoveryThrottle
-        startRegions = report.map { $0.wasClean ? [] : Set($0.listedRegions) } ?? []
+        // Listed after a clean stop is what was not on all members then.
+        startRegions = Set(report?.listedRegions ?? [])
     }
 
     private var disk: DiskID? { node.store?.identity.disk }
@@ -85,7 +86,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// This run is up: what an unclean stop left counts as changed, for those that take this sheep as their source.
     func joined() {
-        guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
+        guard let store = node.store, let report else { return membershipChanged() }
         let version = node.control.state.membershipVersion
         for name in report.interruptedCreates { withdraw(name, in: store, version: version) }
         for region in report.listedRegions {
@@ -115,7 +116,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left.
     func mayRetire(_ region: ListedRegion) -> Bool {
-        isIdle && (!startRegions.contains(region) || node.control.state.disks.keys.allSatisfy { node.control.state.isInSync($0) })
+        isIdle && (!startRegions.contains(region) || node.allDisksAreInSync)
     }
 
     func membershipChanged() {

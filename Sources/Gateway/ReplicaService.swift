@@ -42,7 +42,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         guard let volume = node.facts(of: birth) else {
             return .refuse(SheepError(.noSuchVolume, "volume \(birth) does not exist"))
         }
-        guard volume.lastEntry <= context.volumeEntry || context.term == .zero else {
+        guard volume.lastEntry <= context.volumeEntry else {
             return .refuse(stale("does not know of entry \(volume.lastEntry) on its volume"))
         }
         return .accept
@@ -337,6 +337,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Some change in the region is not on all members for certain: its intent stays.
     func hasUnsettled(in region: ListedRegion) -> Bool {
         windows[region.birth]?.all.contains { ListedRegion($0.object) == region } ?? false
+            || node.isChanging(region)
     }
 
     /// The birth is frozen or gone: its owner drained it first, so nothing of it is unsettled.

@@ -46,6 +46,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
     private(set) var incarnation = Incarnation.zero
     private(set) var boots: [NodeID: BootID] = [:]
+    /// Of the runs that are up.
+    private(set) var upBoots: Set<BootID> = []
     /// Of the nodes that are up.
     private(set) var incarnations: [NodeID: Incarnation] = [:]
     private(set) var membershipVersion = LogIndex.zero
@@ -160,6 +162,8 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     /// No disk is being filled anywhere, as of the latest change of the membership.
     private var nobodyRecovers = true
+    /// As of the latest change of the membership.
+    private(set) var allDisksAreInSync = true
     /// Nodes that are up and have disks.
     private(set) var storingNodes: Set<NodeID> = []
 
@@ -245,6 +249,12 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     func beginReleasing() { releasingUntil = clock.now() + NodeTiming.releasing }
 
+    /// This sheep, as the owner, has changes under way in the region.
+    func isChanging(_ region: ListedRegion) -> Bool {
+        guard let session = sessions[region.birth] else { return false }
+        return session.window.active.contains { region.indices.contains(UInt64($0.index)) }
+    }
+
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
@@ -269,7 +279,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        upBoots = Set(nodes.values.lazy.filter(\.isUp).map(\.boot))
         nobodyRecovers = !control.state.disks.values.contains(where: \.isSyncing)
+        allDisksAreInSync = control.state.disks.keys.allSatisfy { control.state.isInSync($0) }
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
@@ -371,7 +383,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         store?.tick(now: now)
         for session in orderedSessions {
             session.tick(now: now)
-            if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
+            // With a change that cannot end the volume could not be drained, and would hold up whoever comes.
+            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty { session.release() }
         }
         load = latencies.close(isCalm: nobodyRecovers)
         membership.tick(now: now)

@@ -171,6 +171,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard let object = theirs.first else { return fetchNext(boot: boot) }
         let goOn: () -> Void = { [self] in compareNext(theirs.dropFirst(), boot: boot) }
         guard let shift = ObjectShift(rawValue: object.objectShift) else { return postpone("an object has a size of 2^\(object.objectShift)") }
+        guard object.isHole || object.table.count == shift.objectSize / blockSize else {
+            return postpone("\(object.name) comes with \(object.table.count) checksums")
+        }
         let own = store.births(family: slot.family, index: slot.index).first { $0.name == object.name }
         if object.isHole {
             guard own?.isHole != true else { return goOn() }

@@ -12,6 +12,15 @@ final class SnapshotReader<Env: NodeEnvironment> {
 
     private var objectSize: Int { volume.shift.objectSize }
 
+    /// The snapshot was deleted since it was opened: its objects go, so what reads as zeros may be none of its content.
+    private var gone: SheepError? {
+        guard node.control.state.volume(volume.birth)?.isDeleted ?? true else { return nil }
+        return SheepError(.noSuchSnapshot, "snapshot \(volume.tag.isEmpty ? "\(volume.snapshotID)" : volume.tag) of \(volume.name) was deleted")
+    }
+
+    /// The volume's last entry as this sheep knows it now: a member that knows more refuses, and the log will tell.
+    private var lastEntry: LogIndex { node.control.state.volume(volume.birth)?.lastEntry ?? volume.lastEntry }
+
     func read(
         at offset: UInt64, length: Int, buffer: ByteBuffer, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
@@ -19,6 +28,7 @@ final class SnapshotReader<Env: NodeEnvironment> {
         let piece = min(length, objectSize - within)
         let slot = ObjectSlot(family: volume.family, index: UInt32(offset / UInt64(objectSize)))
         readObject(slot, offset: within, length: piece, buffer: buffer, avoiding: [], startedAt: node.clock.now()) { [self] result in
+            if let gone { return completion(.failure(gone)) }
             guard case .success(let buffer) = result, length > piece else { return completion(result) }
             read(at: offset + UInt64(piece), length: length - piece, buffer: buffer, completion: completion)
         }
@@ -45,7 +55,7 @@ final class SnapshotReader<Env: NodeEnvironment> {
         }
         let request = ReplicaRead(
             context: ReplicaContext(
-                volume: volume.birth, term: .zero, groupVersion: set.version, volumeEntry: volume.lastEntry,
+                volume: volume.birth, term: .zero, groupVersion: set.version, volumeEntry: lastEntry,
                 senderIncarnation: node.incarnation, receiverBoot: node.boots[member.node] ?? BootID(rawValue: 0)),
             family: volume.family, birth: volume.birth, index: slot.index, offset: UInt32(offset), length: UInt32(length))
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [self] result in

@@ -26,7 +26,7 @@ final class VolumeChange {
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
     private(set) var sendings: UInt32 = 0
     /// The changes and reads that overlap this one and wait for it.
-    var dependents: [() -> Void] = []
+    var dependents: [Waiter] = []
     /// On all members (and acknowledged); only its place in the window may remain.
     var isDone = false
 
@@ -79,6 +79,12 @@ struct ChangeWindow {
         bytes += change.data.readableBytes
     }
 
+    /// Ends all of them: the volume is gone.
+    mutating func removeAll() -> [VolumeChange] {
+        defer { (active, bytes) = ([], 0) }
+        return active
+    }
+
     mutating func remove(_ change: VolumeChange) {
         guard let at = active.firstIndex(where: { $0 === change }) else { preconditionFailure("a change ended twice") }
         active.remove(at: at)
@@ -102,11 +108,11 @@ struct RangeHolds {
         let index: UInt32
         let offset: Int
         let length: Int
-        var dependents: [() -> Void] = []
+        var dependents: [Waiter] = []
         init(index: UInt32, offset: Int, length: Int) { (self.index, self.offset, self.length) = (index, offset, length) }
     }
 
-    private var holds: [Hold] = []
+    private(set) var holds: [Hold] = []
     var isEmpty: Bool { holds.isEmpty }
 
     mutating func insert(_ hold: Hold) { holds.append(hold) }

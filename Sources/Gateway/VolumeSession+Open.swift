@@ -66,9 +66,23 @@ extension VolumeSession {
 
     func becomeDeleted() {
         mode = .deleted
-        let requests = waiting
+        let error = SheepError(.noSuchVolume, "volume \(volume.name) was deleted")
+        let requests = waiting + forwarder.takePending()
         waiting = []
-        for request in requests { request.fail(SheepError(.noSuchVolume, "volume \(volume.name) was deleted")) }
+        for request in requests { request.fail(error) }
+        let waiters = parked + holds.holds.flatMap(\.dependents)
+        parked = []
+        for hold in holds.holds { hold.dependents = [] }
+        for waiter in waiters { waiter.fail(error) }
+        for change in window.removeAll() {
+            change.isDone = true
+            let (completion, dependents) = (change.completion, change.dependents)
+            (change.completion, change.dependents) = (nil, [])
+            completion?(error)
+            for dependent in dependents { dependent.fail(error) }
+        }
+        for flush in flushes where flush.outcome == nil { flush.fail(error) }
+        flushesAdvanced()
         nextOrder()
     }
 

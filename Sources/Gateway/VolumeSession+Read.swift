@@ -20,10 +20,11 @@ extension VolumeSession {
 
     /// Reads within one object, from this sheep's replica when it is current, else from another in-sync one.
     func readObject(
-        index: UInt32, offset: Int, length: Int, buffer: consuming ByteBuffer,
+        index: UInt32, offset: Int, length: Int, buffer: consuming ByteBuffer, since: UInt64? = nil,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        guard window.isEmpty || !waitForChange(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+        guard window.isEmpty || !waitForChange(
+            index: index, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
         else { return }
         let slot = ObjectSlot(family: volume.family, index: index)
         if node.holdsCurrent(slot, copies: volume.copies) {
@@ -38,14 +39,16 @@ extension VolumeSession {
 
     /// True when the read overlaps a change under way: it goes on when that is done.
     private func waitForChange(
-        index: UInt32, offset: Int, length: Int, buffer: ByteBuffer,
+        index: UInt32, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64?,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) -> Bool {
         guard let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: false) else { return false }
-        conflict.dependents.append { [weak self] in
+        let since = since ?? node.clock.now()
+        let run = { [weak self] in
             guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
-            readObject(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+            readObject(index: index, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
         }
+        conflict.dependents.append(Waiter(since: since, run: run) { completion(.failure($0)) })
         return true
     }
 

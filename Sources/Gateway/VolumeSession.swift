@@ -39,7 +39,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var holds = RangeHolds()
     var nextSequence = Sequence(rawValue: 1)
     /// Wait for members to return or for room in the window.
-    var parked: [() -> Void] = []
+    var parked: [Waiter] = []
     /// What the next flush must cover; nil: everything, as at the start of a term.
     var unflushed: UnflushedChanges?
     /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
@@ -154,13 +154,19 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Numbers a block-aligned change and sends it to all members, once nothing overlaps it.
     func startChange(
         _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
-        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, completion: @escaping (SheepError?) -> Void
+        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, since: UInt64? = nil,
+        completion: @escaping (SheepError?) -> Void
     ) {
-        let again = { [weak self] in
-            guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
-            startChange(
-                kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
-                under: hold, completion: completion)
+        let waiter = { [weak self] in
+            let since = since ?? self?.node.clock.now() ?? 0
+            return Waiter(
+                since: since,
+                run: { [weak self] in
+                    guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
+                    startChange(
+                        kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                        under: hold, since: since, completion: completion)
+                }, fail: completion)
         }
         guard mayStart(under: hold) else {
             let work = VolumeRequest.Work.change(
@@ -174,13 +180,16 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: volume.family, index: index)
         let coversObject = kind != .write && length == objectSize || !hasOwnObject(slot)
         if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject, except: hold) {
-            return held.dependents.append(again)
+            return held.dependents.append(waiter())
         }
         if let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: coversObject) {
-            return conflict.dependents.append(again)
+            return conflict.dependents.append(waiter())
         }
-        if window.isFull { return parked.append(again) }
-        if kind == .trim, isKnownAbsent(slot) { return completion(nil) }
+        // Whoever holds the range has read what it writes: it must not lose its place to another.
+        if window.isFull, hold == nil { return parked.append(waiter()) }
+        // A new owner may show nothing where another member still has what its predecessor trimmed; and a durable trim is
+        // answered only when the removal that it finds done is durable.
+        if kind == .trim, !durable, case .owned = mode, isKnownAbsent(slot) { return completion(nil) }
         let change = VolumeChange(
             sequence: nextSequence, kind: kind, index: index, offset: offset, length: length, data: data,
             durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
@@ -314,13 +323,16 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let now = node.clock.now()
         node.latencies.record(now - min(now, change.startedAt))
         note(change)
-        if let origin = change.origin { unconfirmed.append((change.sequence, origin)) }
+        // What this gateway asked for itself needs no confirmation, and a run that is gone gives none.
+        if let origin = change.origin, origin.boot != node.boot, node.upBoots.contains(origin.boot) {
+            unconfirmed.append((change.sequence, origin))
+        }
         let completion = change.completion
         change.completion = nil
         completion?(nil)
         let dependents = change.dependents
         change.dependents = []
-        for dependent in dependents { dependent() }
+        for dependent in dependents { dependent.run() }
         if !parked.isEmpty, !window.isFull { unpark() }
         if window.isEmpty { windowEmptied() }
         tellSettledLater()
@@ -333,9 +345,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     func unpark() {
-        let actions = parked
+        let waiters = parked
         parked = []
-        for action in actions { action() }
+        for waiter in waiters { waiter.run() }
     }
 
     private func windowEmptied() {
@@ -396,12 +408,24 @@ package final class VolumeSession<Env: NodeEnvironment> {
             }
             if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding.map(\.disk)) }
         }
-        guard limit > 0, !waiting.isEmpty else { return }
+        guard limit > 0 else { return }
+        failWaiters(now: now, limit: limit)
+        guard !waiting.isEmpty else { return }
         let expired = waiting.filter { now > $0.receivedAt && now - $0.receivedAt > limit }
         guard !expired.isEmpty else { return }
         waiting.removeAll { request in expired.contains { $0 === request } }
         for request in expired {
             request.fail(SheepError(.unavailable, "volume \(volume.name) could not be opened in time; see 'dog cluster info'"))
+        }
+    }
+
+    /// What waits behind a change that cannot end must not wait for longer than that.
+    private func failWaiters(now: UInt64, limit: UInt64) {
+        var expired = parked.takeExpired(now: now, limit: limit)
+        for change in window.active { expired += change.dependents.takeExpired(now: now, limit: limit) }
+        for hold in holds.holds { expired += hold.dependents.takeExpired(now: now, limit: limit) }
+        for waiter in expired {
+            waiter.fail(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
         }
     }
 
