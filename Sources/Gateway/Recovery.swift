@@ -42,6 +42,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private var lastDone: UInt64 = 0
     private var ticksWithoutProgress = 0
     package private(set) var progress = RecoveryProgress()
+    /// Groups that this disk should have are not copied to it, because it is nearly full.
+    private(set) var waitsForSpace = false
 
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
@@ -143,7 +145,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     private func startPass() {
         guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
-        let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
+        let tasks = admissible(RecoveryPlan(for: disk, in: node.control.state).tasks, in: store)
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!
         let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
@@ -162,6 +164,14 @@ package final class Recovery<Env: NodeEnvironment> {
             node.replica.beganSyncing(toPropose)
             list(since: since)
         }
+    }
+
+    /// A nearly full disk takes no copies of what it never had: those groups stay where they are until there is space. What
+    /// changed while it was away mostly overwrites what is there.
+    private func admissible(_ tasks: [RecoveryPlan.Task], in store: ObjectStore<Env.StoreDisk>) -> [RecoveryPlan.Task] {
+        let inbound = tasks.filter { $0.since == .zero && !$0.isSyncing }.map(\.range)
+        waitsForSpace = !inbound.isEmpty && store.isNearlyFull
+        return waitsForSpace ? tasks.filter { task in !inbound.contains { $0.overlaps(task.range) } } : tasks
     }
 
     /// Gives the pass up. Until the next one has its list, no slot counts as complete here.

@@ -5,11 +5,11 @@ import SheepProtocol
 
 /// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
 package final class RecoverySource<Env: NodeEnvironment> {
-    private unowned(unsafe) let node: SheepNode<Env>
+    unowned(unsafe) let node: SheepNode<Env>
 
     init(node: SheepNode<Env>) { self.node = node }
 
-    private func admit(
+    func admit(
         boot: BootID, index: LogIndex, reply: @escaping PeerCompletion,
         accepted: @escaping (ObjectStore<Env.StoreDisk>) -> Void
     ) {
@@ -92,7 +92,7 @@ package final class RecoverySource<Env: NodeEnvironment> {
             node.replica.readObject(
                 request.object, offset: Int(request.offset), length: Int(request.length), appendingTo: ByteBuffer()
             ) { [weak self] result in
-                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }.mapError(\.error)) }
             }
         }
     }

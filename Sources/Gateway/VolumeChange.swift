@@ -24,6 +24,8 @@ final class VolumeChange {
     /// Members that were sent it and have not answered, and which of all sendings that was: the answer to one before, to a
     /// member that left and came back since, counts no more.
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
+    /// Sent to a member that is nearly full alone, until that one has it.
+    var isHeldBack = false
     private(set) var sendings: UInt32 = 0
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [() -> Void] = []
