@@ -105,6 +105,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// Ends this run; nothing is answered any more.
     package func end(_ how: NodeEnd) {
         guard !isStopped else { return }
+        scrubber.stop()
         isStopped = true
         engine.stop()
         network.keepLinks(to: [])

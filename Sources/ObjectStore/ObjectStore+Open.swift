@@ -73,13 +73,19 @@ extension ObjectStore {
         _ completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
     ) {
         let node = configuration.node ?? (try? readIdentity(disk))?.node ?? .random()
-        var identity = StoreIdentity(node: node, disk: configuration.disk ?? .random(), cluster: nil)
+        var identity = StoreIdentity(node: node, disk: configuration.rebuiltDisk ?? .random(), cluster: nil)
         identity.isBeingWiped = true
         var again = configuration
-        again.rebuild = false
+        (again.rebuild, again.disk) = (false, identity.disk)
         replaceIdentity(disk, identity) { [again] error in
             if let error { return completion(.failure(openingFailed(error))) }
-            open(disk: disk, configuration: again, completion: completion)
+            open(disk: disk, configuration: again) { result in
+                completion(result.map { store, report in
+                    var report = report
+                    report.wasRebuilt = true
+                    return (store, report)
+                })
+            }
         }
     }
 
@@ -151,6 +157,7 @@ extension ObjectStore {
             for folder in folders {
                 do { try disk.makeDirectory(folder) } catch .exists { continue }
             }
+            if try disk.exists(ScrubRecord.fileName) { try disk.remove(ScrubRecord.fileName) }
             let catalogue = try RecordLog.create(on: disk, name: CatalogueContents.fileName)
             let intents = try RecordLog.create(on: disk, name: intentLogName)
             let stateFile = try openState(disk)

@@ -16,6 +16,8 @@ package struct StoreConfiguration: Sendable {
 
     /// A store whose identity or logs are damaged is emptied and goes on as a new disk, instead of being refused.
     package var rebuild = false
+    /// Whose identity it gets then; nil: a random one.
+    package var rebuiltDisk: DiskID?
 
     package init() {}
 }
@@ -45,6 +47,8 @@ package struct StartReport: Sendable {
     package let identity: StoreIdentity
     /// The disk was empty, or was emptied, and has been given its identity.
     package let isNew: Bool
+    /// It was damaged, and ``StoreConfiguration/rebuild`` emptied it.
+    package var wasRebuilt = false
     /// The last run closed the store; everything it wrote is durable and agrees with its checksums.
     package let wasClean: Bool
     /// Regions that may hold what peers do not, or lack what they hold.

@@ -56,7 +56,6 @@ package final class SimulatedSheep {
 
     /// The store cannot say what it has: it becomes a new disk.
     func startRebuilding() {
-        diskIdentity = DiskID(high: identity.high, low: world.random.next())
         rebuilds = true
         start()
     }
@@ -76,12 +75,16 @@ package final class SimulatedSheep {
         self.process = process
         world.log(name, "starts, boot \(process.boot)")
         var configuration = StoreConfiguration()
-        (configuration.node, configuration.disk, configuration.rebuild) = (identity, diskIdentity, rebuilds)
+        (configuration.node, configuration.disk) = (identity, diskIdentity)
+        if rebuilds {
+            configuration.rebuild = true
+            configuration.rebuiltDisk = DiskID(high: identity.high, low: world.random.next())
+        }
         ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
             guard self.process === process, process.isAlive else { return }
             switch result {
             case .success(let (store, report)):
-                rebuilds = false
+                (rebuilds, diskIdentity) = (false, report.identity.disk)
                 begin(process, store, report)
             case .failure(let error) where isSick:
                 world.log(name, "cannot open its store: \(error)")
