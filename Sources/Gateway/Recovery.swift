@@ -34,6 +34,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private var queue: [ObjectSlot] = []
     private var pending: Set<ObjectSlot> = []
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
+    /// How often slots were tried in vain.
+    private var tries: [ObjectSlot: Int] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
     /// What an unclean stop may have left half done here, or undone.
@@ -151,7 +153,7 @@ package final class Recovery<Env: NodeEnvironment> {
         let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
         phase = .proposing
         pass += 1
-        (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
+        (listed, queue, pending, tries, progress) = (false, [], [], [:], RecoveryProgress())
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         guard !toPropose.isEmpty else { return list(since: since) }
@@ -269,7 +271,7 @@ package final class Recovery<Env: NodeEnvironment> {
     private func advance() {
         guard case .copying = phase else { return }
         while active.count < Self.width, let slot = queue.popLast() {
-            let copy = SlotRecovery(node: node, slot: slot) { [weak self] outcome in self?.ended(slot, outcome) }
+            let copy = SlotRecovery(node: node, slot: slot, tries: tries[slot] ?? 0) { [weak self] outcome in self?.ended(slot, outcome) }
             active[slot] = copy
             copy.start()
         }
@@ -280,6 +282,7 @@ package final class Recovery<Env: NodeEnvironment> {
         active[slot] = nil
         switch outcome {
         case .equal(let fetchedObjects, let fetchedBytes):
+            tries[slot] = nil
             pending.remove(slot)
             progress.done += 1
             progress.fetchedObjects += fetchedObjects
@@ -287,7 +290,10 @@ package final class Recovery<Env: NodeEnvironment> {
             advance()
         case .postponed(let reason):
             node.logger.debug("recovery: \(slot) waits: \(reason)")
-            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            tries[slot, default: 0] += 1
+            // What no member can give now is not asked for all the time.
+            let pause = tries[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
+            node.clock.schedule(after: pause) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)
                 advance()

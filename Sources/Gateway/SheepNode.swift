@@ -329,6 +329,30 @@ package final class SheepNode<Env: NodeEnvironment> {
         noteMembers()
         ancestries = [:]
         network.keepLinks(to: peers)
+        if hasReplayed { caughtUpBySnapshot() }
+    }
+
+    /// This sheep lagged behind so far that the entries were gone: whatever they would have told is looked for in the state.
+    private func caughtUpBySnapshot() {
+        let state = control.state
+        for (birth, session) in sessions.sorted(by: { $0.key < $1.key }) {
+            let row = state.volume(birth)
+            if let row, !row.isDeleted, !row.isFrozen { continue }
+            // A snapshot or a rollback: the volume goes on under another birth.
+            let successor = row.flatMap { row in
+                row.isDeleted ? state.volume(Birth(rawValue: row.lastEntry.rawValue)) : state.volume(named: row.name)
+            }
+            if let row, let successor, successor.family == row.family, successor.isWorking, sessions[successor.birth] == nil {
+                moved(birth, .volume(successor.birth))
+            } else {
+                sessions[birth] = nil
+                session.becomeDeleted()
+                replica.forget(birth)
+            }
+        }
+        membershipChanged(state.appliedIndex)
+        for session in orderedSessions { session.refresh() }
+        garbage.volumesChanged()
     }
 
     private var peers: [Peer] {

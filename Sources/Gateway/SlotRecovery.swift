@@ -25,6 +25,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
 
     private let node: SheepNode<Env>
     private let slot: ObjectSlot
+    private let tries: Int
     private let ended: (SlotOutcome) -> Void
     private var isEnded = false
     /// Blocks that came by changes: theirs is the newest content.
@@ -44,8 +45,10 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var fetchedBytes: UInt64 = 0
     private var source: NodeID?
 
-    init(node: SheepNode<Env>, slot: ObjectSlot, ended: @escaping (SlotOutcome) -> Void) {
-        (self.node, self.slot, self.ended) = (node, slot, ended)
+    /// - Parameter tries: how often the slot was tried before; each time another in-sync member is the source, for one's copy
+    ///   may be damaged.
+    init(node: SheepNode<Env>, slot: ObjectSlot, tries: Int, ended: @escaping (SlotOutcome) -> Void) {
+        (self.node, self.slot, self.tries, self.ended) = (node, slot, tries, ended)
     }
 
     private var store: ObjectStore<Env.StoreDisk> { node.store! }
@@ -110,7 +113,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
         // Nobody has it who could be copied from: such volumes wait for their members to return (the log's `inSync` leaves
         // them out), and must not keep the others, of more copies, waiting.
         if set.inSync.isEmpty { return nextCount() }
-        guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }),
+        let linked = set.inSync.filter { node.network.isLinked(to: $0.node) }
+        guard let member = linked.isEmpty ? nil : linked[tries % linked.count],
             let boot = node.control.state.nodes[member.node]?.boot
         else { return postpone("no in-sync member of \(copies) copies is linked") }
         source = member.node
