@@ -35,7 +35,7 @@ static int fails(int file, const char *what) {
 }
 
 #define FAIL_IF(file, what) do { if (fails(file, what)) { errno = EIO; return -1; } } while (0)
-#define REAL(name, type) static type real; if (!real) real = (type) dlsym(RTLD_NEXT, name)
+#define REAL(name, type) static __typeof__(type) real; if (!real) real = (__typeof__(type)) dlsym(RTLD_NEXT, name)
 
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
     REAL("pwrite", ssize_t (*)(int, const void *, size_t, off_t));
