@@ -154,10 +154,7 @@ package final class Membership<Env: NodeEnvironment> {
     func applied(_ entry: ControlEntry, at index: LogIndex) {
         if case .nodesDown(let down) = entry.command {
             if !down.proven { fencedUntil = max(fencedUntil, node.clock.now() + nodeFenceDuration) }
-            if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) {
-                node.logger.warning("the other sheep called this one down: it starts anew")
-                return node.end(.calledDown)
-            }
+            if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) { return wasCalledDown() }
         }
         if case .shutdown = entry.command, hasJoined, !isLeaving { stopCleanly() }
         if case .nodeUp(let up) = entry.command {
@@ -165,6 +162,17 @@ package final class Membership<Env: NodeEnvironment> {
             for disk in up.disks { failedDisks.remove(disk.id) }
             outTried = []
         }
+    }
+
+    /// A snapshot of the state took the place of entries that this sheep, which stood still for long, never saw. The one that
+    /// called it down may be among them, or one that changed a volume that is open here: it starts anew.
+    func stateReplaced() {
+        if hasJoined, !isLeaving { wasCalledDown() }
+    }
+
+    private func wasCalledDown() {
+        node.logger.warning("the other sheep called this one down: it starts anew")
+        node.end(.calledDown)
     }
 
     /// The cluster shuts down: everything is settled and nobody holds a lease, so what is made durable now is complete.
@@ -215,12 +223,13 @@ package final class Membership<Env: NodeEnvironment> {
     }
 
     private func probe(now: UInt64) {
-        let ping = Ping(logIndex: state.appliedIndex).wire
+        let ping = Ping(logIndex: state.appliedIndex, load: node.load).wire
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where record.isUp && record.id != node.identity {
             if node.network.isLinked(to: record.id) {
                 node.network.send(.ping, body: ping, payload: nil, to: record.id) { [weak self] result in
-                    guard let self, case .success = result else { return }
+                    guard let self, case .success(let reply) = result else { return }
                     lastHeard[record.id] = node.clock.now()
+                    if let answer = try? Ping(wire: reply.body) { node.recovery.clientsFare(answer.load, at: record.id) }
                 }
             }
             let silence = now - min(now, lastHeard[record.id] ?? joinedAt)

@@ -89,6 +89,8 @@ package struct NodeOptions: Sendable {
     package var scrubRate: UInt64 = 16 << 20
     /// Syncs nothing (`-n`): a power cut may lose or tear anything written lately.
     package var neverSyncs = false
+    /// What recovery may begin at most (`-R`); `dog node recovery set-throttle` changes it later.
+    package var recoveryThrottle = RecoveryThrottle.none
 
     package init(address: NodeAddress, zone: UInt32? = nil, virtualNodes: UInt16? = nil) {
         (self.address, self.zone, self.virtualNodes) = (address, zone, virtualNodes)

@@ -35,7 +35,7 @@ package final class Recovery<Env: NodeEnvironment> {
     private var pending: Set<ObjectSlot> = []
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
     /// How often slots were tried in vain.
-    private var tries: [ObjectSlot: Int] = [:]
+    private var attempts: [ObjectSlot: Int] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
     /// What an unclean stop may have left half done here, or undone.
@@ -46,9 +46,12 @@ package final class Recovery<Env: NodeEnvironment> {
     package private(set) var progress = RecoveryProgress()
     /// Groups that this disk should have are not copied to it, because it is nearly full.
     private(set) var waitsForSpace = false
+    private var pace = RecoveryPace()
+    private var advancePending = false
 
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
+        pace.throttle = node.options.recoveryThrottle
         startRegions = report.map { $0.wasClean ? [] : Set($0.listedRegions) } ?? []
     }
 
@@ -129,6 +132,8 @@ package final class Recovery<Env: NodeEnvironment> {
     func tick() {
         if case .idle = phase { startPass() }
         if case .copying = phase {
+            clientsFare(node.load, at: node.identity)
+            pace.adapt(now: node.clock.now())
             advance()
             settleOwnerless()
         }
@@ -153,7 +158,8 @@ package final class Recovery<Env: NodeEnvironment> {
         let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
         phase = .proposing
         pass += 1
-        (listed, queue, pending, tries, progress) = (false, [], [], [:], RecoveryProgress())
+        (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
+        attempts = [:]
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         guard !toPropose.isEmpty else { return list(since: since) }
@@ -262,37 +268,79 @@ package final class Recovery<Env: NodeEnvironment> {
     private func listingDone() {
         listed = true
         phase = .copying
+        sortByNeed()
         node.logger.info("recovery: \(queue.count) slots to compare")
         advance()
+    }
+
+    /// What has the fewest copies comes first; the queue is worked from its end.
+    private func sortByNeed() {
+        var wanted: [Family: UInt8] = [:]
+        let needs = queue.map { slot -> (copies: Int, slot: ObjectSlot) in
+            let copies = wanted[slot.family] ?? node.control.state.copiesInUse(in: slot.family).smallest ?? 1
+            wanted[slot.family] = copies
+            return (node.replicaSet(of: slot.group, copies: copies).inSync.count, slot)
+        }
+        queue = needs.sorted { $0 > $1 }.map(\.slot)
     }
 
     // MARK: Copying
 
     private func advance() {
         guard case .copying = phase else { return }
-        while active.count < Self.width, let slot = queue.popLast() {
-            let copy = SlotRecovery(node: node, slot: slot, tries: tries[slot] ?? 0) { [weak self] outcome in self?.ended(slot, outcome) }
+        while active.count < Self.width, !queue.isEmpty {
+            let delay = pace.begin(now: node.clock.now())
+            if delay > 0 { return advanceLater(after: delay) }
+            let slot = queue.removeLast()
+            let copy = SlotRecovery(node: node, slot: slot, attempt: attempts[slot, default: 0]) { [weak self] outcome in self?.ended(slot, outcome) }
             active[slot] = copy
             copy.start()
         }
         if active.isEmpty, queue.isEmpty, pending.isEmpty { finish() }
     }
 
+    private func advanceLater(after delay: UInt64) {
+        guard !advancePending else { return }
+        advancePending = true
+        node.clock.schedule(after: delay) { [weak self] in
+            guard let self else { return }
+            advancePending = false
+            advance()
+        }
+    }
+
+    // MARK: The pace
+
+    /// What an operator allows; takes effect at once.
+    var throttle: RecoveryThrottle {
+        get { pace.throttle }
+        set { pace.throttle = newValue }
+    }
+
+    func clientsFare(_ load: ClientLoad, at gateway: NodeID) { pace.noted(load, at: gateway, now: node.clock.now()) }
+
+    /// Runs `fetch` when so many bytes more may be fetched.
+    func fetch(_ bytes: Int, _ fetch: @escaping () -> Void) {
+        let delay = pace.reserve(bytes, now: node.clock.now())
+        if delay == 0 { return fetch() }
+        node.clock.schedule(after: delay, fetch)
+    }
+
     private func ended(_ slot: ObjectSlot, _ outcome: SlotOutcome) {
         active[slot] = nil
         switch outcome {
         case .equal(let fetchedObjects, let fetchedBytes):
-            tries[slot] = nil
             pending.remove(slot)
+            attempts[slot] = nil
             progress.done += 1
             progress.fetchedObjects += fetchedObjects
             progress.fetchedBytes += fetchedBytes
             advance()
         case .postponed(let reason):
+            attempts[slot, default: 0] += 1
             node.logger.debug("recovery: \(slot) waits: \(reason)")
-            tries[slot, default: 0] += 1
             // What no member can give now is not asked for all the time.
-            let pause = tries[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
+            let pause = attempts[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
             node.clock.schedule(after: pause) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)

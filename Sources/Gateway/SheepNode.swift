@@ -42,6 +42,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var isUp = false
     /// The log was read to its end once; entries before that tell of the past.
     private var hasReplayed = false
+    private var releasingUntil: UInt64 = 0
     /// Has changed when the control state has: the index of the last entry that did.
     package private(set) var revision: UInt64 = 0
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
@@ -55,6 +56,9 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
     package var requests = RequestCounters()
+    /// Of changes that this sheep ordered as an owner.
+    var latencies = LatencyWindow()
+    private(set) var load = ClientLoad.none
     var checks = CheckRuns()
 
     /// Called once: the control log names this run.
@@ -160,6 +164,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         return ancestry
     }
 
+    /// No disk is being filled anywhere, as of the latest change of the membership.
+    private var nobodyRecovers = true
     /// Nodes that are up and have disks.
     private(set) var storingNodes: Set<NodeID> = []
 
@@ -240,6 +246,11 @@ package final class SheepNode<Env: NodeEnvironment> {
         }
     }
 
+    /// The cluster is about to shut down: volumes are not opened, requests wait.
+    var isReleasing: Bool { clock.now() < releasingUntil }
+
+    func beginReleasing() { releasingUntil = clock.now() + NodeTiming.releasing }
+
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
@@ -264,6 +275,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        nobodyRecovers = !control.state.disks.values.contains(where: \.isSyncing)
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
@@ -329,30 +341,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         noteMembers()
         ancestries = [:]
         network.keepLinks(to: peers)
-        if hasReplayed { caughtUpBySnapshot() }
-    }
-
-    /// This sheep lagged behind so far that the entries were gone: whatever they would have told is looked for in the state.
-    private func caughtUpBySnapshot() {
-        let state = control.state
-        for (birth, session) in sessions.sorted(by: { $0.key < $1.key }) {
-            let row = state.volume(birth)
-            if let row, !row.isDeleted, !row.isFrozen { continue }
-            // A snapshot or a rollback: the volume goes on under another birth.
-            let successor = row.flatMap { row in
-                row.isDeleted ? state.volume(Birth(rawValue: row.lastEntry.rawValue)) : state.volume(named: row.name)
-            }
-            if let row, let successor, successor.family == row.family, successor.isWorking, sessions[successor.birth] == nil {
-                moved(birth, .volume(successor.birth))
-            } else {
-                sessions[birth] = nil
-                session.becomeDeleted()
-                replica.forget(birth)
-            }
-        }
-        membershipChanged(state.appliedIndex)
-        for session in orderedSessions { session.refresh() }
-        garbage.volumesChanged()
+        membership.stateReplaced()
     }
 
     private var peers: [Peer] {
@@ -391,6 +380,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             session.tick(now: now)
             if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
         }
+        load = latencies.close(isCalm: nobodyRecovers)
         membership.tick(now: now)
         recovery.tick()
         garbage.tick()
@@ -475,7 +465,8 @@ extension SheepNode: PeerNetworkDelegate {
         case .ping:
             let ping = try Ping(wire: body)
             if ping.logIndex > control.appliedIndex { engine.look() }
-            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex).wire)))
+            recovery.clientsFare(ping.load, at: peer)
+            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex, load: load).wire)))
         case .replicaWrite, .replicaZero: replica.change(try ReplicaChange(wire: body), payload: payload, from: peer, reply: reply)
         case .replicaRead: replica.read(try ReplicaRead(wire: body), from: peer, reply: reply)
         case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)
@@ -488,8 +479,13 @@ extension SheepNode: PeerNetworkDelegate {
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
         case .scrubSlot: source.scrub(try ScrubSlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
+        case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)
         case .nodeReport: reply(.success(PeerReply(body: report.wire)))
-        case .releaseLeases: releaseAll { reply(.success(PeerReply(body: Nothing().wire))) }
+        case .releaseLeases:
+            // Not waited for: what cannot be drained must not keep the asker, who looks at the log.
+            beginReleasing()
+            releaseAll {}
+            reply(.success(PeerReply(body: Nothing().wire)))
         case .endProcess:
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }

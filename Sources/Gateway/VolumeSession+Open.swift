@@ -25,7 +25,7 @@ extension VolumeSession {
             }
             if lease.boot == node.boot { return takeOver(term: lease.term) }
         }
-        if node.membership.cleanNodesAreAwaited {
+        if node.membership.cleanNodesAreAwaited || node.isReleasing {
             node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.reopen() }
             return
         }

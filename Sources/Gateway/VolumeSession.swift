@@ -363,6 +363,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     private func finish(_ change: VolumeChange) {
         remove(change)
+        let now = node.clock.now()
+        node.latencies.record(now - min(now, change.startedAt))
         note(change)
         let completion = change.completion
         change.completion = nil

@@ -5,7 +5,7 @@ import ObjectModel
 /// 0 says "never written": the block is a hole and reads as zeros. A checksum that computes to 0 is stored as
 /// 0xFFFF_FFFF, which loses nothing but a few of 2^32 values.
 package struct ChecksumTable: ~Copyable {
-    static let neverWritten: UInt32 = 0
+    package static let neverWritten: UInt32 = 0
 
     private let entries: UnsafeMutableBufferPointer<UInt32>
 

@@ -17,6 +17,9 @@ package enum AdministrationRequest: Hashable, Sendable {
     /// Counters of the sheep that is asked.
     case nodeStatistics
     case nodeRecovery
+    /// The limits that an operator set to the recovery of the sheep that is asked.
+    case recoveryThrottle
+    case recoveryThrottleSet(RecoveryThrottle)
     /// Ends the sheep's process.
     case nodeKill(NodeID)
     /// Ends the process of the sheep that is asked.
@@ -56,6 +59,7 @@ package enum AdministrationReply: Hashable, Sendable {
     case space(SpaceReport)
     case statistics(NodeStatistics)
     case recovery([NodeRecovery])
+    case recoveryThrottle(RecoveryThrottle)
     /// To create, snapshot, clone, rollback.
     case created(VolumeCreated)
     /// To list.
@@ -85,6 +89,8 @@ extension AdministrationRequest: WireCodable {
         case 20: self = .nodeKill(try reader.readValue())
         case 21: self = .nodeRemove(try reader.readValue())
         case 22: self = .nodeEnd
+        case 23: self = .recoveryThrottle
+        case 24: self = .recoveryThrottleSet(try reader.readValue())
         case 32: self = .volumeCreate(try reader.readValue())
         case 33: self = .volumeDelete(try reader.readValue())
         case 34: self = .volumeList(name: try reader.readBool() ? try reader.readVolumeName() : nil)
@@ -110,8 +116,9 @@ extension AdministrationRequest: WireCodable {
         writer.write(tag)
         switch self {
         case .clusterInformation, .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery,
-            .nodeEnd, .lockList:
+            .recoveryThrottle, .nodeEnd, .lockList:
             break
+        case .recoveryThrottleSet(let throttle): writer.write(throttle)
         case .clusterFormat(let value): writer.write(value)
         case .nodeKill(let node), .nodeRemove(let node): writer.write(node)
         case .volumeCreate(let value): writer.write(value)
@@ -148,6 +155,8 @@ extension AdministrationRequest: WireCodable {
         case .nodeKill: 20
         case .nodeRemove: 21
         case .nodeEnd: 22
+        case .recoveryThrottle: 23
+        case .recoveryThrottleSet: 24
         case .volumeCreate: 32
         case .volumeDelete: 33
         case .volumeList: 34
@@ -187,6 +196,7 @@ extension AdministrationReply: WireCodable {
         case 13: self = .objectMap(try reader.readValue())
         case 14: self = .locks(try reader.readArray())
         case 15: self = .check(try reader.readValue())
+        case 16: self = .recoveryThrottle(try reader.readValue())
         default: throw .invalid("administration reply")
         }
     }
@@ -210,6 +220,7 @@ extension AdministrationReply: WireCodable {
         case .objectMap(let value): writer.write(tag: 13, value)
         case .locks(let values): writer.write(tag: 14, values)
         case .check(let value): writer.write(tag: 15, value)
+        case .recoveryThrottle(let value): writer.write(tag: 16, value)
         }
     }
 }

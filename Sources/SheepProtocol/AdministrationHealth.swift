@@ -69,6 +69,29 @@ package struct ScrubState: Hashable, Sendable, WireCodable {
     }
 }
 
+/// What an operator allows a recovery: to begin with so many objects in each interval. Without a limit it follows the clients alone.
+package struct RecoveryThrottle: Hashable, Sendable, WireCodable {
+    package var objects: UInt32
+    package var intervalMilliseconds: UInt32
+
+    package static let none = RecoveryThrottle(objects: 0, intervalMilliseconds: 0)
+    package var isLimited: Bool { objects > 0 && intervalMilliseconds > 0 }
+
+    package init(objects: UInt32, intervalMilliseconds: UInt32) {
+        (self.objects, self.intervalMilliseconds) = (objects, intervalMilliseconds)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        objects = try reader.read()
+        intervalMilliseconds = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(objects)
+        writer.write(intervalMilliseconds)
+    }
+}
+
 /// Recovery's work: objects and bytes, done of total, and how much of it needed the network.
 package struct RecoveryTotals: Hashable, Sendable, WireCodable {
     package var objectsDone: UInt64

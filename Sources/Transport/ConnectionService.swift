@@ -11,6 +11,7 @@ final class ConnectionService<Env: NodeEnvironment> {
     private unowned let channel: FrameChannel
     private var peer: Hello?
     private var devices: [DeviceHandle: VolumeDevice<Env>] = [:]
+    private var opensUnderWay = 0
     private var nextHandle = DeviceHandle(rawValue: 1)
     /// Devices open at once on one connection.
     private static var largestCount: Int { 256 }
@@ -58,7 +59,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             devices.removeValue(forKey: try DeviceReference(wire: frame.body).handle)?.close()
             done(frame, nil)
         case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
-            .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .usage, .nodeReport, .releaseLeases,
+            .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .recoveryDigest, .usage, .nodeReport, .releaseLeases,
             .endProcess, .scrubSlot, .forward, .administer:
             guard let peer else {
                 return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
@@ -93,11 +94,17 @@ final class ConnectionService<Env: NodeEnvironment> {
     }
 
     private func open(_ request: DeviceOpen, _ frame: Frame) {
-        guard devices.count < Self.largestCount else {
+        guard devices.count + opensUnderWay < Self.largestCount else {
             return done(frame, SheepError(.busy, "\(Self.largestCount) devices are open on this connection"))
         }
+        opensUnderWay += 1
         directory.open(request.name) { [weak self] result in
-            guard let self else { return }
+            // Whoever asked has gone meanwhile: nothing may stay attached.
+            guard let self else {
+                if case .success(let device) = result { device.close() }
+                return
+            }
+            opensUnderWay -= 1
             switch result {
             case .failure(let error): done(frame, error)
             case .success(let device):
@@ -121,6 +128,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let refusal = refusal(device, offset: request.offset, length: length, longest: UInt64(VolumeLimits.largestRequest)) {
                 return done(frame, refusal)
             }
+            guard length > 0 else { return done(frame, nil) }
             device.read(at: request.offset, length: Int(length), appendingTo: ByteBuffer()) { [weak self] result in
                 self?.reply(to: frame, result.map { PeerReply(payload: $0) })
             }

@@ -48,11 +48,13 @@ final class Sheep: @unchecked Sendable {
 
     // MARK: Start, on the main thread
 
-    /// Store, engine, node, listener, front-ends: returns when all of them serve.
+    /// Store, engine, node, listener, front-ends: returns when all of them listen and the sheep begins to join.
     func start() throws(SheepError) {
         let report = try onLoop { self.openStore($0) }
-        try onLoop { self.startNode(report, $0) }
+        try onLoop { self.makeNode(report, $0) }
+        // Whatever cannot listen shows before the others hear of this sheep; clients wait until it serves.
         for frontend in frontends { try frontend.start() }
+        loop.post { [self] in node?.start() }
     }
 
     /// Begins something on the loop and waits for its outcome.
@@ -86,7 +88,7 @@ final class Sheep: @unchecked Sendable {
         }
     }
 
-    private func startNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
+    private func makeNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
         do throws(SheepError) {
             let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
             let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
@@ -105,9 +107,7 @@ final class Sheep: @unchecked Sendable {
             frontends = makeFrontends(
                 options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)
             listener.start(host: options.host, port: Int(options.port)) { error in
-                if let error { return done(.failure(error)) }
-                node.start()
-                done(.success(()))
+                done(error.map { .failure($0) } ?? .success(()))
             }
         } catch {
             done(.failure(error))

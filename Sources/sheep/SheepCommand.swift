@@ -5,6 +5,7 @@ import Gateway
 import Glibc
 import Logging
 import NBDFrontend
+import SheepProtocol
 
 /// The options of `sheep`, and nothing else: what they mean is checked here, before anything is opened.
 @main
@@ -57,6 +58,9 @@ struct SheepCommand: ParsableCommand {
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Copies of an object lie in different zones (default: each sheep its own).", valueName: "zone"))
     var zone: String?
+
+    @Option(name: [.customShort("R"), .customLong("recovery")], help: ArgumentHelp("Recovery begins so many objects at most in each interval (default: as fast as clients do not suffer).", valueName: "max=N,interval=MS"))
+    var recovery: String?
 
     @Flag(name: .customShort("v"), help: "Print the version.")
     var printVersion = false
@@ -141,7 +145,7 @@ struct SheepOptions: Sendable {
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port
         engineDirectory = try Self.engineDirectory(command.cluster)
-        node = NodeOptions(address: NodeAddress(host: command.myAddress ?? command.bindAddress, port: port))
+        node = NodeOptions(address: NodeAddress(host: try Self.ownHost(command), port: port))
         if let text = command.zone {
             guard let zone = UInt32(text) else {
                 throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")
@@ -161,6 +165,7 @@ struct SheepOptions: Sendable {
         guard ["client", "always"].contains(command.durability) else {
             throw ValidationError("Invalid durability '\(command.durability)': client or always")
         }
+        if let text = command.recovery { node.recoveryThrottle = try Self.throttle(text) }
         node.alwaysDurable = command.durability == "always"
         node.neverSyncs = command.nosync
         node.inputOutputTimeout = UInt64(command.ioTimeout) * 1_000_000_000
@@ -191,6 +196,35 @@ struct SheepOptions: Sendable {
             throw ValidationError("Unknown cluster engine '\(text)': this sheep has local[:DIR]")
         }
         return String(text.dropFirst("local:".count))
+    }
+
+    /// Where others find this sheep: "everywhere" is no place.
+    private static func ownHost(_ command: SheepCommand) throws -> String {
+        let host = command.myAddress ?? command.bindAddress
+        guard (1...NodeAddress.longestHost).contains(host.utf8.count), !host.contains(where: \.isWhitespace) else {
+            throw ValidationError("Invalid address '\(host)': 1 to \(NodeAddress.longestHost) bytes without blanks")
+        }
+        guard !["0.0.0.0", "::", "[::]", "*"].contains(host) else {
+            throw ValidationError("Other sheep cannot reach this one at '\(host)': name its address with -y")
+        }
+        return host
+    }
+
+    private static func throttle(_ text: String) throws -> RecoveryThrottle {
+        var throttle = RecoveryThrottle.none
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", maxSplits: 1)
+            guard pair.count == 2, let number = UInt32(pair[1]), number > 0 else {
+                throw ValidationError("Invalid recovery throttle '\(text)': max=N,interval=MS with positive numbers is wanted")
+            }
+            switch pair[0] {
+            case "max": throttle.objects = number
+            case "interval": throttle.intervalMilliseconds = number
+            default: throw ValidationError("Invalid recovery throttle '\(text)': there is no '\(pair[0])', only max and interval")
+            }
+        }
+        guard throttle.isLimited else { throw ValidationError("Invalid recovery throttle '\(text)': both max and interval are wanted") }
+        return throttle
     }
 
     private static func nbd(_ command: SheepCommand) throws -> NBDConfiguration? {

@@ -13,7 +13,8 @@ private let totals = RecoveryTotals(
 @Suite struct AdministrationTests {
     static let requests: [AdministrationRequest] = [
         .clusterInformation, .clusterFormat(ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: true)),
-        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .nodeKill(node), .nodeEnd,
+        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
+        .recoveryThrottleSet(RecoveryThrottle(objects: 1, intervalMilliseconds: 2)), .nodeKill(node), .nodeEnd,
         .nodeRemove(node), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
         .volumeDelete(VolumeDelete(volume: byTag)),
         .volumeDelete(VolumeDelete(volume: working, onlyBirth: Birth(rawValue: 9))), .volumeList(name: nil),

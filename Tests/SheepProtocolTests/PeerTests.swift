@@ -41,9 +41,13 @@ struct PeerTests {
             RecoverySlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true))
         try expectRoundTrip(
             SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: false, table: [0, 1, .max]))
-        try expectRoundTrip(RecoveryRead(receiverBoot: context.receiverBoot, object: name, offset: 4096, length: 4096))
+        try expectRoundTrip(RecoveryRead(
+                receiverBoot: context.receiverBoot, object: name,
+                ranges: [.init(offset: 4096, length: 4096), .init(offset: 0, length: 8192)]))
+        try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name))
+        try expectRoundTrip(RecoveryDigests([0, 1, .max]))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
-        try expectRoundTrip(Ping(logIndex: context.volumeEntry))
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: ClientLoad(changes: 1, tail: 2, calmTail: 3)))
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(

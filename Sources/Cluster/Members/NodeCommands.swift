@@ -58,6 +58,10 @@ extension Membership {
     }
 
     private func checkNodeUp(_ up: ControlCommand.NodeUp) throws(SheepError) {
+        guard (1...NodeAddress.longestHost).contains(up.address.host.utf8.count) else {
+            throw SheepError(
+                .invalidArgument, "node \(up.node) has an address of \(up.address.host.utf8.count) bytes; 1 to \(NodeAddress.longestHost) are allowed")
+        }
         guard up.disks.count <= 255, disks.count + up.disks.count < Int(UInt16.max) else {
             throw SheepError(.invalidArgument, "node \(up.node) announces \(up.disks.count) disks; 255 a node is the most")
         }

@@ -20,7 +20,7 @@ extension ControlState {
             try membership.inSync(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
         case .openGroups(let present, let preferred):
             membership.openGroups(present: present, preferred: preferred, at: moment.index)
-        case .shutdown: shutDown(at: moment)
+        case .shutdown: try shutDown(at: moment)
         case .cleanStop(let node, let boot): try cleanStop(node, boot: boot, at: moment)
 
         case .createVolume(let create): return try createVolume(create, at: moment)

@@ -37,6 +37,10 @@ extension SheepNode {
         case .clusterCheck: startCheck(of: nil, verify: true, completion)
         case .nodeSpace: nodeSpace(completion)
         case .nodeRecovery: nodeRecovery(completion)
+        case .recoveryThrottle: completion(.success(.recoveryThrottle(recovery.throttle)))
+        case .recoveryThrottleSet(let throttle):
+            recovery.throttle = throttle
+            completion(.success(.done))
         case .nodeRemove(let node): remove(node, completion)
         case .volumeCreate(let create): self.create(create, completion)
         case .volumeList(let name): listVolumes(named: name, completion)

@@ -73,11 +73,28 @@ extension SheepNode {
         return redundancy
     }
 
-    /// First every sheep gives its leases back, with everything on all members; then the log says so, and each ends.
+    /// First every sheep gives its leases back, with everything on all members; then the log says so, and each ends. A lease
+    /// that was on its way meanwhile makes it try again.
     func shutdownCluster(_ completion: @escaping AdministrationCompletion) {
+        shutdownCluster(until: clock.now() + NodeTiming.shutdownTry, completion)
+    }
+
+    private func shutdownCluster(until end: UInt64, _ completion: @escaping AdministrationCompletion) {
+        let again = { [weak self] (error: SheepError) in
+            guard let self, clock.now() < end else {
+                return completion(.failure(SheepError(error.code, "\(error.message); see 'dog cluster info', or stop the sheep by SIGTERM")))
+            }
+            clock.schedule(after: NodeTiming.tick) { [weak self] in self?.shutdownCluster(until: end, completion) }
+        }
         askAll(.releaseLeases, as: Nothing.self) { [self] _ in
-            releaseAll { [self] in
-                propose(.shutdown, completion) { _ in .done }
+            beginReleasing()
+            releaseAll {}
+            control.propose(.shutdown) { result in
+                switch result {
+                case .refused(let error) where error.code == .busy: again(error)
+                case .refused(let error): completion(.failure(error))
+                case .done, .lease, .volume: completion(.success(.done))
+                }
             }
         }
     }

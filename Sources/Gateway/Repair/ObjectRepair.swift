@@ -92,8 +92,8 @@ final class ObjectRepair<Env: NodeEnvironment> {
     private func fetch(_ runs: ArraySlice<Range<Int>>, from source: NodeID) {
         guard let run = runs.first, let row = node.control.state.nodes[source], row.isUp else { return look() }
         let request = RecoveryRead(
-            receiverBoot: row.boot, object: name, offset: UInt32(run.lowerBound * blockSize),
-            length: UInt32(run.count * blockSize))
+            receiverBoot: row.boot, object: name,
+            ranges: [.init(offset: UInt32(run.lowerBound * blockSize), length: UInt32(run.count * blockSize))])
         node.network.send(.recoveryRead, body: request.wire, payload: nil, to: source) { [self] answer in
             switch answer {
             case .success(let reply) where reply.payload.readableBytes == run.count * blockSize:

@@ -15,12 +15,47 @@ package struct Hello: Hashable, WireCodable {
     }
 }
 
-/// Proof of life both ways; carries how far the sender's control log is, so that nobody stays behind.
+/// Proof of life both ways; carries how far the sender's control log is, so that nobody stays behind, and how its clients fare,
+/// so that nobody's recovery holds them up.
 package struct Ping: Hashable, WireCodable {
     package var logIndex: LogIndex
-    package init(logIndex: LogIndex) { self.logIndex = logIndex }
-    package init(from reader: inout WireReader) throws(WireError) { logIndex = try reader.readValue() }
-    package func encode(to writer: inout WireWriter) { writer.write(logIndex) }
+    package var load: ClientLoad
+    package init(logIndex: LogIndex, load: ClientLoad) { (self.logIndex, self.load) = (logIndex, load) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        logIndex = try reader.readValue()
+        load = try reader.readValue()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(logIndex)
+        writer.write(load)
+    }
+}
+
+/// How the clients of a gateway fare: their changes in the last second and the 99th percentile of the time they took.
+package struct ClientLoad: Hashable, Sendable, WireCodable {
+    package var changes: UInt32
+    /// Microseconds; 0 when there were too few changes to tell.
+    package var tail: UInt32
+    /// The same as it is while no sheep recovers.
+    package var calmTail: UInt32
+
+    package static let none = ClientLoad(changes: 0, tail: 0, calmTail: 0)
+
+    package init(changes: UInt32, tail: UInt32, calmTail: UInt32) {
+        (self.changes, self.tail, self.calmTail) = (changes, tail, calmTail)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        changes = try reader.read()
+        tail = try reader.read()
+        calmTail = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(changes)
+        writer.write(tail)
+        writer.write(calmTail)
+    }
 }
 
 /// How many objects a sheep counts for a birth; each object of the cluster is counted by one sheep.
