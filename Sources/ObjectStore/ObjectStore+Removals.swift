@@ -3,6 +3,8 @@ import ObjectModel
 /// The files of names that are gone, in this order: the removal's record durable, the file unlinked, its folder
 /// durable. Only then the name may have a file again: otherwise a power cut could give a new name's record the old file.
 extension ObjectStore {
+    private static var unlinkedAtOnce: Int { 32 }
+
     /// Marks a file that no record names.
     func doom(_ name: ObjectName, after number: UInt64 = 0) { doomed[name] = number }
 
@@ -35,7 +37,8 @@ extension ObjectStore {
     }
 
     private func unlinkDoomed(_ end: @escaping (SheepError?) -> Void) {
-        let ready = doomed.filter { $0.value <= catalogue.durable }.keys.sorted()
+        // A bounded number at a time: a busy file system takes its time for each, and the loop has others to serve.
+        let ready = doomed.filter { $0.value <= catalogue.durable }.keys.sorted().prefix(Self.unlinkedAtOnce)
         guard !ready.isEmpty else { return end(nil) }
         for name in ready {
             do throws(DiskError) {
@@ -51,7 +54,7 @@ extension ObjectStore {
         disk.sync(files: [], directories: folders) { [self] error in
             if let error { return end(fail(error)) }
             for name in ready { doomed[name] = nil }
-            end(nil)
+            unlinkDoomed(end)
         }
     }
 }
