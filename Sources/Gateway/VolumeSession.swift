@@ -186,6 +186,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
+        if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)
     }
@@ -225,7 +226,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
         forgetLeavers(change, members.set)
-        if let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
+        if !members.set.inSync.isEmpty, let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
             // It decides first: what it has no room for reaches nobody else.
             change.isHeldBack = true
             return send(change, to: full, version: members.set.version, term: term)
@@ -295,10 +296,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
             return finishIfDone(change, node.replicas(of: group, copies: volume.copies))
         }
         node.memberRefused(member, error: error)
+        if !VolumeChange.leavesNothing.contains(error.code) { change.mayBeSomewhere = true }
         switch error.code {
         case .noSpace:
             node.foundFull(member)
-            if change.acknowledged.isEmpty, change.outstanding.isEmpty { return fail(change, error) }
+            if change.isOnNobody { return fail(change, error) }
             // Some member has it: the client learns at once; the change stays until it is on all, and is tried again.
             tell(change, error)
             node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
@@ -313,7 +315,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// No other member is in sync that could help this one to repair its copy, and nobody has the change.
     private func isOnlyHope(_ member: Replica, _ change: VolumeChange) -> Bool {
         let set = node.replicaSet(of: PlacementGroup(family: volume.family, index: change.index), copies: volume.copies)
-        return set.inSync.map(\.disk) == [member.disk] && change.acknowledged.isEmpty && change.outstanding.isEmpty
+        return set.inSync.map(\.disk) == [member.disk] && change.isOnNobody
     }
 
     /// The client learns that it failed, though it stays under way. Who waits for it waits from now on no longer than a

@@ -17,7 +17,7 @@ struct AuditResult {
 /// until everything is read, equal and sound, or it is clear that it cannot be made so.
 final class SlotAudit<Env: NodeEnvironment> {
     /// Looks at most, and between them; recovery of one object takes a few.
-    private static var looksMax: Int { 100 }
+    private static var looksMax: Int { 300 }
 
     private let node: SheepNode<Env>
     private let slot: ObjectSlot
@@ -33,6 +33,8 @@ final class SlotAudit<Env: NodeEnvironment> {
     /// Copies that were outvoted, to be counted as repaired when all is equal.
     private var remade = 0
     private var lossesSeen = 0
+    /// Members that make their copy anew: waited for until they are in sync again, and then read with the others.
+    private var awaited: Set<NodeID> = []
 
     /// - Parameter reads: false looks only whether all copies are there, and repairs nothing.
     init(node: SheepNode<Env>, slot: ObjectSlot, reads: Bool, ended: @escaping (AuditResult) -> Void) {
@@ -46,6 +48,7 @@ final class SlotAudit<Env: NodeEnvironment> {
 
     private func nextCount() {
         (comparison, looks, mustVerify, outvoted, remade, lossesSeen) = (SlotComparison(), 0, reads, [:], 0, 0)
+        awaited = []
         guard !counts.isEmpty else { return ended(result) }
         look()
     }
@@ -54,7 +57,9 @@ final class SlotAudit<Env: NodeEnvironment> {
 
     private func look() {
         guard node.isServing else { return finish("this sheep was called down meanwhile") }
-        let members = node.replicaSet(of: slot.group, copies: copies).inSync.compactMap { node.control.state.nodes[$0.node] }
+        let set = node.replicaSet(of: slot.group, copies: copies)
+        if (set.syncing + set.out).contains(where: { awaited.contains($0.node) && $0.isUp }) { return again(verify: true) }
+        let members = set.inSync.compactMap { node.control.state.nodes[$0.node] }
         let (verify, orders) = (mustVerify, outvoted)
         (mustVerify, outvoted) = (false, [:])
         var answers: [NodeID: Result<SlotSummary, SheepError>] = [:]
@@ -105,7 +110,11 @@ final class SlotAudit<Env: NodeEnvironment> {
                 result.repaired += UInt64(summary.repaired)
                 result.bytesRead += summary.bytesRead
                 if summary.repaired > 0 { mustVerify = reads }
-                if summary.isBusy { (isBusy, mustVerify) = (true, reads) }
+                if summary.isBusy {
+                    (isBusy, mustVerify) = (true, reads)
+                    // One copy was damaged beyond its own help. An outvoted one is counted when all is equal.
+                    if awaited.insert(member.id).inserted { result.repaired += 1 }
+                }
                 if summary.lost > 0 { losses.append("\(member.address): \(summary.lost) damaged, no other copy can make it good") }
                 let living = summary.objects.filter { object in
                     node.control.state.volume(object.name.birth).map { $0.copies == copies && !$0.isDeleted } ?? false
@@ -136,6 +145,7 @@ final class SlotAudit<Env: NodeEnvironment> {
         case .outvoted(let found):
             guard reads else { return finish("copies differ or are missing") }
             for (member, names) in found.sorted(by: { $0.key < $1.key }) {
+                awaited.insert(member)
                 node.logger.error("\(names.count) objects at slot \(slot.index) of \(slot.family) on \(member) differ from most others: they are made anew")
             }
             remade += found.values.reduce(0) { $0 + $1.count }
