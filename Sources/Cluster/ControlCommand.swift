@@ -12,6 +12,9 @@ package enum ControlCommand: Hashable, Sendable {
     case planPlacement
     /// A disk failed, or a member did not acknowledge within its bound: it leaves all in-sync sets.
     case diskOut(DiskID, boot: BootID)
+    /// Objects of these groups are damaged on the disk beyond what it can mend itself: it leaves their in-sync sets, where
+    /// others are in them, and catches up. Refused where none is.
+    case groupsOut(DiskID, boot: BootID, [GroupRange])
     case syncing(DiskID, boot: BootID, [GroupRange])
     case inSync(DiskID, boot: BootID, [GroupRange])
     /// After a full stop: of each group without an in-sync member, the first of its last members, in the group's

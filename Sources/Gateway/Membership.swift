@@ -22,6 +22,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var proposalUnderWay = false
     private var fencedUntil: UInt64 = 0
     private var failedDisks: Set<DiskID> = []
+    private var isDetached = false
 
     init(node: SheepNode<Env>, lostPower: Bool) { (self.node, self.lostPower) = (node, lostPower) }
 
@@ -118,6 +119,22 @@ package final class Membership<Env: NodeEnvironment> {
         node.control.propose(.diskOut(disk, boot: boot))
     }
 
+    /// This sheep's disk failed for good: as soon as nothing needs it any more as the last one that had something, it is
+    /// announced no more, so that the next epoch gives its share to others. The sheep goes on as a gateway.
+    private func detachFailedDisk() {
+        guard let store = node.store, store.hasFailed, !isDetached, !isLeaving, let record = state.disks[store.identity.disk],
+            record.isAttached, state.isOut(node.identity), !state.closedGroups.hasAny
+        else { return }
+        isDetached = true
+        node.logger.critical("disk \(store.identity.disk) failed: its share goes to others; this sheep goes on as a gateway")
+        let up = ControlCommand.NodeUp(
+            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
+            virtualNodes: node.options.virtualNodes, disks: [], lostPower: false)
+        node.control.propose(.nodeUp(up)) { [weak self] result in
+            if case .refused = result { self?.isDetached = false }
+        }
+    }
+
     private var storingUpNodes: Int { state.nodes.values.reduce(0) { $0 + ($1.isUp && !$1.isGateway ? 1 : 0) } }
 
     /// After a clean stop of the cluster its nodes return one after another; a lease granted meanwhile would call those
@@ -186,6 +203,7 @@ package final class Membership<Env: NodeEnvironment> {
         discountOwnPause(now: now)
         guard hasJoined, node.isServing else { return }
         probe(now: now)
+        detachFailedDisk()
         guard isLowest, !proposalUnderWay else { return }
         planPlacement(now: now)
         openGroups(now: now)

@@ -11,6 +11,10 @@ package enum NodeTiming {
     package static let slowMember: UInt64 = 5_000_000_000
     /// Between tries of what may succeed soon.
     package static let retry: UInt64 = 20_000_000
+    /// A read that finds every copy damaged tries again for so long: they may repair each other.
+    package static let damagedRead: UInt64 = 3_000_000_000
+    /// For so long after a member refused a change for want of space, others are sent to it first.
+    package static let fullMember: UInt64 = 5_000_000_000
     /// A lease unused for so long goes back.
     package static let leaseUnused: UInt64 = 30_000_000_000
     /// Nodes that stopped cleanly are waited for before a lease is taken.

@@ -83,6 +83,10 @@ package struct NodeOptions: Sendable {
     package var downOut: UInt64 = 300_000_000_000
     /// Every acknowledgement means durable (`--durability=always`).
     package var alwaysDurable = false
+    /// In so long everything here is read and compared once; 0: never by itself. Nanoseconds.
+    package var scrubPeriod: UInt64 = 7 * 86_400_000_000_000
+    /// Bytes a second that the first pass reads while no client wants anything.
+    package var scrubRate: UInt64 = 16 << 20
     /// Syncs nothing (`-n`): a power cut may lose or tear anything written lately.
     package var neverSyncs = false
     /// What recovery may begin at most (`-R`); `dog node recovery set-throttle` changes it later.

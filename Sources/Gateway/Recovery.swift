@@ -44,6 +44,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private var lastDone: UInt64 = 0
     private var ticksWithoutProgress = 0
     package private(set) var progress = RecoveryProgress()
+    /// Groups that this disk should have are not copied to it, because it is nearly full.
+    private(set) var waitsForSpace = false
     private var pace = RecoveryPace()
     private var advancePending = false
 
@@ -151,7 +153,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     private func startPass() {
         guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
-        let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
+        let tasks = admissible(RecoveryPlan(for: disk, in: node.control.state).tasks, in: store)
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!
         let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
@@ -171,6 +173,14 @@ package final class Recovery<Env: NodeEnvironment> {
             node.replica.beganSyncing(toPropose)
             list(since: since)
         }
+    }
+
+    /// A nearly full disk takes no copies of what it never had: those groups stay where they are until there is space. What
+    /// changed while it was away mostly overwrites what is there.
+    private func admissible(_ tasks: [RecoveryPlan.Task], in store: ObjectStore<Env.StoreDisk>) -> [RecoveryPlan.Task] {
+        let inbound = tasks.filter { $0.since == .zero && !$0.isSyncing }.map(\.range)
+        waitsForSpace = !inbound.isEmpty && store.isNearlyFull
+        return waitsForSpace ? tasks.filter { task in !inbound.contains { $0.overlaps(task.range) } } : tasks
     }
 
     /// Gives the pass up. Until the next one has its list, no slot counts as complete here.
@@ -330,7 +340,9 @@ package final class Recovery<Env: NodeEnvironment> {
         case .postponed(let reason):
             attempts[slot, default: 0] += 1
             node.logger.debug("recovery: \(slot) waits: \(reason)")
-            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            // What no member can give now is not asked for all the time.
+            let pause = attempts[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
+            node.clock.schedule(after: pause) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)
                 advance()

@@ -5,11 +5,11 @@ import SheepProtocol
 
 /// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
 package final class RecoverySource<Env: NodeEnvironment> {
-    private unowned(unsafe) let node: SheepNode<Env>
+    unowned(unsafe) let node: SheepNode<Env>
 
     init(node: SheepNode<Env>) { self.node = node }
 
-    private func admit(
+    func admit(
         boot: BootID, index: LogIndex, reply: @escaping PeerCompletion,
         accepted: @escaping (ObjectStore<Env.StoreDisk>) -> Void
     ) {
@@ -103,7 +103,7 @@ package final class RecoverySource<Env: NodeEnvironment> {
         node.replica.readObject(object, offset: Int(range.offset), length: Int(range.length), appendingTo: buffer) { [weak self] result in
             switch result {
             case .success(let buffer): self?.readNext(ranges.dropFirst(), of: object, into: buffer, completion: completion)
-            case .failure(let error): completion(.failure(error))
+            case .failure(let failure): completion(.failure(failure.error))
             }
         }
     }

@@ -27,6 +27,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     package private(set) var replica: ReplicaService<Env>!
     private(set) var source: RecoverySource<Env>!
     package private(set) var recovery: Recovery<Env>!
+    package private(set) var repairer: Repairer<Env>!
+    package private(set) var scrubber: Scrubber<Env>!
     package private(set) var garbage: GarbageCollector<Env>!
     package private(set) var membership: Membership<Env>!
 
@@ -80,8 +82,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         replica = ReplicaService(node: self)
         source = RecoverySource(node: self)
         recovery = Recovery(node: self, report: report)
+        repairer = Repairer(node: self)
         garbage = GarbageCollector(node: self)
         membership = Membership(node: self, lostPower: lostPower)
+        scrubber = Scrubber(node: self)
         network.delegate = self
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
@@ -92,6 +96,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
         store?.mayRetire = { [unowned self] region in recovery.mayRetire(region) && !replica.hasUnsettled(in: region) }
+        store?.onDamage = { [unowned self] in repairer.found($0) }
         store?.onFailure = { [unowned self] error in
             logger.critical("the store failed: \(error.message)")
             membership.diskFailed(of: identity)
@@ -106,6 +111,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// Ends this run; nothing is answered any more.
     package func end(_ how: NodeEnd) {
         guard !isStopped else { return }
+        scrubber.stop()
         isStopped = true
         engine.stop()
         network.keepLinks(to: [])
@@ -298,7 +304,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
-            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
+            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut, .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
             break
         }
@@ -339,6 +345,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         network.keepLinks(to: peers)
         for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
+        repairer.membershipChanged()
         garbage.membershipChanged()
     }
 
@@ -390,6 +397,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         membership.tick(now: now)
         recovery.tick()
         garbage.tick()
+        scrubber.tick(now: now)
         clock.schedule(after: NodeTiming.tick) { [weak self] in self?.tick() }
     }
 
@@ -398,9 +406,30 @@ package final class SheepNode<Env: NodeEnvironment> {
         switch error.code {
         case .stale, .noLease, .notOwner: engine.look()
         case .unavailable: membership.suspected(member.node)
-        case .inputOutput, .damaged: membership.diskFailed(of: member.node)
+        case .inputOutput: membership.diskFailed(of: member.node)
+        // It repairs its copy, and if it cannot, it leaves the object's group itself.
+        case .damaged: break
         default: logger.warning("\(member.node) refused a change: \(error.message)")
         }
+    }
+
+    /// Members that refused a change for want of space, and until when others are sent to them first.
+    private var fullMembers: [(disk: DiskID, until: UInt64)] = []
+
+    func foundFull(_ member: Replica) {
+        fullMembers.removeAll { $0.disk == member.disk }
+        fullMembers.append((member.disk, clock.now() + NodeTiming.fullMember))
+    }
+
+    /// Of the members of a set, the one that refused last.
+    func fullMember(of set: ReplicaSet) -> Replica? {
+        if fullMembers.isEmpty { return nil }
+        let now = clock.now()
+        fullMembers.removeAll { $0.until < now }
+        for full in fullMembers.reversed() {
+            if let member = (set.inSync + set.syncing).first(where: { $0.disk == full.disk }) { return member }
+        }
+        return nil
     }
 
     package var waitingRequests: Int { sessions.values.reduce(0) { $0 + $1.waitingCount } }
@@ -415,7 +444,7 @@ package enum NodeEnd: Hashable, Sendable {
     case failed(String)
 }
 
-/// Damaged ranges that reads came upon.
+/// Damaged blocks, and whole objects that could not be told any more, since the sheep started.
 package struct RepairCounters: Hashable, Sendable {
     package var found: UInt64 = 0
     package var done: UInt64 = 0
@@ -461,6 +490,7 @@ extension SheepNode: PeerNetworkDelegate {
             reply(.success(PeerReply()))
         case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
+        case .scrubSlot: source.scrub(try ScrubSlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
         case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)
         case .nodeReport: reply(.success(PeerReply(body: report.wire)))

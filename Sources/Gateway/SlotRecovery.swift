@@ -196,7 +196,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
         guard !made.contains(object.name) else { return postpone("\(object.name) is being made") }
         fetchedObjects.insert(object.name)
-        store.reset(object.name, objectShift: shift, version: object.version) { [self] error in
+        // It stays on the list of what changed here until it is whole, also for a later run of this sheep.
+        let version = max(object.version, store.object(object.name)?.version ?? .zero)
+        store.reset(object.name, objectShift: shift, version: version) { [self] error in
             if let error { return postpone(error.message) }
             plan(object, own: [])
             goOn()

@@ -24,6 +24,14 @@ final class VolumeChange {
     /// Members that were sent it and have not answered, and which of all sendings that was: the answer to one before, to a
     /// member that left and came back since, counts no more.
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
+    /// Sent to a member that is nearly full alone, until that one has it.
+    var isHeldBack = false
+    /// Some member may have it though it did not say so: its answer was lost, or it failed halfway, or a former owner sent it.
+    var mayBeSomewhere = false
+    /// A member that answers so has not touched the object.
+    static let leavesNothing: Set<SheepError.Code> = [.noSpace, .damaged, .stale, .notOwner, .noLease]
+    /// No member has it nor is about to.
+    var isOnNobody: Bool { acknowledged.isEmpty && outstanding.isEmpty && !mayBeSomewhere }
     private(set) var sendings: UInt32 = 0
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [Waiter] = []

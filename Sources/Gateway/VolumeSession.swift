@@ -195,6 +195,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
+        if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)
     }
@@ -234,6 +235,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
         forgetLeavers(change, members.set)
+        if !members.set.inSync.isEmpty, let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
+            // It decides first: what it has no room for reaches nobody else.
+            change.isHeldBack = true
+            return send(change, to: full, version: members.set.version, term: term)
+        }
         for member in members.set.inSync { send(change, to: member, version: members.set.version, term: term) }
         // Without an in-sync member nothing is sent: a syncing one has what a write makes without its ancestors' data until
         // it was compared, and may be the one that the group opens with.
@@ -291,21 +297,50 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard change.wasAnswered(member.disk, sending: sending), !change.isDone, term != nil else { return }
         guard let error else {
             change.acknowledged.append(member.disk)
+            if change.isHeldBack {
+                change.isHeldBack = false
+                return drive(change)
+            }
             let group = PlacementGroup(family: volume.family, index: change.index)
             return finishIfDone(change, node.replicas(of: group, copies: volume.copies))
         }
         node.memberRefused(member, error: error)
+        if !VolumeChange.leavesNothing.contains(error.code) { change.mayBeSomewhere = true }
         switch error.code {
         case .noSpace:
-            // The client learns at once; the change stays until it is on all members, and is tried again.
-            let completion = change.completion
-            change.completion = nil
-            completion?(error)
+            node.foundFull(member)
+            if change.isOnNobody { return fail(change, error) }
+            // Some member has it: the client learns at once; the change stays until it is on all, and is tried again.
+            tell(change, error)
             node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
+        case .damaged where isOnlyHope(member, change):
+            fail(change, SheepError(.inputOutput, "\(error.message); there is no other copy"))
         default:
             // The member is behind, ahead or gone: the control log decides; until then it is tried again.
             node.clock.schedule(after: 20_000_000) { [weak self] in self?.drive(change) }
         }
+    }
+
+    /// No other member is in sync that could help this one to repair its copy, and nobody has the change.
+    private func isOnlyHope(_ member: Replica, _ change: VolumeChange) -> Bool {
+        let set = node.replicaSet(of: PlacementGroup(family: volume.family, index: change.index), copies: volume.copies)
+        return set.inSync.map(\.disk) == [member.disk] && change.isOnNobody
+    }
+
+    /// The client learns that it failed, though it stays under way.
+    private func tell(_ change: VolumeChange, _ error: SheepError) {
+        let completion = change.completion
+        change.completion = nil
+        completion?(error)
+    }
+
+    /// No member has done it, nor will: it never was.
+    private func fail(_ change: VolumeChange, _ error: SheepError) {
+        remove(change)
+        let completion = change.completion
+        change.completion = nil
+        completion?(error)
+        removed(change)
     }
 
     private func finishIfDone(_ change: VolumeChange, _ members: ReplicaSetCache.Entry) {
@@ -318,18 +353,26 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     private func finish(_ change: VolumeChange) {
-        change.isDone = true
-        window.remove(change)
+        remove(change)
         let now = node.clock.now()
         node.latencies.record(now - min(now, change.startedAt))
         note(change)
+        let completion = change.completion
+        change.completion = nil
+        completion?(nil)
+        removed(change)
+    }
+
+    private func remove(_ change: VolumeChange) {
+        change.isDone = true
+        window.remove(change)
         // What this gateway asked for itself needs no confirmation, and a run that is gone gives none.
         if let origin = change.origin, origin.boot != node.boot, node.upBoots.contains(origin.boot) {
             unconfirmed.append((change.sequence, origin))
         }
-        let completion = change.completion
-        change.completion = nil
-        completion?(nil)
+    }
+
+    private func removed(_ change: VolumeChange) {
         let dependents = change.dependents
         change.dependents = []
         for dependent in dependents { dependent.run() }
@@ -402,9 +445,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let limit = node.options.inputOutputTimeout
         for change in window.active where now > change.startedAt {
             let age = now - change.startedAt
-            if limit > 0, age > limit, let completion = change.completion {
-                change.completion = nil
-                completion(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
+            if limit > 0, age > limit, change.completion != nil {
+                tell(change, SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
             }
             if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding.map(\.disk)) }
         }

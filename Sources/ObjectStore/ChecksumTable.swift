@@ -79,6 +79,25 @@ package struct ChecksumTable: ~Copyable {
         return true
     }
 
+    /// Some of the blocks were written and some were not.
+    func isMixed(_ blocks: Range<Int>) -> Bool {
+        guard let first = blocks.first else { return false }
+        let isFresh = entries[first] == Self.neverWritten
+        for block in blocks where (entries[block] == Self.neverWritten) != isFresh { return true }
+        return false
+    }
+
+    /// The blocks never written, as runs.
+    func freshRuns(in blocks: Range<Int>) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for block in blocks where entries[block] == Self.neverWritten {
+            if let last = runs.last, last.upperBound == block { runs[runs.count - 1] = last.lowerBound..<block + 1 } else {
+                runs.append(block..<block + 1)
+            }
+        }
+        return runs
+    }
+
     /// Holds what was read against the table: never-written blocks become zeros; the first wrong block is returned.
     @inline(__always)
     package func firstMismatch(first: Int, _ bytes: UnsafeMutableRawBufferPointer) -> Int? {

@@ -40,7 +40,7 @@ extension ObjectStore {
         guard offset < size else { return completion(.success(known)) }
         let part = UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[..<min(size - offset, bytes.buffer.count)])
         disk.readInBackground(file.handle, at: UInt64(offset), into: part) { [self] error in
-            if let error { return completion(.failure(refusal(error))) }
+            if let error { return completion(.failure(refusal(error, reading: file.name))) }
             for start in stride(from: 0, to: part.count, by: digestSize) {
                 let piece = UnsafeMutableRawBufferPointer(rebasing: part[start..<start + digestSize])
                 known.append(digest(file, at: offset + start, piece))

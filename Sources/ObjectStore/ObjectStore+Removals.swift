@@ -1,9 +1,9 @@
 import ObjectModel
 
-/// The files of names that are gone, in this order: the removal's record durable, the file unlinked, its folder
-/// durable. Only then the name may have a file again: otherwise a power cut could give a new name's record the old file.
 private let unlinkedAtOnce = 64
 
+/// The files of names that are gone, in this order: the removal's record durable, the file unlinked, its folder
+/// durable. Only then the name may have a file again: otherwise a power cut could give a new name's record the old file.
 extension ObjectStore {
     /// Marks a file that no record names.
     func doom(_ name: ObjectName, after number: UInt64 = 0) { doomed[name] = number }

@@ -99,5 +99,6 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     /// Drains and gives back all leases, as the first half of a clean shutdown of the cluster.
     case releaseLeases = 0x2D
     case endProcess = 0x2E
+    case scrubSlot = 0x31
     case forward = 0x30
 }

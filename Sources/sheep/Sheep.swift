@@ -74,8 +74,13 @@ final class Sheep: @unchecked Sendable {
         do throws(DiskError) {
             let disk = try FileDisk(path: folder.path) { [loop] work in loop.post(work) }
             self.disk = disk
-            ObjectStore.open(disk: disk, configuration: StoreConfiguration()) { [self] result in
+            var configuration = StoreConfiguration()
+            configuration.rebuild = options.rebuild
+            ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
                 store = try? result.get().0
+                if case .success(let (_, report)) = result, report.wasRebuilt {
+                    logger.critical("the store's metadata were damaged: it is empty now, disk \(report.identity.disk), and is filled from others")
+                }
                 done(result.map(\.1))
             }
         } catch {

@@ -83,6 +83,15 @@ struct SheepCommand: ParsableCommand {
     @Option(name: .customLong("down-out"), help: ArgumentHelp("Seconds after which the data of a sheep that is down moves elsewhere; 0: at once.", valueName: "seconds"))
     var downOut: UInt32 = 300
 
+    @Option(name: .customLong("scrub-days"), help: ArgumentHelp("Days in which everything stored is read and compared once; 0: only by 'dog cluster check'.", valueName: "days"))
+    var scrubDays: UInt32 = 7
+
+    @Option(name: .customLong("scrub-rate"), help: ArgumentHelp("MiB a second that the first such pass reads while no client wants anything.", valueName: "MiB"))
+    var scrubRate: UInt32 = 16
+
+    @Flag(help: "A store whose metadata are damaged is emptied, and its share copied from other sheep; a sound one stays as it is.")
+    var rebuild = false
+
     /// Wrong options end it with 1, as scripts that start sheep know it.
     static func main() {
         do {
@@ -121,6 +130,7 @@ struct SheepOptions: Sendable {
     var logToStandardOutput: Bool
     var pidFile: String?
     var nbd: NBDConfiguration?
+    var rebuild = false
 
     /// Where Sheepdog's own clients of this machine connect; nil: the store's path is too long for a socket in it.
     var sheepdogSocket: String? {
@@ -160,6 +170,10 @@ struct SheepOptions: Sendable {
         node.neverSyncs = command.nosync
         node.inputOutputTimeout = UInt64(command.ioTimeout) * 1_000_000_000
         node.downOut = UInt64(command.downOut) * 1_000_000_000
+        node.scrubPeriod = UInt64(command.scrubDays) * 86_400_000_000_000
+        guard command.scrubRate > 0 else { throw ValidationError("Invalid scrub rate '0': MiB a second, or --scrub-days 0 for none") }
+        node.scrubRate = UInt64(command.scrubRate) << 20
+        rebuild = command.rebuild
         foreground = command.foreground
         logDirectory = store
         logToStandardOutput = command.foreground

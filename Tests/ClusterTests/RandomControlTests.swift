@@ -122,7 +122,9 @@ private struct ControlWorld {
             let command = ControlCommand.nodeOut(NodeID(node), byOperator: Bool.random(using: &random))
             return givesUp(command) && Int.random(in: 0..<10, using: &random) > 0 ? .planPlacement : command
         case 8...9: return .planPlacement
-        case 10: return .diskOut(DiskID(node), boot: boot(node))
+        case 10:
+            return Bool.random(using: &random)
+                ? .diskOut(DiskID(node), boot: boot(node)) : .groupsOut(DiskID(node), boot: boot(node), ranges())
         case 11...12: return .syncing(DiskID(node), boot: boot(node), ranges())
         case 13...15: return .inSync(DiskID(node), boot: boot(node), ranges())
         case 16...17:

@@ -46,8 +46,9 @@ private let totals = RecoveryTotals(
             ],
             waitingFor: ["127.0.0.1:7001"], waitingRequests: 6,
             redundancy: RedundancyState(zones: 1, largestCopies: 3, degradedGroups: 4, unavailableGroups: 5),
-            scrub: ScrubState(objectsVerified: 1, damagedBlocks: 2, repairedBlocks: 3, lastPassAt: 4),
-            recovery: totals)),
+            scrub: ScrubState(
+                objectsVerified: 1, objectsTotal: 5, damagedBlocks: 2, repairedBlocks: 3, lastPassAt: 4, lastPassObjects: 6),
+            recovery: totals, warnings: ["w"])),
         .nodes([record]), .nodes([]),
         .space(SpaceReport(nodes: [NodeSpace(number: 0, size: 3, used: 1, available: 2)], virtualSize: 9)),
         .statistics(NodeStatistics(client: counters(1), peer: counters(100))),
@@ -66,7 +67,7 @@ private let totals = RecoveryTotals(
             LockRecord(name: "n", snapshotID: 1, tag: "t", vid: VID(rawValue: 2), isShared: true, owners: ["a:1", "b:2"])
         ]),
         .check(CheckProgress(
-            identity: 1, objectsDone: 2, objectsTotal: 3, repaired: 4, lost: 5, isFinished: true, findings: ["bad"])),
+            identity: 1, objectsDone: 2, objectsTotal: 3, repaired: 4, lost: 5, isFinished: true, endedAt: 6, findings: ["bad"])),
     ]
 
     @Test("every reply survives the round trip, no truncation does", arguments: replies)

@@ -52,7 +52,17 @@ struct PeerTests {
         try expectRoundTrip(
             ForwardRequest(
                 volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3))
-        try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true))
+        try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true, warnings: ["full"]))
+        try expectRoundTrip(
+            ScrubSlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true, outvoted: [name]))
+        try expectRoundTrip(
+            SlotSummary(
+                objects: [SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: true, table: [])],
+                unsettled: [
+                    UnsettledRecord(
+                        term: context.term, sequence: Sequence(rawValue: 1), object: name, kind: .write, offset: 0, length: 4096,
+                        origin: origin)
+                ], repaired: 1, lost: 2, isBusy: true, bytesRead: 3))
         try expectRoundTrip(WireList([slot, ObjectSlot(family: slot.family, index: 9)]))
     }
 

@@ -12,6 +12,9 @@ import Testing
     @Test("power cuts take what was not flushed, and nothing else", arguments: 0..<2)
     func power(part: UInt64) { run(.power, seeds: part * 15 + 1...part * 15 + 15) }
 
+    @Test("one disk after the other rots, loses writes, fails or fills up: it is repaired from the others", arguments: 0..<2)
+    func disks(part: UInt64) { run(.disks, seeds: part * 10 + 1...part * 10 + 10) }
+
     private func run(_ profile: Profile, seeds: ClosedRange<UInt64>) {
         for seed in seeds {
             let cluster = SimulatedCluster(seed: seed, profile: profile)

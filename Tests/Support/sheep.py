@@ -24,6 +24,7 @@ class Sheep:
     extra_options: list = field(default_factory=list)
     pid: int = 0
     child: subprocess.Popen = None
+    environment: dict = field(default_factory=dict)
 
     @property
     def store(self):
@@ -61,7 +62,7 @@ class Sheep:
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command(), "-f", "-l", "dst=stdout", str(self.store)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment})
         self.pid = self.child.pid
 
     def start_daemon(self):

@@ -7,6 +7,7 @@ package import ObjectModel
 extension ControlCommand: WireCodable {
     private enum Code: UInt8 {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
+        case groupsOut = 24
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
         case forgetVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
@@ -21,6 +22,7 @@ extension ControlCommand: WireCodable {
         case .nodeOut: self = .nodeOut(try reader.readValue(), byOperator: try reader.readBool())
         case .planPlacement: self = .planPlacement
         case .diskOut: self = .diskOut(try reader.readValue(), boot: try reader.readValue())
+        case .groupsOut: self = .groupsOut(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .syncing: self = .syncing(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .inSync: self = .inSync(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .openGroups: self = .openGroups(present: try reader.readArray(), preferred: try reader.readArray())
@@ -57,7 +59,8 @@ extension ControlCommand: WireCodable {
         case .diskOut(let disk, let boot):
             writer.write(disk)
             writer.write(boot)
-        case .syncing(let disk, let boot, let ranges), .inSync(let disk, let boot, let ranges):
+        case .groupsOut(let disk, let boot, let ranges), .syncing(let disk, let boot, let ranges),
+            .inSync(let disk, let boot, let ranges):
             writer.write(disk)
             writer.write(boot)
             writer.write(ranges)
@@ -101,6 +104,7 @@ extension ControlCommand: WireCodable {
         case .nodeOut: .nodeOut
         case .planPlacement: .planPlacement
         case .diskOut: .diskOut
+        case .groupsOut: .groupsOut
         case .syncing: .syncing
         case .inSync: .inSync
         case .openGroups: .openGroups

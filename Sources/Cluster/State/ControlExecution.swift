@@ -12,6 +12,8 @@ extension ControlState {
         case .planPlacement:
             _ = membership.planPlacement(at: moment.index, time: moment.time, copiesInUse: copiesInUse)
         case .diskOut(let disk, let boot): try membership.diskOut(disk, boot: boot, at: moment.index)
+        case .groupsOut(let disk, let boot, let ranges):
+            try membership.groupsOut(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
         case .syncing(let disk, let boot, let ranges):
             try membership.syncing(disk, boot: boot, ranges, at: moment.index)
         case .inSync(let disk, let boot, let ranges):

@@ -32,9 +32,13 @@ extension SheepNode {
             information.waitingRequests = reports.reduce(0) { $0 + $1.waitingRequests }
             for report in reports {
                 information.recovery.add(report.recovery)
-                information.scrub.damagedBlocks += report.scrub.damagedBlocks
-                information.scrub.repairedBlocks += report.scrub.repairedBlocks
+                information.scrub.add(report.scrub)
+                information.warnings += report.warnings
             }
+            // The oldest pass speaks for all; a disk that has none yet, for none.
+            let passes = answers.filter { !(state.nodes[$0.key]?.isGateway ?? true) }.map(\.value.scrub.lastPassAt)
+            information.scrub.lastPassAt = (store == nil ? passes : passes + [report.scrub.lastPassAt]).min() ?? 0
+            information.warnings.sort()
             completion(.success(.cluster(information)))
         }
     }
@@ -104,5 +108,16 @@ extension RecoveryTotals {
         bytesTotal += other.bytesTotal
         objectsExamined += other.objectsExamined
         objectsFetched += other.objectsFetched
+    }
+}
+
+extension ScrubState {
+    /// All but the time of the last pass.
+    mutating func add(_ other: ScrubState) {
+        objectsVerified += other.objectsVerified
+        objectsTotal += other.objectsTotal
+        damagedBlocks += other.damagedBlocks
+        repairedBlocks += other.repairedBlocks
+        lastPassObjects += other.lastPassObjects
     }
 }

@@ -48,9 +48,16 @@ extension SheepNode {
         report.recovery = RecoveryTotals(
             objectsDone: progress.done, objectsTotal: progress.total, bytesDone: progress.fetchedBytes,
             bytesTotal: progress.fetchedBytes, objectsExamined: progress.done, objectsFetched: progress.fetchedObjects)
-        report.scrub.damagedBlocks = repairs.found
-        report.scrub.repairedBlocks = repairs.done
+        if store != nil { report.scrub = scrubber.state }
+        report.warnings = diskWarnings
         return report
+    }
+
+    private var diskWarnings: [String] {
+        guard let store else { return [] }
+        if store.hasFailed { return ["the disk of \(name) failed; replace it, then start the sheep anew"] }
+        if recovery.waitsForSpace { return ["\(name) is nearly full: it takes no copies that it should have; make space or add disks"] }
+        return store.isNearlyFull ? ["\(name) is nearly full"] : []
     }
 
     func nodeSpace(_ completion: @escaping AdministrationCompletion) {

@@ -29,7 +29,7 @@ final class Administrator {
         guard let volume = world.pick(living) else { return }
         switch world.below(100) {
         case 0..<15:
-            if living.count < 3 { make("vol\(made)", copies: UInt8(1 + world.below(Int(cluster.profile.copies)))) }
+            if living.count < 3 { make("vol\(made)", copies: drawCopies()) }
         case 15..<50:
             if volume.snapshots.count < 4 { snapshot(volume) }
         case 50..<65:
@@ -99,6 +99,11 @@ final class Administrator {
             isIdle = false
             world.schedule(after: 1_000_000_000) { [self] in find(reference, completion: completion) }
         }
+    }
+
+    private func drawCopies() -> UInt8 {
+        let (least, most) = (Int(cluster.profile.leastCopies), Int(cluster.profile.copies))
+        return UInt8(least + world.below(most - least + 1))
     }
 
     private func make(_ name: String, copies: UInt8) {

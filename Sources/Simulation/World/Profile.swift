@@ -3,7 +3,11 @@ package struct Profile: Sendable {
     package var name: String
     package var nodes = 3
     package var copies: UInt8 = 3
+    /// Volumes have so many copies at least.
+    package var leastCopies: UInt8 = 1
     package var objectShift: UInt8 = 20
+    /// In so long a sheep scrubs all it has; 0: never. Nanoseconds.
+    package var scrubPeriod: UInt64 = 0
     /// How long clients work while faults happen, in nanoseconds.
     package var duration: UInt64 = 15_000_000_000
     /// Between a client's requests at most.
@@ -26,11 +30,20 @@ package struct Profile: Sendable {
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
         weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2)])
 
-    package static let all = [smoke, kills, power]
+    /// One disk after the other rots, loses writes, fails or fills up; kills between and beside it.
+    package static let disks = Profile(
+        name: "disks", leastCopies: 3, scrubPeriod: 20_000_000_000, duration: 40_000_000_000, faultTime: 2_500_000_000,
+        weights: [
+            (.bitRot, 4), (.loseFiles, 2), (.lostWrites, 3), (.misdirectedWrites, 3), (.readErrors, 3), (.diskFails, 3),
+            (.diskFull, 3), (.allFull, 2), (.slowDisk, 2), (.garble, 2), (.kill, 5), (.stop, 1), (.reset, 2),
+        ])
+
+    package static let all = [smoke, kills, power, disks]
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {
     case kill, killAll, stop, reset, pause, powerCut, powerCutAll
+    case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, garble
 }
 
 /// What happened in a run.

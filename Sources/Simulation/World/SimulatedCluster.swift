@@ -14,6 +14,7 @@ package final class SimulatedCluster {
     var volumes: [VolumeModel] = []
     private(set) var clients: [BlockClient] = []
     private var administrator: Administrator!
+    private var trouble: DiskTrouble!
     package var counters = Counters()
     var clientsAreActive = true
     private var faultsAreActive = true
@@ -28,9 +29,11 @@ package final class SimulatedCluster {
         for number in 1...profile.nodes {
             var options = NodeOptions(address: NodeAddress(host: "10.0.0.\(number)", port: 7000))
             options.zone = UInt32(number)
+            options.scrubPeriod = profile.scrubPeriod
             sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options))
         }
         administrator = Administrator(cluster: self)
+        trouble = DiskTrouble(cluster: self)
     }
 
     func nextStamp() -> UInt64 {
@@ -94,6 +97,7 @@ package final class SimulatedCluster {
             return ticket < 0
         }!.kind
         let victim = world.pick(sheep)!
+        guard trouble.permits(kind, victim) else { return }
         counters.faults[kind, default: 0] += 1
         world.log("FAULT", "\(kind) \(victim.name)")
         switch kind {
@@ -114,6 +118,9 @@ package final class SimulatedCluster {
         case .pause: victim.pause(for: world.draw(10_000_000...6_000_000_000))
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
+        case .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk,
+            .garble:
+            trouble.begin(kind, victim)
         }
     }
 
@@ -159,14 +166,14 @@ package final class SimulatedCluster {
         let limit = world.now + 90_000_000_000
         let quiet = world.run(until: limit) {
             for client in clients { client.leaveWhenIdle() }
-            return clients.allSatisfy(\.isIdle) && administrator.isIdle && sheep.allSatisfy(isComplete)
+            return clients.allSatisfy(\.isIdle) && administrator.isIdle && trouble.isOver && sheep.allSatisfy(isComplete)
         }
         guard quiet else { return world.fail("no progress after the faults: \(unrest)") }
         // Leases and intents come to rest, garbage is collected.
         _ = world.run(until: world.now + 10_000_000_000)
     }
 
-    private func isComplete(_ one: SimulatedSheep) -> Bool {
+    func isComplete(_ one: SimulatedSheep) -> Bool {
         guard let node = one.serving else { return false }
         let state = node.control.state
         return sheep.allSatisfy { state.isInSync($0.diskIdentity) } && node.recovery.isIdle && !state.closedGroups.hasAny
@@ -181,6 +188,6 @@ package final class SimulatedCluster {
             if out.isEmpty, node.recovery.isIdle, !state.closedGroups.hasAny { return nil }
             return "\(one.name) at entry \(state.appliedIndex): out of sync \(out), recovery \(node.recovery.isIdle ? "idle" : "\(node.recovery.progress)"), closed \(state.closedGroups.hasAny)"
         }
-        return (busy + (administrator.isIdle ? [] : ["the administrator waits"]) + incomplete).joined(separator: "; ")
+        return (busy + (administrator.isIdle ? [] : ["the administrator waits"]) + (trouble.isOver ? [] : ["a disk is not cured"]) + incomplete).joined(separator: "; ")
     }
 }
