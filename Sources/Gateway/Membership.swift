@@ -218,6 +218,14 @@ package final class Membership<Env: NodeEnvironment> {
         }
     }
 
+    /// The log's older part is gone and this sheep had not read all of it: it stood still for long. What it missed - perhaps
+    /// that it was called down - cannot be made up for in a running sheep.
+    func restored() {
+        guard hasJoined else { return }
+        node.logger.warning("this sheep stood still while the control log went on: it starts anew")
+        node.end(.calledDown)
+    }
+
     /// The cluster shuts down: everything is settled and nobody holds a lease, so what is made durable now is complete.
     private func stopCleanly() {
         isLeaving = true

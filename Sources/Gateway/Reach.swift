@@ -157,7 +157,8 @@ final class Reach<Env: NodeEnvironment> {
 
     private func forgetJoiners(now: UInt64) {
         let gone = joiners.filter { now - min(now, $0.value.askedAt) > NodeTiming.joinerKept }.keys.sorted()
-        for id in joiners.keys.sorted() where now - min(now, joiners[id]!.askedAt) > ReachWatch.tick { answerJoiner(id, isLinked: false) }
+        // A link is made in far less than a tick, if it can be made; who is answered so asks again.
+        for id in joiners.keys.sorted() { answerJoiner(id, isLinked: false) }
         for id in gone { joiners[id] = nil }
         if !gone.isEmpty { node.keepLinks() }
     }

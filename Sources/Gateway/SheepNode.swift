@@ -324,6 +324,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         ancestries = [:]
         membership.reach.membersChanged()
         keepLinks()
+        membership.restored()
     }
 
     /// Links to all who are up, and to those who want to be.

@@ -25,6 +25,8 @@ final class VolumeChange {
     /// member that left and came back since, counts no more.
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
     private(set) var sendings: UInt32 = 0
+    /// When it is tried again after a member refused it or could not be reached; nil: no timer runs.
+    var retryDue: UInt64?
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [() -> Void] = []
     /// On all members (and acknowledged); only its place in the window may remain.

@@ -292,10 +292,22 @@ package final class VolumeSession<Env: NodeEnvironment> {
             let completion = change.completion
             change.completion = nil
             completion?(error)
-            node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
+            driveLater(change, after: 1_000_000_000)
         default:
             // The member is behind, ahead or gone: the control log decides; until then it is tried again.
-            node.clock.schedule(after: 20_000_000) { [weak self] in self?.drive(change) }
+            driveLater(change, after: NodeTiming.retry)
+        }
+    }
+
+    /// One timer a change: each try may fail at several members at once, which would double the tries each time.
+    private func driveLater(_ change: VolumeChange, after delay: UInt64) {
+        let due = node.clock.now() + delay
+        if let pending = change.retryDue, pending <= due { return }
+        change.retryDue = due
+        node.clock.schedule(after: delay) { [weak self] in
+            guard change.retryDue == due else { return }
+            change.retryDue = nil
+            self?.drive(change)
         }
     }
 

@@ -12,6 +12,12 @@ import Testing
     @Test("power cuts take what was not flushed, and nothing else", arguments: 0..<2)
     func power(part: UInt64) { run(.power, seeds: part * 15 + 1...part * 15 + 15) }
 
+    @Test("links that are cut, one way too, slow or broken, while sheep die and stand still", arguments: 0..<2)
+    func network(part: UInt64) { run(.network, seeds: part * 10 + 1...part * 10 + 10) }
+
+    @Test("clocks that run 5 % off and jump", arguments: 0..<2)
+    func clocks(part: UInt64) { run(.clocks, seeds: part * 10 + 1...part * 10 + 10) }
+
     private func run(_ profile: Profile, seeds: ClosedRange<UInt64>) {
         for seed in seeds {
             let cluster = SimulatedCluster(seed: seed, profile: profile)

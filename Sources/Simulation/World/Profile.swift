@@ -15,6 +15,8 @@ package struct Profile: Sendable {
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
     package var clocksDrift = false
+    /// A client whose gateway is gone repeats its writes through another, once the log calls the former run down.
+    package var clientsRepeat = false
     package var longestPause: UInt64 = 6_000_000_000
 
     /// Kills, restarts, clean stops.
@@ -34,13 +36,13 @@ package struct Profile: Sendable {
         weights: [
             (.partition, 5), (.cutLink, 3), (.oneWay, 4), (.slowLink, 3), (.brittleLink, 2), (.lostReply, 3), (.reset, 2),
             (.kill, 3), (.killAll, 1), (.stop, 1), (.pause, 3),
-        ], longestPause: 12_000_000_000)
+        ], clientsRepeat: true, longestPause: 12_000_000_000)
     /// The same, on machines whose steady clocks are up to 5 % off and whose wall clocks jump by up to a year.
     package static let clocks = Profile(
         name: "clocks", duration: 30_000_000_000, faultTime: 3_000_000_000,
         weights: [
             (.clockJump, 4), (.partition, 3), (.oneWay, 2), (.slowLink, 1), (.lostReply, 1), (.kill, 3), (.stop, 1), (.pause, 5),
-        ], clocksDrift: true, longestPause: 12_000_000_000)
+        ], clocksDrift: true, clientsRepeat: true, longestPause: 12_000_000_000)
 
     package static let all = [smoke, kills, power, network, clocks]
 }
