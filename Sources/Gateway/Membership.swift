@@ -50,7 +50,8 @@ package final class Membership<Env: NodeEnvironment> {
 
     private func callDownTheDead(_ completion: @escaping () -> Void) {
         node.engine.aliveNodes { [weak self] alive in
-            guard let self else { return }
+            // An engine that has failed knows nobody, not even this sheep.
+            guard let self, alive.contains(node.identity) else { return }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
             var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.

@@ -211,7 +211,8 @@ final class Reach<Env: NodeEnvironment> {
     }
 
     private func isMissing(_ record: Cluster.NodeRecord, now: UInt64) -> Bool {
-        if now - joinSince > NodeTiming.silence, !watch.isMoving(record.id, now: now), watch.silence(of: record.id, now: now) > ReachWatch.doubt {
+        // By then whoever moves has shown it.
+        if now - joinSince > 2 * NodeTiming.silence, !watch.isMoving(record.id, now: now), watch.silence(of: record.id, now: now) > ReachWatch.doubt {
             return false
         }
         return !node.network.isLinked(to: record.id) || linkedBack[record.id] != record.boot

@@ -51,7 +51,8 @@ import Testing
     @Test("disks that miss writes do not outvote one that has all")
     func outdated() {
         #expect(stay(verdict(1...3, outdated: [1, 2], cuts: [(1, 3), (2, 3)])) == [3])
-        #expect(stay(verdict(1...3, outdated: [3], cuts: [(1, 3), (1, 2)])) == [1])
+        #expect(stay(verdict(1...3, outdated: [2, 3], cuts: [(1, 2), (1, 3)])) == [1])
+        #expect(stay(verdict(1...3, outdated: [3], cuts: [(1, 2), (1, 3)])) == [2, 3])
     }
 
     @Test("cuts to nodes that are not there, and of a node to itself, count for nothing")
@@ -280,12 +281,11 @@ private final class Links {
     func renewal() {
         let links = Links(2)
         links.cut(1, 2)
-        links.run(seconds: 0.75)
+        links.run(seconds: 0.5)
         #expect(!links.sheep[NodeID(1)]!.watch.wantsRenewal(NodeID(2), now: links.now))
         links.run(seconds: 0.25)
+        #expect(links.sheep[NodeID(1)]!.watch.wantsRenewal(NodeID(2), now: links.now))
         #expect(links.verdicts.isEmpty)
-        let watch = links.sheep[NodeID(1)]!.watch
-        #expect(watch.wantsRenewal(NodeID(2), now: links.now) || !watch.troubles(now: links.now).isEmpty)
     }
 
     @Test("a report survives its encoding; garbage does not pass for one")
