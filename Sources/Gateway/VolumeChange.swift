@@ -33,6 +33,8 @@ final class VolumeChange {
     /// No member has it nor is about to.
     var isOnNobody: Bool { acknowledged.isEmpty && outstanding.isEmpty && !mayBeSomewhere }
     private(set) var sendings: UInt32 = 0
+    /// When it is tried again after a member refused it or could not be reached; nil: no timer runs.
+    var retryDue: UInt64?
     /// The changes and reads that overlap this one and wait for it.
     var dependents: [Waiter] = []
     /// On all members (and acknowledged); only its place in the window may remain.

@@ -312,12 +312,24 @@ package final class VolumeSession<Env: NodeEnvironment> {
             if change.isOnNobody { return fail(change, error) }
             // Some member has it: the client learns at once; the change stays until it is on all, and is tried again.
             tell(change, error)
-            node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
+            driveLater(change, after: 1_000_000_000)
         case .damaged where isOnlyHope(member, change):
             fail(change, SheepError(.inputOutput, "\(error.message); there is no other copy"))
         default:
             // The member is behind, ahead or gone: the control log decides; until then it is tried again.
-            node.clock.schedule(after: 20_000_000) { [weak self] in self?.drive(change) }
+            driveLater(change, after: NodeTiming.retry)
+        }
+    }
+
+    /// One timer a change: each try may fail at several members at once, which would double the tries each time.
+    private func driveLater(_ change: VolumeChange, after delay: UInt64) {
+        let due = node.clock.now() + delay
+        if let pending = change.retryDue, pending <= due { return }
+        change.retryDue = due
+        node.clock.schedule(after: delay) { [weak self] in
+            guard change.retryDue == due else { return }
+            change.retryDue = nil
+            self?.drive(change)
         }
     }
 
@@ -442,6 +454,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Fails what has waited too long, and names members that keep a change waiting.
     func tick(now: UInt64) {
+        nameAwaited(now: now)
         let limit = node.options.inputOutputTimeout
         for change in window.active where now > change.startedAt {
             let age = now - change.startedAt

@@ -14,6 +14,7 @@ package final class Listener<Env: NodeEnvironment> {
     private let logger: Logger
     private var channel: (any Channel)?
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
+    private let peers = PeerConnections<Env>()
     /// Connections that have not sent a byte.
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
@@ -67,7 +68,7 @@ package final class Listener<Env: NodeEnvironment> {
         let handler = FrameChannel()
         let key = ObjectIdentifier(handler)
         connections[key] = handler
-        let service = ConnectionService(node: node, directory: directory, channel: handler)
+        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers)
         handler.received = { service.received($0) }
         handler.closed = { [weak self] violation in
             service.closed()

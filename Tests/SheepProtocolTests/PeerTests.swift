@@ -47,7 +47,11 @@ struct PeerTests {
         try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name))
         try expectRoundTrip(RecoveryDigests([0, 1, .max]))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
-        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: ClientLoad(changes: 1, tail: 2, calmTail: 3)))
+        let load = ClientLoad(changes: 1, tail: 2, calmTail: 3)
+        try expectRoundTrip(load)
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load))
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load, joining: ListeningPlace(host: "fe80::1", port: 7001)))
+        try expectRoundTrip(PingAnswer(logIndex: context.volumeEntry, load: load, isLinkedBack: true))
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(

@@ -15,6 +15,12 @@ import Testing
     @Test("one disk after the other rots, loses writes, fails or fills up: it is repaired from the others", arguments: 0..<2)
     func disks(part: UInt64) { run(.disks, seeds: part * 10 + 1...part * 10 + 10) }
 
+    @Test("links that are cut, one way too, slow or broken, while sheep die and stand still", arguments: 0..<2)
+    func network(part: UInt64) { run(.network, seeds: part * 10 + 1...part * 10 + 10) }
+
+    @Test("clocks that run 5 % off and jump", arguments: 0..<2)
+    func clocks(part: UInt64) { run(.clocks, seeds: part * 10 + 1...part * 10 + 10) }
+
     private func run(_ profile: Profile, seeds: ClosedRange<UInt64>) {
         for seed in seeds {
             let cluster = SimulatedCluster(seed: seed, profile: profile)

@@ -20,14 +20,23 @@ package struct Hello: Hashable, WireCodable {
 package struct Ping: Hashable, WireCodable {
     package var logIndex: LogIndex
     package var load: ClientLoad
-    package init(logIndex: LogIndex, load: ClientLoad) { (self.logIndex, self.load) = (logIndex, load) }
+    /// Where the sender listens, while it is not up but wants to be: the other connects to it too and says whether it could.
+    package var joining: ListeningPlace?
+
+    package init(logIndex: LogIndex, load: ClientLoad, joining: ListeningPlace? = nil) {
+        (self.logIndex, self.load, self.joining) = (logIndex, load, joining)
+    }
+
     package init(from reader: inout WireReader) throws(WireError) {
         logIndex = try reader.readValue()
         load = try reader.readValue()
+        joining = try reader.readOptional()
     }
+
     package func encode(to writer: inout WireWriter) {
         writer.write(logIndex)
         writer.write(load)
+        writer.write(optional: joining)
     }
 }
 
@@ -55,6 +64,45 @@ package struct ClientLoad: Hashable, Sendable, WireCodable {
         writer.write(changes)
         writer.write(tail)
         writer.write(calmTail)
+    }
+}
+
+package struct ListeningPlace: Hashable, WireCodable {
+    package var host: String
+    package var port: UInt16
+    package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        host = try reader.readHost()
+        port = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(host)
+        writer.write(port)
+    }
+}
+
+package struct PingAnswer: Hashable, WireCodable {
+    package var logIndex: LogIndex
+    package var load: ClientLoad
+    /// The one that answers has a connection of its own to the one that asked. Only meant for one that wants to join.
+    package var isLinkedBack: Bool
+
+    package init(logIndex: LogIndex, load: ClientLoad, isLinkedBack: Bool) {
+        (self.logIndex, self.load, self.isLinkedBack) = (logIndex, load, isLinkedBack)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        logIndex = try reader.readValue()
+        load = try reader.readValue()
+        isLinkedBack = try reader.readBool()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(logIndex)
+        writer.write(load)
+        writer.write(isLinkedBack)
     }
 }
 

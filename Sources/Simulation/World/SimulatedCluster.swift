@@ -17,7 +17,7 @@ package final class SimulatedCluster {
     private var trouble: DiskTrouble!
     package var counters = Counters()
     var clientsAreActive = true
-    private var faultsAreActive = true
+    private(set) var faultsAreActive = true
     private var faultsEndedAt: UInt64?
     private var stamps: UInt64 = 0
 
@@ -30,7 +30,8 @@ package final class SimulatedCluster {
             var options = NodeOptions(address: NodeAddress(host: "10.0.0.\(number)", port: 7000))
             options.zone = UInt32(number)
             options.scrubPeriod = profile.scrubPeriod
-            sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options))
+            let clock = profile.clocksDrift ? MachineClock(rate: world.draw(950_000...1_050_000)) : MachineClock()
+            sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options, clock: clock))
         }
         administrator = Administrator(cluster: self)
         trouble = DiskTrouble(cluster: self)
@@ -115,7 +116,9 @@ package final class SimulatedCluster {
             victim.stop()
             startLater(victim)
         case .reset: switchboard.reset(from: victim.identity, to: world.pick(sheep)!.identity)
-        case .pause: victim.pause(for: world.draw(10_000_000...6_000_000_000))
+        case .pause: victim.pause(for: world.draw(10_000_000...profile.longestPause), bySignal: world.chance(0.5))
+        case .partition, .cutLink, .oneWay, .slowLink, .brittleLink, .lostReply: troubleNetwork(kind, victim)
+        case .clockJump: jumpClock(of: victim)
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
         case .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk,
