@@ -80,8 +80,8 @@ final class VolumeModel {
         return writes
     }
 
-    func rollbackEnded(_ number: Int, acknowledged: Bool) {
-        ended(number, 0..<(size / UInt64(sectorSize)), acknowledged: acknowledged, durable: false)
+    func rollbackEnded(_ number: Int, acknowledged: Bool, durable: Bool) {
+        ended(number, 0..<(size / UInt64(sectorSize)), acknowledged: acknowledged, durable: durable)
     }
 
     func flushed(calledAt call: UInt64) {

@@ -27,6 +27,7 @@ final class BlockClient {
     }
 
     var isIdle: Bool { inFlight == 0 }
+    private var isAlwaysDurable: Bool { cluster.profile.alwaysDurable }
     /// When the oldest request under way was made.
     var oldestCall: UInt64? { calls.values.min() }
 
@@ -138,7 +139,7 @@ final class BlockClient {
         use.call({ [data] done in
             device.write(data, at: range.lowerBound * UInt64(sectorSize), durable: durable) { done($0.map { .failure($0) } ?? .success(())) }
         }) { [self] (result: Result<Void, SheepError>) in
-            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: durable) }
+            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: durable || isAlwaysDurable) }
         }
     }
 
@@ -153,7 +154,7 @@ final class BlockClient {
                 done($0.map { .failure($0) } ?? .success(()))
             }
         }) { [self] (result: Result<Void, SheepError>) in
-            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: false) }
+            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: isAlwaysDurable) }
         }
     }
 

@@ -12,6 +12,16 @@ package struct Profile: Sendable {
     package var administrationTime: UInt64 = 2_500_000_000
     /// Between faults at most.
     package var faultTime: UInt64 = 4_000_000_000
+    /// Sheep with storage that there are at most; above ``nodes``, fresh ones join.
+    package var largestNodes = 3
+    /// Sheep without storage, clients' doors only.
+    package var gateways = 0
+    /// Down for so long, a sheep is taken out, in nanoseconds.
+    package var downOut: UInt64 = 300_000_000_000
+    /// Sheep run with `--durability=always`.
+    package var alwaysDurable = false
+    /// Of each volume, at most.
+    package var clients = 2
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
 
@@ -26,11 +36,28 @@ package struct Profile: Sendable {
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
         weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2)])
 
-    package static let all = [smoke, kills, power]
+    /// Sheep that join, are removed, are dead for longer than `--down-out`, come back empty; kills in the middle of all that.
+    package static let members = Profile(
+        name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1,
+        downOut: 4_000_000_000,
+        weights: [
+            (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 6), (.stop, 2), (.reset, 1),
+            (.killAll, 1), (.pause, 1),
+        ])
+    /// Every acknowledgement is durable, leases move between gateways under load, the power fails.
+    package static let durable = Profile(
+        name: "durable", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 2_000_000_000, alwaysDurable: true,
+        clients: 3,
+        weights: [(.release, 8), (.kill, 3), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
+
+    package static let all = [smoke, kills, power, members, durable]
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {
     case kill, killAll, stop, reset, pause, powerCut, powerCutAll
+    /// A fresh sheep joins; a running one, or a dead one, is removed; one is dead for longer than `--down-out`; one loses its
+    /// store and comes back as another; one gives all its leases back.
+    case join, remove, removeDead, longDeath, wipe, release
 }
 
 /// What happened in a run.
