@@ -48,7 +48,7 @@ package final class SimulatedCluster {
         sheepMade += 1
         var options = NodeOptions(address: address ?? NodeAddress(host: "10.0.0.\(sheepMade)", port: 7000))
         options.zone = zone ?? UInt32(sheepMade)
-        if isGateway { options.virtualNodes = 0 }
+        options.virtualNodes = isGateway ? 0 : profile.virtualNodes
         (options.downOut, options.alwaysDurable) = (profile.downOut, profile.alwaysDurable)
         let one = SimulatedSheep(number: sheepMade, world: world, log: log, switchboard: switchboard, options: options)
         sheep.append(one)
@@ -200,14 +200,19 @@ package final class SimulatedCluster {
 
     private func waitUntilQuiet() {
         let limit = world.now + 90_000_000_000
-        let quiet = world.run(until: limit) {
+        while !isQuiet {
+            guard world.now < limit, world.failures.isEmpty else {
+                return world.fail("no progress after the faults: \(unrest)")
+            }
+            _ = world.run(until: world.now + 20_000_000)
             for client in clients { client.leaveWhenIdle() }
-            return clients.allSatisfy(\.isIdle) && administrator.isIdle && nodeOperator.isIdle
-                && sheep.allSatisfy { isComplete($0) }
         }
-        guard quiet else { return world.fail("no progress after the faults: \(unrest)") }
         // Leases and intents come to rest, garbage is collected.
         _ = world.run(until: world.now + 10_000_000_000)
+    }
+
+    private var isQuiet: Bool {
+        clients.allSatisfy(\.isIdle) && administrator.isIdle && nodeOperator.isIdle && sheep.allSatisfy { isComplete($0) }
     }
 
     private func isComplete(_ one: SimulatedSheep) -> Bool {
