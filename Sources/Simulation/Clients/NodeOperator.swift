@@ -1,3 +1,4 @@
+import Cluster
 import ObjectModel
 import SheepProtocol
 
@@ -17,6 +18,11 @@ final class NodeOperator {
     }
 
     private func attempt(_ node: NodeID) {
+        // To remove a removed one that is down gives up what only it has: whoever asks again looks first.
+        if cluster.latestState?.nodes[node]?.isRemoved == true {
+            underWay -= 1
+            return
+        }
         guard let sheep = world.pick(cluster.sheep.filter(\.isRunning)), let use = GatewayUse(sheep, world: world) else {
             return again(node)
         }

@@ -5,6 +5,8 @@ package struct Restriction: Sendable, Equatable {
     package var clients: Set<Int> = []
     /// How long faults and clients go on, instead of the profile's time, in nanoseconds.
     package var duration: UInt64?
+    /// Other delays and other requests of the clients, with the same faults and orders.
+    package var variation: UInt64 = 0
 
     package init() {}
 }

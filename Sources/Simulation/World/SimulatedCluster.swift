@@ -32,7 +32,7 @@ package final class SimulatedCluster {
     private var stamps: UInt64 = 0
 
     package init(seed: UInt64, profile: Profile, restriction: Restriction = Restriction()) {
-        world = World(seed: seed)
+        world = World(seed: seed ^ (restriction.variation << 48))
         (self.seed, self.profile, self.restriction) = (seed, profile, restriction)
         switchboard = Switchboard(world: world)
         log = SimulatedLog(seed: world.random.next())
@@ -77,7 +77,8 @@ package final class SimulatedCluster {
 
     /// The administrator's order of this number is given.
     func mayOrder(_ number: Int) -> Bool { !restriction.orders.contains(number) }
-    func noteOrder(_ number: Int, _ text: String) { happenings.orders.append((number, world.now, text)) }
+    /// The one without a number makes the first volume, and always does.
+    func noteOrder(_ number: Int, _ text: String) { if number > 0 { happenings.orders.append((number, world.now, text)) } }
 
     // MARK: A whole run
 
@@ -201,9 +202,8 @@ package final class SimulatedCluster {
     private func waitUntilQuiet() {
         let limit = world.now + 90_000_000_000
         while !isQuiet {
-            guard world.now < limit, world.failures.isEmpty else {
-                return world.fail("no progress after the faults: \(unrest)")
-            }
+            guard world.failures.isEmpty else { return }
+            guard world.now < limit else { return world.fail("no progress after the faults: \(unrest)") }
             _ = world.run(until: world.now + 20_000_000)
             for client in clients { client.leaveWhenIdle() }
         }
