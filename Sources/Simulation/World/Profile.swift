@@ -1,3 +1,5 @@
+package import LocalEngine
+
 /// What a run of the simulator does and how much may go wrong in it.
 package struct Profile: Sendable {
     package var name: String
@@ -24,6 +26,8 @@ package struct Profile: Sendable {
     package var alwaysDurable = false
     /// Of each volume, at most.
     package var clients = 2
+    /// How quick the control log is.
+    package var log = SimulatedLog.Tuning()
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
 
@@ -32,16 +36,16 @@ package struct Profile: Sendable {
     /// Everything that ends processes, stops them for a while or cuts their links, close together.
     package static let kills = Profile(
         name: "kills", duration: 40_000_000_000, faultTime: 3_000_000_000,
-        weights: [(.kill, 8), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 2)])
+        weights: [(.kill, 8), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 3)])
     /// Power cuts as well.
     package static let power = Profile(
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
-        weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2)])
+        weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2), (.release, 2)])
 
     /// Sheep that join, are removed, are dead for longer than `--down-out`, come back empty; kills in the middle of all that.
     package static let members = Profile(
         name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1,
-        virtualNodes: 6, downOut: 4_000_000_000,
+        virtualNodes: 6, downOut: 4_000_000_000, log: slowLog,
         weights: [
             (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 6), (.stop, 2), (.reset, 1),
             (.killAll, 1), (.pause, 1),
@@ -51,6 +55,14 @@ package struct Profile: Sendable {
         name: "durable", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 2_000_000_000, alwaysDurable: true,
         clients: 3,
         weights: [(.release, 8), (.kill, 3), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
+
+    /// Sheep learn of entries at very different moments.
+    private static let slowLog: SimulatedLog.Tuning = {
+        var tuning = SimulatedLog.Tuning()
+        tuning.sync = 100_000...20_000_000
+        tuning.notice = 10_000...150_000_000
+        return tuning
+    }()
 
     package static let all = [smoke, kills, power, members, durable]
 }

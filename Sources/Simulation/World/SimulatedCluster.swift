@@ -35,7 +35,7 @@ package final class SimulatedCluster {
         world = World(seed: seed ^ (restriction.variation << 48))
         (self.seed, self.profile, self.restriction) = (seed, profile, restriction)
         switchboard = Switchboard(world: world)
-        log = SimulatedLog(seed: world.random.next())
+        log = SimulatedLog(seed: world.random.next(), tuning: profile.log)
         for _ in 1...profile.nodes { addSheep() }
         for _ in 0..<profile.gateways { addSheep(isGateway: true) }
         administrator = Administrator(cluster: self)
@@ -153,7 +153,8 @@ package final class SimulatedCluster {
             victim.stop()
             startLater(victim)
         case .reset: switchboard.reset(from: victim.identity, to: world.pick(sheep)!.identity)
-        case .pause: victim.pause(for: world.draw(10_000_000...6_000_000_000))
+        // The longest are longer than the silence after which a sheep is called down without proof.
+        case .pause: victim.pause(for: world.draw(10_000_000...(world.chance(0.4) ? 14_000_000_000 : 2_000_000_000)))
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
         case .join, .remove, .removeDead, .longDeath, .wipe, .release: changeMembers(kind, victim)
