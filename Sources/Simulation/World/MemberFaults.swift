@@ -79,7 +79,9 @@ extension SimulatedCluster {
             world.log("FAULT", "\(victim.name) lost its store and comes back as \(heir.name)")
             startLater(heir)
             // The operator notices, sooner or later; or the cluster takes it out by itself.
-            world.schedule(after: world.draw(100_000_000...8_000_000_000)) { [self] in nodeOperator.remove(victim.identity) }
+            world.schedule(after: world.draw(100_000_000...8_000_000_000)) { [self] in
+                nodeOperator.remove(victim.identity, givesUp: true)
+            }
         }
     }
 }

@@ -189,7 +189,7 @@ package final class SimulatedCluster {
         switchboard.healAll()
         world.log("FAULT", "no more faults")
         for one in sheep where !one.isRunning { one.start() }
-        for node in lostIdentities { nodeOperator.remove(node) }
+        for node in lostIdentities { nodeOperator.remove(node, givesUp: true) }
     }
 
     /// Once faults have stopped for long, nothing may fail.
