@@ -4,21 +4,26 @@
 /// ask for). So each smaller run is tried with several variations of that, and one that fails is enough.
 package struct Shrinker {
     private static let variations: UInt64 = 3
-    /// What is still worth a run when the cause is found but for a few bystanders.
-    private static let largestRuns = 400
-
     private let seed: UInt64
     private let profile: Profile
+    private let prepare: (SimulatedCluster) -> Void
     private let progress: (String) -> Void
+    /// What is still worth a run when the cause is found but for a few bystanders.
+    private let largestRuns: Int
     private var best = Restriction()
     private var runs = 0
     private var happenings: Happenings
     private var failedAt: UInt64
 
-    /// Nil: the seed does not fail.
-    package init?(seed: UInt64, profile: Profile, progress: @escaping (String) -> Void) {
-        (self.seed, self.profile, self.progress) = (seed, profile, progress)
+    /// Nil: the seed does not fail. `prepare` is done to each cluster before it runs.
+    package init?(
+        seed: UInt64, profile: Profile, largestRuns: Int = 400, prepare: @escaping (SimulatedCluster) -> Void = { _ in },
+        progress: @escaping (String) -> Void
+    ) {
+        (self.seed, self.profile, self.largestRuns) = (seed, profile, largestRuns)
+        (self.prepare, self.progress) = (prepare, progress)
         let cluster = SimulatedCluster(seed: seed, profile: profile)
+        prepare(cluster)
         cluster.run()
         guard !cluster.world.failures.isEmpty else { return nil }
         (happenings, failedAt) = (cluster.happenings, cluster.world.failedAt)
@@ -33,7 +38,7 @@ package struct Shrinker {
     package mutating func shrink() -> Restriction {
         shorten()
         var size = Int.max
-        while runs < Self.largestRuns {
+        while runs < largestRuns {
             reduce(\.faults, to: { $0.faults.map(\.number) })
             reduce(\.orders, to: { Set($0.orders.map(\.number)).sorted() })
             reduce(\.clients, to: { $0.clients.map(\.number) })
@@ -53,6 +58,7 @@ package struct Shrinker {
             var candidate = candidate
             candidate.variation = (best.variation + step) % Self.variations
             let cluster = SimulatedCluster(seed: seed, profile: profile, restriction: candidate)
+            prepare(cluster)
             cluster.run()
             guard !cluster.world.failures.isEmpty else { continue }
             (best, happenings, failedAt) = (candidate, cluster.happenings, cluster.world.failedAt)
@@ -76,10 +82,10 @@ package struct Shrinker {
     /// Leaves out halves of what there is of one kind, then quarters, down to single ones.
     private mutating func reduce(_ part: WritableKeyPath<Restriction, Set<Int>>, to present: (Happenings) -> [Int]) {
         var size = present(happenings).count
-        while size > 0, runs < Self.largestRuns {
+        while size > 0, runs < largestRuns {
             var start = 0
             // From the end: the last ones are the least likely causes.
-            while start < present(happenings).count, runs < Self.largestRuns {
+            while start < present(happenings).count, runs < largestRuns {
                 let numbers = Array(present(happenings).reversed())
                 var candidate = best
                 candidate[keyPath: part].formUnion(numbers[start..<min(start + size, numbers.count)])

@@ -84,6 +84,12 @@ package final class SimulatedCluster {
 
     /// Everything, in order; what went wrong is in ``World/failures``.
     package func run() {
+        // Events and clients refer to the cluster, which refers to them.
+        defer {
+            world.forgetEvents()
+            clients = []
+            (administrator, nodeOperator) = (nil, nil)
+        }
         format()
         guard world.failures.isEmpty else { return }
         administrator.begin()

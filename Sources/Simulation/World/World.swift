@@ -18,6 +18,7 @@ package final class World {
     package struct Subject: Sendable {
         package let volume: String
         package let sector: UInt64
+        package init(volume: String, sector: UInt64) { (self.volume, self.sector) = (volume, sector) }
     }
     /// Gets every line of what happens.
     package var trace: ((String) -> Void)?
@@ -44,6 +45,9 @@ package final class World {
         }
         return true
     }
+
+    /// Nothing more happens.
+    func forgetEvents() { queue = EventQueue() }
 
     private func step() {
         guard let event = queue.popFirst() else { return }
