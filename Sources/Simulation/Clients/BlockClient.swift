@@ -37,7 +37,14 @@ final class BlockClient {
         guard let use, let device else { return open() }
         if use.process.isStopping || shallLeave { return leaveWhenIdle() }
         if world.chance(0.002) { shallLeave = true }
-        if inFlight < depth { request(use, device) }
+        if inFlight < depth {
+            // Now and then many at once, which meet.
+            let burst = world.chance(0.15) ? 2 * depth : 1
+            for _ in 0..<burst { request(use, device) }
+            return
+        }
+        // What comes in while the gateway stands still is there when it goes on, and others have written since.
+        if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.03) { read(use, device, drawRange()) }
     }
 
     private func open() {

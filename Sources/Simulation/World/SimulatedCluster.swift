@@ -35,6 +35,8 @@ package final class SimulatedCluster {
         world = World(seed: seed ^ (restriction.variation << 48))
         (self.seed, self.profile, self.restriction) = (seed, profile, restriction)
         switchboard = Switchboard(world: world)
+        // On a slow network much more is under way when something goes wrong.
+        switchboard.delay = 20_000...world.pick([200_000, 3_000_000, 15_000_000])!
         log = SimulatedLog(seed: world.random.next(), tuning: profile.log)
         for _ in 1...profile.nodes { addSheep() }
         for _ in 0..<profile.gateways { addSheep(isGateway: true) }
