@@ -318,6 +318,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             for session in sessions.values where session.volume.family == family { session.delayedTrims = [:] }
         }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
+        if case .forgetVolume = entry.command { garbage.straysMayBe() }
         // It may have made this sheep's replicas current, which did not collect while they were not.
         if case .openGroups = entry.command { garbage.volumesChanged() }
         if case .nodesDown(let down) = entry.command {

@@ -21,6 +21,12 @@ import Testing
     @Test("clocks that run 5 % off and jump", arguments: 0..<2)
     func clocks(part: UInt64) { run(.clocks, seeds: part * 10 + 1...part * 10 + 10) }
 
+    @Test("sheep join, are removed, are dead for long, lose their stores: every object ends where it belongs", arguments: 0..<2)
+    func members(part: UInt64) { run(.members, seeds: part * 10 + 1...part * 10 + 10) }
+
+    @Test("with durability=always no power cut takes anything acknowledged, while leases move", arguments: 0..<2)
+    func durable(part: UInt64) { run(.durable, seeds: part * 10 + 1...part * 10 + 10) }
+
     private func run(_ profile: Profile, seeds: ClosedRange<UInt64>) {
         for seed in seeds {
             let cluster = SimulatedCluster(seed: seed, profile: profile)

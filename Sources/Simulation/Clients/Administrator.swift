@@ -7,21 +7,32 @@ final class Administrator {
     private var world: World { cluster.world }
     private(set) var isIdle = true
     private var made = 0
+    private var minimumCopies = 1
 
     init(cluster: SimulatedCluster) { self.cluster = cluster }
 
     func begin() {
+        // A volume of one copy keeps stores from being lost, which the other half of the runs shall see.
+        if cluster.profile.weights.contains(where: { $0.kind == .wipe }) { minimumCopies = 1 + world.below(2) }
         make("vol0", copies: cluster.profile.copies)
         waitAndAct()
     }
 
-    private func waitAndAct() {
-        world.schedule(after: world.draw(200_000_000...cluster.profile.administrationTime)) { [self] in
+    private func waitAndAct(_ number: Int = 1) {
+        var delay: UInt64 = 0
+        cluster.numbered(3, number) { delay = world.draw(200_000_000...cluster.profile.administrationTime) }
+        world.schedule(after: delay) { [self] in
             guard cluster.clientsAreActive else { return }
-            if isIdle { act() }
-            waitAndAct()
+            if isIdle, cluster.mayOrder(number) {
+                present = number
+                cluster.numbered(4, number) { act() }
+            }
+            waitAndAct(number + 1)
         }
     }
+
+    /// The number of the order that was drawn last.
+    private var present = 0
 
     private var living: [VolumeModel] { cluster.volumes.filter { !$0.isGone } }
 
@@ -46,6 +57,10 @@ final class Administrator {
         }
     }
 
+    private func drawCopies() -> UInt8 {
+        UInt8(minimumCopies + world.below(Int(cluster.profile.copies) + 1 - minimumCopies))
+    }
+
     // MARK: Orders
 
     private enum Outcome {
@@ -63,6 +78,7 @@ final class Administrator {
         }
         isIdle = false
         cluster.counters.orders += 1
+        cluster.noteOrder(present, what)
         world.log("admin at \(sheep.name)", what)
         use.administer(request) { [self] result in
             isIdle = true
@@ -125,7 +141,7 @@ final class Administrator {
 
     private func use(_ volume: VolumeModel) {
         cluster.volumes.append(volume)
-        for number in 0..<(1 + world.below(2)) { cluster.addClient("client\(number)-\(volume.name)", of: volume) }
+        for number in 0..<(1 + world.below(cluster.profile.clients)) { cluster.addClient("client\(number)-\(volume.name)", of: volume) }
     }
 
     private func snapshot(_ volume: VolumeModel) {
@@ -164,11 +180,11 @@ final class Administrator {
     private func rollback(_ volume: VolumeModel, to snapshot: SnapshotModel) {
         let number = volume.rollbackCalled(to: snapshot)
         let reference = VolumeReference(name: volume.name, selector: .tag(snapshot.tag))
-        order(.volumeRollback(reference), "roll \(volume.name) back to \(snapshot.tag)") { outcome in
+        order(.volumeRollback(reference), "roll \(volume.name) back to \(snapshot.tag)") { [cluster] outcome in
             if case .done = outcome {
-                volume.rollbackEnded(number, acknowledged: true)
+                volume.rollbackEnded(number, acknowledged: true, durable: cluster.profile.alwaysDurable)
             } else {
-                volume.rollbackEnded(number, acknowledged: false)
+                volume.rollbackEnded(number, acknowledged: false, durable: false)
             }
         }
     }

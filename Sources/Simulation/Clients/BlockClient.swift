@@ -28,6 +28,7 @@ final class BlockClient {
     }
 
     var isIdle: Bool { inFlight == 0 }
+    private var isAlwaysDurable: Bool { cluster.profile.alwaysDurable }
     /// When the oldest request under way was made.
     var oldestCall: UInt64? { calls.values.min() }
 
@@ -37,7 +38,14 @@ final class BlockClient {
         guard let use, let device else { return open() }
         if use.process.isStopping || shallLeave { return leaveWhenIdle() }
         if world.chance(0.002) { shallLeave = true }
-        if inFlight < depth { request(use, device) }
+        if inFlight < depth {
+            // Now and then many at once, which meet.
+            let burst = world.chance(0.15) ? 2 * depth : 1
+            for _ in 0..<burst { request(use, device) }
+            return
+        }
+        // What comes in while the gateway stands still is there when it goes on, and others have written since.
+        if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.03) { read(use, device, drawRange()) }
     }
 
     private func open() {
@@ -157,7 +165,7 @@ final class BlockClient {
             }
         }) { [self] (result: Result<Void, SheepError>) in
             if case .failure = result, use.isBroken, cluster.profile.clientsRepeat { return sendAgain(write, lost: use.process) }
-            finish(write.call, result) { volume.ended(write.number, write.range, acknowledged: $0, durable: write.durable) }
+            finish(write.call, result) { volume.ended(write.number, write.range, acknowledged: $0, durable: write.durable || isAlwaysDurable) }
         }
     }
 
@@ -203,7 +211,7 @@ final class BlockClient {
                 done($0.map { .failure($0) } ?? .success(()))
             }
         }) { [self] (result: Result<Void, SheepError>) in
-            let end = { [self] in finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: false) } }
+            let end = { [self] in finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: isAlwaysDurable) } }
             if case .failure = result, use.isBroken { whenForgotten(use.process, then: end) } else { end() }
         }
     }

@@ -18,7 +18,7 @@ package final class SimulatedSheep {
     let name: String
     package let identity: NodeID
     private(set) var diskIdentity: DiskID
-    private let options: NodeOptions
+    let options: NodeOptions
     private let world: World
     private let log: SimulatedLog
     private let switchboard: Switchboard
@@ -76,6 +76,7 @@ package final class SimulatedSheep {
         let process = SheepProcess(world: world, node: identity, boot: BootID(rawValue: world.random.next() | 1), machine: clock)
         self.process = process
         world.log(name, "starts, boot \(process.boot)")
+        if options.isGateway { return begin(process, nil, nil) }
         var configuration = StoreConfiguration()
         (configuration.node, configuration.disk) = (identity, diskIdentity)
         if rebuilds {
@@ -97,7 +98,7 @@ package final class SimulatedSheep {
         }
     }
 
-    private func begin(_ process: SheepProcess, _ store: ObjectStore<SimulatedDisk>, _ report: StartReport) {
+    private func begin(_ process: SheepProcess, _ store: ObjectStore<SimulatedDisk>?, _ report: StartReport?) {
         let network = SimulatedNetwork(process: process, switchboard: switchboard)
         switchboard.listen(network)
         var random = SeededGenerator(seed: world.random.next())
@@ -196,10 +197,11 @@ package final class SimulatedSheep {
     private var closing: SheepProcess?
 
     private func closeStore(_ process: SheepProcess) {
-        guard closing !== process, let store else { return }
+        guard closing !== process else { return }
         closing = process
         process.isStopping = true
         node?.end(.stopped)
+        guard let store else { return world.schedule(after: 1, in: process) { [self] in kill() } }
         store.close { [self] error in
             if let error, !isSick { world.fail("\(name) cannot close its store: \(error)") }
             // Not from within the store's own call.
