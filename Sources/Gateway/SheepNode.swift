@@ -274,7 +274,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
-            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
+            .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
             break
         }
@@ -326,7 +326,7 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     private var peers: [Peer] {
         control.state.nodes.values.filter { $0.isUp && $0.id != identity }
-            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address) }
+            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address, dataAddress: $0.dataAddress) }
             .sorted { $0.node < $1.node }
     }
 
@@ -439,6 +439,9 @@ extension SheepNode: PeerNetworkDelegate {
         case .endProcess:
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
+        case .volumeUse:
+            let volume = try VolumeUse(wire: body).volume
+            reply(.success(PeerReply(body: VolumeUse(volume: volume, users: UInt32(clamping: users(of: volume))).wire)))
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
         case .forward:
             // Of a run that was called down nothing may be done any more: its clients went on through other sheep.

@@ -2,7 +2,7 @@ import Cluster
 package import FrontendKit
 package import NIOCore
 package import ObjectModel
-import SheepProtocol
+package import SheepProtocol
 
 /// An open volume or snapshot for front-ends and `dog`.
 package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
@@ -34,6 +34,12 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
 
     /// The size of the volume's objects.
     package var objectShift: ObjectShift { volume.shift }
+
+    /// What the volume is, for who opens it again elsewhere.
+    package var origin: DeviceOrigin {
+        let isSnapshot = if case .snapshot = target { true } else { false }
+        return DeviceOrigin(birth: volume.birth, family: volume.family, isSnapshot: isSnapshot)
+    }
 
     private var volume: Cluster.VolumeRecord {
         switch target {

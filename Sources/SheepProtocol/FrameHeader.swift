@@ -98,5 +98,7 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     /// Drains and gives back all leases, as the first half of a clean shutdown of the cluster.
     case releaseLeases = 0x2D
     case endProcess = 0x2E
+    /// ``VolumeUse`` in and out: how many clients have a volume attached at the sheep that is asked.
+    case volumeUse = 0x2F
     case forward = 0x30
 }

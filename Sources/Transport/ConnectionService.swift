@@ -59,7 +59,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             done(frame, nil)
         case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
             .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .usage, .nodeReport, .releaseLeases,
-            .endProcess, .forward, .administer:
+            .endProcess, .volumeUse, .forward, .administer:
             guard let peer else {
                 return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
             }
@@ -96,7 +96,7 @@ final class ConnectionService<Env: NodeEnvironment> {
         guard devices.count < Self.largestCount else {
             return done(frame, SheepError(.busy, "\(Self.largestCount) devices are open on this connection"))
         }
-        directory.open(request.name) { [weak self] result in
+        directory.open(request.name, continuing: request.continuing) { [weak self] result in
             guard let self else { return }
             switch result {
             case .failure(let error): done(frame, error)
@@ -109,7 +109,7 @@ final class ConnectionService<Env: NodeEnvironment> {
                     handle: handle, gateway: node.identity, name: information.name, description: information.description,
                     size: information.size, isReadOnly: information.isReadOnly || request.readOnly,
                     preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
-                    objectShift: device.objectShift.rawValue)
+                    objectShift: device.objectShift.rawValue, origin: device.origin)
                 reply(to: frame, .success(PeerReply(body: opened.wire)))
             }
         }

@@ -44,6 +44,7 @@ struct PeerTests {
         try expectRoundTrip(RecoveryRead(receiverBoot: context.receiverBoot, object: name, offset: 4096, length: 4096))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
         try expectRoundTrip(Ping(logIndex: context.volumeEntry))
+        try expectRoundTrip(VolumeUse(volume: name.birth, users: 3))
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(

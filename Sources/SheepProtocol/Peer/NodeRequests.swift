@@ -43,6 +43,21 @@ package struct BirthUsage: Hashable, WireCodable {
     }
 }
 
+/// A volume and, in the answer, the clients that have it attached at one sheep.
+package struct VolumeUse: Hashable, WireCodable {
+    package var volume: Birth
+    package var users: UInt32
+    package init(volume: Birth, users: UInt32 = 0) { (self.volume, self.users) = (volume, users) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        volume = try reader.readValue()
+        users = try reader.read()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(users)
+    }
+}
+
 /// A change or question that a gateway without the lease passes to the owner.
 package struct ForwardRequest: Hashable, WireCodable {
     package enum Kind: UInt8, Hashable, Sendable {

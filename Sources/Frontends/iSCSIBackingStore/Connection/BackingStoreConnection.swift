@@ -266,6 +266,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         case .getStoreList: reply(to: request, with: ByteBuffer(string: "plain tree "))
         case .statRecovery: reply(to: request, with: ByteBuffer(repeating: 0, count: 24))
         case .flushDeletedCache: completed(request, .success)
+        case .getVolumeStates: getVolumeStates(request)
         case .diskInformation: getDiskInformation(request)
         case .objectExists: objectExists(request)
         case .clusterInformation: getClusterInformation(request)
