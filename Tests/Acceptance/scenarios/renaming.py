@@ -6,6 +6,7 @@ import struct
 from acceptance import MiB, VerifyingLoad, check
 from sheepdog_client import INVALID, READONLY, SUCCESS, VDI_EXISTS, SheepdogClient, inode_oid
 from sheepfs_mount import Sheepfs
+from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 180
 
@@ -20,7 +21,9 @@ def under_load(bed):
     bed.create("old", 64 * MiB)
     bed.qemu_io(bed.sheep[0].tcp("old"), "write -P 0x11 48M 1M")
     bed.dog("vdi", "snapshot", "old", "-s", "before")
-    load = VerifyingLoad(bed, bed.sheep[1].tcp("old"), 12, "32M")
+    load = VerifyingLoad(bed, bed.sheep[1].tcp("old"), 15, "32M")
+    # fio asks for the size on a connection of its own, long before it begins.
+    wait_until(lambda: working(bed, "old").used > 8 * MiB, "the load writes")
     bed.dog("vdi", "create", "taken", "4M")
     refused(bed, "vdi", "rename", "old", "taken", says="VDI exists already")
     refused(bed, "vdi", "rename", "nobody", "x", says="No VDI found")
@@ -33,7 +36,8 @@ def under_load(bed):
     bed.dog("vdi", "snapshot", "new", "-s", "after")
     load.finish()
     bed.qemu_io(bed.sheep[0].tcp("new"), "read -P 0x11 48M 1M")
-    bed.qemu_io(bed.sheep[0].tcp("new@before"), "read -P 0x11 48M 1M")
+    output = bed.run("qemu-io", "-r", "-f", "raw", bed.sheep[0].tcp("new@before"), "-c", "read -P 0x11 48M 1M")
+    check("failed" not in output, output)
     bed.qemu_io(bed.sheep[0].tcp("old"), "read -P 0x77 0 1M")
     bed.dog("vdi", "rollback", "-f", "-s", "before", "new")
     bed.dog("vdi", "clone", "-s", "after", "new", "copy")
@@ -41,6 +45,10 @@ def under_load(bed):
     bed.dog("vdi", "snapshot", "taken", "-s", "left")
     bed.dog("vdi", "delete", "taken")
     refused(bed, "vdi", "rename", "new", "taken", says="VDI exists already")
+
+
+def working(bed, name):
+    return next(row for row in bed.cluster.volumes() if row.name == name and row.flag != "s")
 
 
 def refused(bed, *command, says):
