@@ -158,6 +158,13 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         for request in requests { send(request) }
     }
 
+    /// Waits for a moment, without sleeping, when a request was sent and one answer alone is to come: who asks for one thing after
+    /// the other gets it sooner. True when the answer is there, to be delivered when the event loop goes on.
+    package func awaitAnswer() -> Bool {
+        guard case .connected(let link) = state, inFlight.count == 1 else { return false }
+        return link.connection.awaitReply()
+    }
+
     // MARK: Volumes
 
     private func reopen(_ volume: ClusterVolume, on link: Link) {

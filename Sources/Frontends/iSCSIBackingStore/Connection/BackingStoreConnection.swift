@@ -211,6 +211,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
             context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(20)) { [self] in resume() }
             return .mustWait
         case .execute(let request, let opcode, let payload):
+            server.requestBegan()
             server.statistics.requests &+= 1
             execute(request, opcode, payload)
         case .refuse(let request, let result):
@@ -273,6 +274,11 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         }
     }
 
+    /// The descriptor, for as long as the connection is open.
+    var socket: CInt? {
+        try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+    }
+
     // MARK: Replying
 
     /// Answers without data.
@@ -285,6 +291,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     }
 
     func completed(_ request: RequestHeader, _ reply: ReplyHeader) {
+        server.requestEnded()
         requests.completed(bytes: request.dataUnderWay)
         if reply.result != .success { server.statistics.requestsFailed += 1 }
         reply.encode(into: &smallReplies)
@@ -311,6 +318,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     /// Answers with a header and its data.
     func completed(_ request: RequestHeader, whole reply: ByteBuffer) {
+        server.requestEnded()
         requests.completed(bytes: request.dataUnderWay)
         context?.write(wrapOutboundOut(reply), promise: nil)
         repliedLater()
@@ -335,6 +343,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     private func flushNow() {
         guard let context else { return }
+        defer { server.repliesFlushed() }
         guard smallReplies.readableBytes > 0 else { return context.flush() }
         var replies = smallReplies
         smallReplies = ByteBuffer()
