@@ -444,11 +444,9 @@ extension SheepNode: PeerNetworkDelegate {
             reply(.success(PeerReply(body: VolumeUse(volume: volume, users: UInt32(clamping: users(of: volume))).wire)))
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
         case .forward:
-            // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
-            guard boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
-                return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up")))
-            }
-            try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
+            let request = try ForwardRequest(wire: body)
+            if request.logIndex <= control.appliedIndex { return forwarded(request, payload, from: peer, boot, reply) }
+            whenCurrent { [self] in forwarded(request, payload, from: peer, boot, reply) }
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
@@ -457,7 +455,13 @@ extension SheepNode: PeerNetworkDelegate {
         }
     }
 
-    private func forwarded(_ request: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) throws(WireError) {
+    private func forwarded(
+        _ request: ForwardRequest, _ payload: ByteBuffer, from peer: NodeID, _ boot: BootID, _ reply: @escaping PeerCompletion
+    ) {
+        // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
+        guard request.logIndex <= control.appliedIndex, boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
+            return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up, or is behind it")))
+        }
         guard isServing, let session = sessions[request.volume] else {
             return reply(.failure(SheepError(.notOwner, "\(name) does not hold the lease of volume \(request.volume)")))
         }

@@ -3,6 +3,11 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+extension UnsettledRecord {
+    /// Bytes of the object.
+    fileprivate var range: Range<UInt32> { offset..<offset + length }
+}
+
 /// A new owner's work before it serves: fence, gather, roll forward.
 final class Takeover<Env: NodeEnvironment> {
     private struct Holding: Hashable {
@@ -70,7 +75,6 @@ final class Takeover<Env: NodeEnvironment> {
         for (target, records) in answers {
             for record in records { byRecord[record, default: []].insert(target) }
         }
-        for record in byRecord.keys { if let origin = record.origin { session.forwarded.finished(origin) } }
         holdings = byRecord.map { Holding(record: $0.key, holders: $0.value) }
             .sorted { ($0.record.term, $0.record.sequence) > ($1.record.term, $1.record.sequence) }
         dropFinished()
@@ -83,11 +87,18 @@ final class Takeover<Env: NodeEnvironment> {
     private func dropFinished() {
         var younger: [ObjectName: [Range<UInt32>]] = [:]
         holdings = holdings.filter { holding in
-            let range = holding.record.offset..<holding.record.offset + holding.record.length
-            let known = younger[holding.record.object, default: []]
-            younger[holding.record.object] = known + [range]
-            return !known.contains { $0.overlaps(range) }
+            if younger[holding.record.object, default: []].contains(where: { $0.overlaps(holding.record.range) }) {
+                happened(holding.record)
+                return false
+            }
+            younger[holding.record.object, default: []].append(holding.record.range)
+            return true
         }
+    }
+
+    /// A gateway that repeats the change gets the answer that it lacks. What is undone is no change: its repeat is carried out.
+    private func happened(_ record: UnsettledRecord) {
+        if let origin = record.origin { session.forwarded.finished(origin) }
     }
 
     /// The oldest first: younger ones that overlap it come after it on every member.
@@ -103,9 +114,17 @@ final class Takeover<Env: NodeEnvironment> {
         let inSync = Set(set.inSync.map(\.node))
         let holders = holding.holders.intersection(members)
         // On none of the present members: it did not happen. On all: nothing to do.
-        if record.object.birth != session.birth || holders.isEmpty || holders == members { return rollNext() }
+        if record.object.birth != session.birth || !holders.isEmpty && holders == members {
+            happened(record)
+            return rollNext()
+        }
+        if holders.isEmpty { return rollNext() }
         // Only members that are still syncing have it: it did not happen, and they get what the others have.
-        if holders.isDisjoint(with: inSync) { return read(record, from: inSync.sorted()) }
+        if holders.isDisjoint(with: inSync) {
+            var undone = record
+            undone.origin = nil
+            return read(undone, from: inSync.sorted())
+        }
         if record.kind != .write { return redo(record, kind: record.kind, data: nil) }
         read(record, from: holders.intersection(inSync).sorted())
     }
@@ -145,6 +164,7 @@ final class Takeover<Env: NodeEnvironment> {
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }
 
     private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?) {
+        happened(record)
         session.startChange(
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
             data: data ?? .init(), durable: false, origin: record.origin

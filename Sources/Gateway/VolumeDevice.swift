@@ -80,6 +80,16 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
             completion: completion)
     }
 
+    /// Runs `change` once for all copies of it that a client sends; each gets the answer.
+    package func once(
+        _ identity: WriteIdentity, completion: @escaping (SheepError?) -> Void, change: (@escaping (SheepError?) -> Void) -> Void
+    ) {
+        switch target {
+        case .volume(let session): session.submitOnce(identity, completion, change: change)
+        case .snapshot: change(completion)
+        }
+    }
+
     /// Giving space back is quick; reserved zeros are written.
     package func zeroIsFast(at offset: UInt64, length: UInt64, mayDeallocate: Bool) -> Bool { mayDeallocate }
 

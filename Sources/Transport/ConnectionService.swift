@@ -134,7 +134,9 @@ final class ConnectionService<Env: NodeEnvironment> {
                 return done(frame, refusal)
             }
             guard length > 0 else { return done(frame, nil) }
-            device.write(frame.payload, at: request.offset, durable: request.durable) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.write(frame.payload, at: request.offset, durable: request.durable, completion: $0)
+            }
         }
     }
 
@@ -143,9 +145,11 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let refusal = refusal(device, offset: request.offset, length: request.length, longest: .max) {
                 return done(frame, refusal)
             }
-            device.zero(
-                at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable
-            ) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.zero(
+                    at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable,
+                    completion: $0)
+            }
         }
     }
 

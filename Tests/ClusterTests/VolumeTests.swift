@@ -121,7 +121,7 @@ import Testing
         let newer = talk.create("a")
         #expect(talk.state.volume(newer)?.snapshotID == 1)
         // Snapshots that a deleted volume left keep its name.
-        talk.snapshot(other, "s")
+        _ = talk.snapshot(other, "s")
         talk.say(.deleteVolume(.init(volume: talk.state.volume(named: "c")!.birth, term: nil)))
         #expect(rename(newer, "c").refusal == .volumeExists)
         #expect(rename(other, "d").refusal == .readOnly)

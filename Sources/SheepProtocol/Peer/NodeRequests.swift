@@ -75,14 +75,17 @@ package struct ForwardRequest: Hashable, WireCodable {
     package var origin: ChangeOrigin
     /// The sender has the reply to every change of its own below this number.
     package var repliesSeenBelow: UInt64
+    /// The last entry of the control log that the sender acted upon: the owner serves when it has seen that too. So a gateway
+    /// that the sender's client knows to be called down is refused from then on, whatever of it is still on its way.
+    package var logIndex: LogIndex
 
     package init(
         volume: Birth, kind: Kind, durable: Bool, offset: UInt64, length: UInt64, origin: ChangeOrigin,
-        repliesSeenBelow: UInt64
+        repliesSeenBelow: UInt64, logIndex: LogIndex
     ) {
         (self.volume, self.kind, self.durable) = (volume, kind, durable)
         (self.offset, self.length, self.origin) = (offset, length, origin)
-        self.repliesSeenBelow = repliesSeenBelow
+        (self.repliesSeenBelow, self.logIndex) = (repliesSeenBelow, logIndex)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -94,6 +97,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         length = try reader.read()
         origin = try reader.readValue()
         repliesSeenBelow = try reader.read()
+        logIndex = try reader.readValue()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -104,6 +108,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         writer.write(length)
         writer.write(origin)
         writer.write(repliesSeenBelow)
+        writer.write(logIndex)
     }
 }
 
