@@ -139,7 +139,8 @@ extension VolumeSession {
         func make(_ kind: ForwardRequest.Kind, _ length: UInt64, durable: Bool = false, origin: ChangeOrigin? = nil) -> ForwardRequest {
             ForwardRequest(
                 volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
-                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow())
+                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
+                logIndex: node.control.appliedIndex)
         }
         switch request.work {
         case .read(let length, _, _): message = make(.read, UInt64(length))
@@ -189,7 +190,8 @@ extension VolumeSession {
             guard case .forwarding(let owner) = mode else { return }
             let message = ForwardRequest(
                 volume: birth, kind: .confirm, durable: false, offset: 0, length: 0,
-                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow())
+                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
+                logIndex: node.control.appliedIndex)
             node.network.send(.forward, body: message.wire, payload: nil, to: owner) { [weak self] result in
                 // Until it has this, the owner keeps the changes as unsettled.
                 if case .failure = result { self?.confirmLater() }

@@ -78,7 +78,8 @@ package final class Membership<Env: NodeEnvironment> {
         }
         let up = ControlCommand.NodeUp(
             node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower)
+            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower,
+            dataAddress: node.options.dataAddress)
         node.control.propose(.nodeUp(up)) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }

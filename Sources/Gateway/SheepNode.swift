@@ -304,7 +304,8 @@ package final class SheepNode<Env: NodeEnvironment> {
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
-            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut, .syncing,
+            .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
+            .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
             break
         }
@@ -367,7 +368,7 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     private var peers: [Peer] {
         control.state.nodes.values.filter { $0.isUp && $0.id != identity }
-            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address) }
+            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address, dataAddress: $0.dataAddress) }
             .sorted { $0.node < $1.node }
     }
 
@@ -510,13 +511,14 @@ extension SheepNode: PeerNetworkDelegate {
         case .endProcess:
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
+        case .volumeUse:
+            let volume = try VolumeUse(wire: body).volume
+            reply(.success(PeerReply(body: VolumeUse(volume: volume, users: UInt32(clamping: users(of: volume))).wire)))
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
         case .forward:
-            // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
-            guard boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
-                return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up")))
-            }
-            try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
+            let request = try ForwardRequest(wire: body)
+            if request.logIndex <= control.appliedIndex { return forwarded(request, payload, from: peer, boot, reply) }
+            whenCurrent { [self] in forwarded(request, payload, from: peer, boot, reply) }
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
@@ -525,7 +527,13 @@ extension SheepNode: PeerNetworkDelegate {
         }
     }
 
-    private func forwarded(_ request: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) throws(WireError) {
+    private func forwarded(
+        _ request: ForwardRequest, _ payload: ByteBuffer, from peer: NodeID, _ boot: BootID, _ reply: @escaping PeerCompletion
+    ) {
+        // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
+        guard request.logIndex <= control.appliedIndex, boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
+            return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up, or is behind it")))
+        }
         guard isServing, let session = sessions[request.volume] else {
             return reply(.failure(SheepError(.notOwner, "\(name) does not hold the lease of volume \(request.volume)")))
         }

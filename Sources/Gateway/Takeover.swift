@@ -3,6 +3,11 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+extension UnsettledRecord {
+    /// Bytes of the object.
+    fileprivate var range: Range<UInt32> { offset..<offset + length }
+}
+
 /// A new owner's work before it serves: fence, gather, roll forward.
 final class Takeover<Env: NodeEnvironment> {
     private struct Holding: Hashable {

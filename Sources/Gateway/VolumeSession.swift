@@ -47,6 +47,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var flushes: [VolumeFlush<Env>] = []
     var forwarder: Forwarder
     var forwarded = ForwardedChanges()
+    var clientChanges = ClientChanges()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     var lastUse: UInt64 = 0

@@ -37,6 +37,8 @@ package enum AdministrationRequest: Hashable, Sendable {
     case volumeClone(VolumeClone)
     case volumeRollback(VolumeReference)
     case volumeResize(VolumeResize)
+    /// The volume with all its snapshots.
+    case volumeRename(VolumeRename)
     /// Verifies the copies of a volume's objects, or only that they exist; ``AdministrationReply/check(_:)``.
     case volumeCheck(VolumeReference, existenceOnly: Bool = false)
     case attributeSet(AttributeSet)
@@ -52,7 +54,7 @@ package enum AdministrationRequest: Hashable, Sendable {
 
 /// The answer to an ``AdministrationRequest``. A tag byte, then the value. Errors are no reply but a frame with a result.
 package enum AdministrationReply: Hashable, Sendable {
-    /// To format, shutdown, kill, remove, delete, resize, setting an attribute, unlock.
+    /// To format, shutdown, kill, remove, delete, resize, rename, setting an attribute, unlock.
     case done
     case cluster(ClusterInformation)
     case nodes([NodeRecord])
@@ -108,6 +110,7 @@ extension AdministrationRequest: WireCodable {
         case 46: self = .lockList
         case 47: self = .lockUnlock(try reader.readValue())
         case 48: self = .checkProgress(try reader.read())
+        case 49: self = .volumeRename(try reader.readValue())
         default: throw .invalid("administration request")
         }
     }
@@ -134,6 +137,7 @@ extension AdministrationRequest: WireCodable {
         case .volumeSnapshot(let value): writer.write(value)
         case .volumeClone(let value): writer.write(value)
         case .volumeResize(let value): writer.write(value)
+        case .volumeRename(let value): writer.write(value)
         case .attributeSet(let value): writer.write(value)
         case .attributeGet(let value): writer.write(value)
         case .objectLocation(let value): writer.write(value)
@@ -174,6 +178,7 @@ extension AdministrationRequest: WireCodable {
         case .lockList: 46
         case .lockUnlock: 47
         case .checkProgress: 48
+        case .volumeRename: 49
         }
     }
 }

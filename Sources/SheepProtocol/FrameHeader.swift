@@ -100,5 +100,7 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case releaseLeases = 0x2D
     case endProcess = 0x2E
     case scrubSlot = 0x31
+    /// ``VolumeUse`` in and out: how many clients have a volume attached at the sheep that is asked.
+    case volumeUse = 0x32
     case forward = 0x30
 }

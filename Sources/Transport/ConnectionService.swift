@@ -92,7 +92,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             done(frame, nil)
         case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
             .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .recoveryDigest, .usage, .nodeReport, .releaseLeases,
-            .endProcess, .scrubSlot, .forward, .administer:
+            .endProcess, .scrubSlot, .volumeUse, .forward, .administer:
             guard let peer else {
                 return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
             }
@@ -130,7 +130,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             return done(frame, SheepError(.busy, "\(Self.largestCount) devices are open on this connection"))
         }
         opensUnderWay += 1
-        directory.open(request.name) { [weak self] result in
+        directory.open(request.name, continuing: request.continuing) { [weak self] result in
             // Whoever asked has gone meanwhile: nothing may stay attached.
             guard let self else {
                 if case .success(let device) = result { device.close() }
@@ -148,7 +148,7 @@ final class ConnectionService<Env: NodeEnvironment> {
                     handle: handle, gateway: node.identity, name: information.name, description: information.description,
                     size: information.size, isReadOnly: information.isReadOnly || request.readOnly,
                     preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
-                    objectShift: device.objectShift.rawValue)
+                    objectShift: device.objectShift.rawValue, origin: device.origin)
                 reply(to: frame, .success(PeerReply(body: opened.wire)))
             }
         }
@@ -174,7 +174,9 @@ final class ConnectionService<Env: NodeEnvironment> {
                 return done(frame, refusal)
             }
             guard length > 0 else { return done(frame, nil) }
-            device.write(frame.payload, at: request.offset, durable: request.durable) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.write(frame.payload, at: request.offset, durable: request.durable, completion: $0)
+            }
         }
     }
 
@@ -183,9 +185,11 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let refusal = refusal(device, offset: request.offset, length: request.length, longest: .max) {
                 return done(frame, refusal)
             }
-            device.zero(
-                at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable
-            ) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.zero(
+                    at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable,
+                    completion: $0)
+            }
         }
     }
 

@@ -12,7 +12,7 @@ package final class Listener<Env: NodeEnvironment> {
     private let directory: VolumeDirectory<Env>
     private let loop: NodeLoop
     private let logger: Logger
-    private var channel: (any Channel)?
+    private var channels: [any Channel] = []
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     private let peers = PeerConnections<Env>()
     /// Connections that have not sent a byte.
@@ -26,7 +26,7 @@ package final class Listener<Env: NodeEnvironment> {
         (self.node, self.directory, self.loop, self.logger) = (node, directory, loop, logger)
     }
 
-    /// Binds; the port is open when the completion is called without an error.
+    /// Binds; the port is open when the completion is called without an error. May be called for further addresses.
     package func start(host: String, port: Int, completion: @escaping (SheepError?) -> Void) {
         let accept = NIOLoopBound(self, eventLoop: loop.eventLoop)
         ServerBootstrap(group: loop.eventLoop)
@@ -42,10 +42,10 @@ package final class Listener<Env: NodeEnvironment> {
             .bind(host: host, port: port).assumeIsolated().whenComplete { [weak self] result in
                 switch result {
                 case .success(let channel):
-                    self?.channel = channel
+                    self?.channels.append(channel)
                     completion(nil)
                 case .failure(let error):
-                    completion(SheepError(.invalidArgument, "cannot listen on \(host):\(port): \(error); choose another port with -p"))
+                    completion(SheepError(.invalidArgument, "cannot listen on \(host):\(port): \(error); choose another port"))
                 }
             }
     }
@@ -79,7 +79,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     package func stop() {
-        channel?.close(promise: nil)
+        for channel in channels { channel.close(promise: nil) }
         for connection in connections.values { connection.close() }
         for channel in silent.values { channel.close(promise: nil) }
     }

@@ -106,11 +106,21 @@ final class Sheep: @unchecked Sendable {
             self.listener = listener
             frontends = makeFrontends(
                 options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)
-            listener.start(host: options.host, port: Int(options.port)) { error in
+            listen(listener, options.listenAddresses[...]) { error in
                 done(error.map { .failure($0) } ?? .success(()))
             }
         } catch {
             done(.failure(error))
+        }
+    }
+
+    private func listen(
+        _ listener: Listener<RealEnvironment>, _ addresses: ArraySlice<NodeAddress>, _ completion: @escaping (SheepError?) -> Void
+    ) {
+        guard let address = addresses.first else { return completion(nil) }
+        listener.start(host: address.host, port: Int(address.port)) { [self] error in
+            if let error { return completion(error) }
+            listen(listener, addresses.dropFirst(), completion)
         }
     }
 

@@ -38,6 +38,9 @@ struct SheepCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Store nothing: a gateway for clients only.")
     var gateway = false
 
+    @Option(name: [.customShort("i"), .customLong("ioaddr")], help: ArgumentHelp("host=ADDRESS[,port=PORT]: a network of its own for data between sheep, which use the main address when it fails.", valueName: "address"))
+    var dataAddress: String?
+
     @Option(name: .shortAndLong, help: ArgumentHelp("level=error|warning|info|debug,dst=default|stdout,dir=DIR", valueName: "log"))
     var log = "level=info"
 
@@ -146,6 +149,7 @@ struct SheepOptions: Sendable {
         self.port = port
         engineDirectory = try Self.engineDirectory(command.cluster)
         node = NodeOptions(address: NodeAddress(host: try Self.ownHost(command), port: port))
+        node.dataAddress = try command.dataAddress.map { try Self.dataAddress($0, port: port) }
         if let text = command.zone {
             guard let zone = UInt32(text) else {
                 throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")
@@ -188,6 +192,32 @@ struct SheepOptions: Sendable {
         guard let current = getcwd(nil, 0) else { throw ValidationError("The current folder is gone") }
         defer { free(current) }
         return String(cString: current) + "/" + path
+    }
+
+    /// `host=ADDRESS[,port=PORT]`; without a port that of `-p`.
+    private static func dataAddress(_ text: String, port: UInt16) throws -> NodeAddress {
+        var address = NodeAddress(host: "", port: port)
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
+            guard pair.count == 2 else { throw ValidationError("Invalid ioaddr option '\(part)': key=value is wanted") }
+            switch pair[0] {
+            case "host": address.host = pair[1]
+            case "port":
+                guard let port = UInt16(pair[1]), port > 0 else { throw ValidationError("Invalid port number '\(pair[1])'") }
+                address.port = port
+            default: throw ValidationError("Invalid ioaddr option '\(pair[0])': host and port are known")
+            }
+        }
+        guard !address.host.isEmpty else { throw ValidationError("Invalid ioaddr '\(text)': host=ADDRESS is wanted") }
+        return address
+    }
+
+    /// Where sheep, `dog` and Sheepdog's own clients come; the main one first. A wildcard has the address for data in it.
+    var listenAddresses: [NodeAddress] {
+        let main = NodeAddress(host: host, port: port)
+        guard let data = node.dataAddress, data != main else { return [main] }
+        let isCovered = ["0.0.0.0", "::"].contains(host) && data.port == port
+        return isCovered ? [main] : [main, data]
     }
 
     private static func engineDirectory(_ text: String) throws -> String? {

@@ -148,6 +148,7 @@ private struct ControlWorld {
         case 9: return .setAttribute(.init(volume: birth, key: "k", value: Bool.random(using: &random) ? [1] : nil, exclusive: false))
         case 10: return .lockVolume(birth, owner: NodeID(node), shared: Bool.random(using: &random))
         case 11: return .unlockVolume(birth, owner: NodeID(node))
+        case 13: return .renameVolume(.init(volume: birth, name: "v\(number % 5)"))
         case 12: return .releaseLease(birth, NodeID(node), talk.state.owner(of: birth)?.term ?? .zero)
         default: return .acquireLease(birth, NodeID(node), boot: boot(node))
         }

@@ -55,7 +55,9 @@ struct PeerTests {
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(
-                volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3))
+                volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3,
+                logIndex: context.volumeEntry))
+        try expectRoundTrip(VolumeUse(volume: name.birth, users: 3))
         try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true, warnings: ["full"]))
         try expectRoundTrip(
             ScrubSlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true, outvoted: [name]))

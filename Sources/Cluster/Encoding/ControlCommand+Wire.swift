@@ -9,7 +9,7 @@ extension ControlCommand: WireCodable {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
         case groupsOut = 24
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
-        case forgetVolume
+        case forgetVolume, renameVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
     }
 
@@ -36,6 +36,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume: self = .deleteVolume(try reader.readValue())
         case .setAttribute: self = .setAttribute(try reader.readValue())
         case .forgetVolume: self = .forgetVolume(try reader.readValue())
+        case .renameVolume: self = .renameVolume(try reader.readValue())
         case .acquireLease:
             self = .acquireLease(try reader.readValue(), try reader.readValue(), boot: try reader.readValue())
         case .releaseLease:
@@ -78,6 +79,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume(let delete): writer.write(delete)
         case .setAttribute(let attribute): writer.write(attribute)
         case .forgetVolume(let birth): writer.write(birth)
+        case .renameVolume(let rename): writer.write(rename)
         case .acquireLease(let birth, let node, let boot):
             writer.write(birth)
             writer.write(node)
@@ -118,6 +120,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume: .deleteVolume
         case .setAttribute: .setAttribute
         case .forgetVolume: .forgetVolume
+        case .renameVolume: .renameVolume
         case .acquireLease: .acquireLease
         case .releaseLease: .releaseLease
         case .lockVolume: .lockVolume

@@ -84,6 +84,7 @@ extension Membership {
         let isSameProcess = node.isUp && node.boot == up.boot
         (node.boot, node.address, node.zone, node.virtualNodes) = (up.boot, up.address, zone, up.virtualNodes)
         (node.isUp, node.downSince, node.downTime, node.cleanStop) = (true, nil, nil, nil)
+        node.dataAddress = up.dataAddress
         node.isRemoved = node.isRemoved && isSameProcess
         node.diskIDs = up.disks.map(\.id).sorted()
         nodes[up.node] = node

@@ -35,6 +35,9 @@ extension ControlState {
         case .setAttribute(let attribute):
             try checkVolumesMayChange()
             try tree.setAttribute(attribute)
+        case .renameVolume(let rename):
+            try checkVolumesMayChange()
+            try tree.rename(rename)
         case .forgetVolume(let birth):
             _ = try formatted()
             try tree.forgetDeleted(birth)

@@ -46,6 +46,7 @@ extension SheepNode {
         case .volumeList(let name): listVolumes(named: name, completion)
         case .volumeFind(let reference): completion(Result { () throws(SheepError) in .volume(record(try find(reference), usage: nil)) })
         case .volumeClone(let clone): self.clone(clone, completion)
+        case .volumeRename(let rename): self.rename(rename, completion)
         case .volumeCheck(let reference, let existenceOnly):
             withVolume(reference, completion) { self.startCheck(of: $0, verify: !existenceOnly, completion) }
         case .attributeSet(let set): setAttribute(set, completion)

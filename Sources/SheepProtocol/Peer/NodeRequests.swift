@@ -126,6 +126,21 @@ package struct BirthUsage: Hashable, WireCodable {
     }
 }
 
+/// A volume and, in the answer, the clients that have it attached at one sheep.
+package struct VolumeUse: Hashable, WireCodable {
+    package var volume: Birth
+    package var users: UInt32
+    package init(volume: Birth, users: UInt32 = 0) { (self.volume, self.users) = (volume, users) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        volume = try reader.readValue()
+        users = try reader.read()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(users)
+    }
+}
+
 /// A change or question that a gateway without the lease passes to the owner.
 package struct ForwardRequest: Hashable, WireCodable {
     package enum Kind: UInt8, Hashable, Sendable {
@@ -143,14 +158,17 @@ package struct ForwardRequest: Hashable, WireCodable {
     package var origin: ChangeOrigin
     /// The sender has the reply to every change of its own below this number.
     package var repliesSeenBelow: UInt64
+    /// The last entry of the control log that the sender acted upon: the owner serves when it has seen that too. So a gateway
+    /// that the sender's client knows to be called down is refused from then on, whatever of it is still on its way.
+    package var logIndex: LogIndex
 
     package init(
         volume: Birth, kind: Kind, durable: Bool, offset: UInt64, length: UInt64, origin: ChangeOrigin,
-        repliesSeenBelow: UInt64
+        repliesSeenBelow: UInt64, logIndex: LogIndex
     ) {
         (self.volume, self.kind, self.durable) = (volume, kind, durable)
         (self.offset, self.length, self.origin) = (offset, length, origin)
-        self.repliesSeenBelow = repliesSeenBelow
+        (self.repliesSeenBelow, self.logIndex) = (repliesSeenBelow, logIndex)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -162,6 +180,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         length = try reader.read()
         origin = try reader.readValue()
         repliesSeenBelow = try reader.read()
+        logIndex = try reader.readValue()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -172,6 +191,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         writer.write(length)
         writer.write(origin)
         writer.write(repliesSeenBelow)
+        writer.write(logIndex)
     }
 }
 
