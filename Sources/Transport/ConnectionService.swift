@@ -9,14 +9,16 @@ final class ConnectionService<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
     private unowned let channel: FrameChannel
+    /// What was proven; nil: there is no key.
+    private let dialer: KeyDialer?
     private var peer: Hello?
     private var devices: [DeviceHandle: VolumeDevice<Env>] = [:]
     private var nextHandle = DeviceHandle(rawValue: 1)
     /// Devices open at once on one connection.
     private static var largestCount: Int { 256 }
 
-    init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel) {
-        (self.node, self.directory, self.channel) = (node, directory, channel)
+    init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, dialer: KeyDialer?) {
+        (self.node, self.directory, self.channel, self.dialer) = (node, directory, channel, dialer)
     }
 
     func closed() {
@@ -39,12 +41,19 @@ final class ConnectionService<Env: NodeEnvironment> {
     private func serve(_ frame: Frame) throws(WireError) {
         switch frame.header.operation {
         case .hello:
-            peer = try Hello(wire: frame.body)
+            let hello = try Hello(wire: frame.body)
+            if let dialer, dialer != .sheep(hello) {
+                return reply(to: frame, .failure(SheepError(.accessDenied, "the key was proven by another than \(hello.node)")))
+            }
+            peer = hello
             reply(to: frame, .success(PeerReply(body: Hello(node: node.identity, boot: node.boot).wire)))
         case .administer where peer == nil:
             node.administer(try AdministrationRequest(wire: frame.body)) { [weak self] result in
                 self?.reply(to: frame, result.map { PeerReply(body: $0.wire) })
             }
+        case .authenticate, .prove:
+            let text = "this sheep has no cluster key to prove: start it with --key FILE, as the others"
+            reply(to: frame, .failure(SheepError(.accessDenied, text)))
         case .deviceOpen: open(try DeviceOpen(wire: frame.body), frame)
         case .deviceRead: read(try DeviceRead(wire: frame.body), frame)
         case .deviceWrite: write(try DeviceWrite(wire: frame.body), frame)
