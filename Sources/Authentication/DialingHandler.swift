@@ -12,6 +12,7 @@ package final class DialingHandler: ChannelInboundHandler, RemovableChannelHandl
     private var handshake: DialingHandshake
     private var frames = HandshakeFrames()
     private var timer: Scheduled<Void>?
+    private var hasBegun = false
     /// Called once, on the event loop: nil, or why the other side is not to be used. Then the connection ends.
     private var completion: ((String?) -> Void)?
 
@@ -25,14 +26,21 @@ package final class DialingHandler: ChannelInboundHandler, RemovableChannelHandl
             self?.end("it did not prove its key in \(Self.timeLimit.nanoseconds / 1_000_000_000) s")
             channel?.close(promise: nil)
         }
-        if context.channel.isActive { run(handshake.opening, context) }
+        if context.channel.isActive { begin(context) }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
     package func channelActive(context: ChannelHandlerContext) {
-        run(handshake.opening, context)
+        begin(context)
         context.fireChannelActive()
+    }
+
+    /// The channel may be active already when this is added, and be told so afterwards.
+    private func begin(_ context: ChannelHandlerContext) {
+        guard !hasBegun else { return }
+        hasBegun = true
+        run(handshake.opening, context)
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -180,12 +180,13 @@ class Client(threading.Thread):
 class Clients:
     """Some clients on the same few blocks of one volume, and the history of what they saw. As a context manager they end."""
 
-    def __init__(self, bed, volume, count, doors, blocks=16, patience=2.0, write_share=0.6, pace=0.002, seed=1, doors_each=2):
-        """`doors` are sheep; client N has `doors_each` of them, beginning with the Nth."""
+    def __init__(self, bed, volume, count, doors, blocks=16, patience=2.0, write_share=0.6, pace=0.002, seed=1, doors_each=2,
+                 beside=None):
+        """`doors` are sheep; client N has `doors_each` of them, beginning with the Nth. Those `beside` use the same blocks."""
         self.volume, self.blocks, self.patience = volume, blocks, patience
         self.write_share, self.pace, self.seed = write_share, pace, seed
-        self.history = History(blocks)
-        self.doors = Doors(bed.sheep)
+        self.history = beside.history if beside else History(blocks)
+        self.doors = beside.doors if beside else Doors(bed.sheep)
         self.stopping, self.paused = threading.Event(), threading.Event()
         self.clients = [
             Client(self, n, [doors[(n + k) % len(doors)] for k in range(doors_each)]) for n in range(count)

@@ -19,10 +19,8 @@ def scenario(bed):
     # Few blocks, so that writes of all overlap. The patient ones stay at the gateway: what they ask while it stands still is
     # in its socket when it goes on.
     with Clients(bed, "volume", 4, bed.sheep, blocks=6, patience=1.0) as moving, \
-            Clients(bed, "volume", 3, [gateway], blocks=6, patience=60.0, write_share=0.3, pace=0.3, doors_each=1, seed=2) as patient:
-        # One history: they share the blocks.
-        patient.history = moving.history
-        patient.doors = moving.doors
+            Clients(bed, "volume", 3, [gateway], blocks=6, patience=60.0, write_share=0.3, pace=0.3, doors_each=1, seed=2,
+                    beside=moving) as patient:
         for _ in range(12 if bed.full else 2):
             moving.wait_progress()
             time.sleep(chance.random())
