@@ -7,7 +7,7 @@ import uuid
 
 import nbd
 from acceptance import check
-from history import History
+from history import History, check_the_checker
 from waiting import wait_until
 
 BLOCK = 4096
@@ -193,6 +193,7 @@ class Clients:
         ]
 
     def __enter__(self):
+        check_the_checker()
         for client in self.clients:
             client.start()
         return self

@@ -122,3 +122,42 @@ class History:
                     if w.end == INFINITY and w.first_seen == INFINITY and self.ended.get(w.run, INFINITY) > now
                 }
                 self.blocks[block] = {**kept, number: Write(now, now, None)}
+
+
+def check_the_checker():
+    """A checker that finds nothing shows nothing: these must be found, and their neighbours must not."""
+    def found(*operations):
+        history, numbers = History(1), {}
+        for kind, name, *rest in operations:
+            if kind == "write":
+                start, end, run = (*rest, "some run")[:3]
+                numbers[name] = history.begin_write([0], start, run)
+                if end is not None:
+                    history.end_write([0], numbers[name], end)
+            elif kind == "read":
+                history.read(0, numbers.get(name, 0), *rest)
+            else:
+                history.run_ended(name, *rest)
+        try:
+            history.check()
+        except Violation:
+            return True
+        return False
+
+    a, b = ("write", "a", 0, 1), ("write", "b", 2, 3)
+    lost, late = ("write", "b", 2, None), ("write", "b", 2, None, "stopped run")
+    wanted = [
+        ("reads of the last write", False, a, b, ("read", "b", 4, 5)),
+        ("a stale read", True, a, b, ("read", "a", 4, 5)),
+        ("a lost write", True, a, ("read", None, 2, 3)),
+        ("a write that is there before it ends", False, ("write", "a", 0, 4), ("read", None, 1, 2), ("read", "a", 3, 4)),
+        ("a write that is there and gone again", True, ("write", "a", 0, 10), ("read", "a", 2, 3), ("read", None, 4, 5)),
+        ("one never acknowledged that comes late", False, a, lost, ("read", "a", 4, 5), ("read", "b", 6, 7)),
+        ("one never acknowledged that comes and goes", True, a, lost, ("read", "b", 4, 5), ("read", "a", 6, 7)),
+        ("one of a run that may still act", False, a, late, ("write", "c", 4, 5), ("read", "b", 6, 7)),
+        ("one of a run that was over", True, a, late, ("over", "stopped run", 3.5), ("write", "c", 4, 5), ("read", "b", 6, 7)),
+        ("one of a run that was over later", False, a, late, ("over", "stopped run", 4.5), ("write", "c", 4, 5), ("read", "b", 6, 7)),
+    ]
+    for what, is_wrong, *operations in wanted:
+        if found(*operations) != is_wrong:
+            raise RuntimeError(f"the checker of histories judges wrongly: {what}")

@@ -12,6 +12,7 @@ from waiting import wait_until
 
 PREFIX = "10.83.0."
 
+
 class Host:
     """A network namespace with one address."""
 
@@ -47,6 +48,7 @@ class Host:
     def end(self):
         self.holder.kill()
         self.holder.wait()
+
 
 class Network:
     """Some hosts, numbered from 1, and what is between them."""
