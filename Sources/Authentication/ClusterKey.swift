@@ -1,6 +1,6 @@
 import Crypto
 import ObjectModel
-import SheepProtocol
+package import SheepProtocol
 
 /// The secret that all sheep and tools of one cluster share.
 package struct ClusterKey: Sendable {
@@ -44,7 +44,7 @@ package struct ClusterKey: Sendable {
     // MARK: Proofs
 
     /// Which side proves: a proof of one is none of the other, so that nothing is gained by sending one back.
-    enum Side: String {
+    package enum Side: String {
         case dialer = "sheepdog cluster key, version 1, dialer"
         case listener = "sheepdog cluster key, version 1, listener"
     }
@@ -58,7 +58,7 @@ package struct ClusterKey: Sendable {
         return writer.bytes
     }
 
-    func proof(by side: Side, _ challenge: KeyChallenge, _ listener: Hello, _ nonce: KeyNonce) -> KeyProof {
+    package func proof(by side: Side, _ challenge: KeyChallenge, _ listener: Hello, _ nonce: KeyNonce) -> KeyProof {
         KeyProof(bytes: Array(HMAC<SHA256>.authenticationCode(for: bytes(side, challenge, listener, nonce), using: key)))
     }
 

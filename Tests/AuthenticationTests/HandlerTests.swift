@@ -4,7 +4,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@testable import Authentication
+import Authentication
 
 /// The two handlers on channels without a network, bytes carried by hand.
 @Suite("Proof of the cluster's key, over bytes")

@@ -2,7 +2,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@testable import Authentication
+import Authentication
 
 let key = ClusterKey(bytes: [UInt8](0..<32))
 let otherKey = ClusterKey(bytes: [UInt8](1...32))

@@ -2,7 +2,7 @@ import Glibc
 import ObjectModel
 import Testing
 
-@testable import Authentication
+import Authentication
 
 @Suite("The key's file")
 struct KeyFileTests {
@@ -41,7 +41,7 @@ struct KeyFileTests {
         try withFolder { folder in
             let path = folder + "/key"
             write(String(repeating: "ab", count: 32) + "\n", to: path, mode: mode_t(mode))
-            do {
+            do throws(SheepError) {
                 _ = try KeyFile.read(path)
                 Issue.record("mode \(mode) was accepted")
             } catch {
