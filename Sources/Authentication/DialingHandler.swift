@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 import ObjectModel
 package import SheepProtocol
@@ -67,7 +68,7 @@ package final class DialingHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end("\(error)")
+        end((error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)")
         context.close(promise: nil)
     }
 

@@ -14,7 +14,8 @@ package final class Listener<Env: NodeEnvironment> {
     private let loop: NodeLoop
     private let logger: Logger
     private let admission: Admission
-    private var refusals = RefusalLog()
+    private var keyRefusals = RefusalLog()
+    private var sheepdogRefusals = RefusalLog()
     private var channel: (any Channel)?
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     /// Connections that have not sent a byte, or have not proven the key.
@@ -76,7 +77,7 @@ package final class Listener<Env: NodeEnvironment> {
             silent[key] = nil
             switch result {
             case .success(let dialer): try accept(framed: channel, dialer: dialer)
-            case .failure(let error): refused(channel, error.message)
+            case .failure(let error): refused(channel, error.message, keyRefusals.count(now: loop.now()))
             }
         }
         try channel.pipeline.syncOperations.addHandler(handler)
@@ -86,12 +87,14 @@ package final class Listener<Env: NodeEnvironment> {
         guard let address = channel.remoteAddress else { return false }
         if AddressRange.isLoopback(address) || admission.sheepdogClients.contains(where: { $0.contains(address) }) { return true }
         refused(
-            channel, "Sheepdog's own clients cannot prove the cluster's key; --admit-legacy \(address.ipAddress ?? "ADDRESS") lets this one in")
+            channel, "Sheepdog's own clients cannot prove the cluster's key; --admit-legacy \(address.ipAddress ?? "ADDRESS") lets this one in",
+            sheepdogRefusals.count(now: loop.now()))
         return false
     }
 
-    private func refused(_ channel: any Channel, _ reason: String) {
-        guard let count = refusals.count(now: loop.now()) else { return }
+    /// - Parameter count: Nil: it is not to be told.
+    private func refused(_ channel: any Channel, _ reason: String, _ count: Int?) {
+        guard let count else { return }
         let more = count == 1 ? "" : " (\(count) refused since the last such line)"
         logger.warning("refused \(channel.remoteAddress?.description ?? "a connection"): \(reason)\(more)")
     }
@@ -117,7 +120,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 }
 
-/// Counts refusals, so that one line a second tells of them however many there are.
+/// Counts refusals of one kind, so that one line a second tells of them however many there are.
 struct RefusalLog {
     private static let interval: UInt64 = 1_000_000_000
     private var last: UInt64?

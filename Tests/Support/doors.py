@@ -7,6 +7,7 @@ import uuid
 
 import nbd
 from acceptance import check
+from cluster import CommandFailed
 from history import History, check_the_checker
 from waiting import wait_until
 
@@ -255,7 +256,12 @@ def wait_down(bed, sheep, timeout=60.0):
     """Every other sheep that runs knows it as down."""
     others = [s for s in bed.sheep if s is not sheep and s.is_running()]
     check(others, "nobody is left to call it down")
+    def knows(other):
+        try:
+            return bed.cluster.node_state(sheep, other) in ("down", None)
+        except CommandFailed:
+            return False  # it starts anew itself just now
     for other in others:
         wait_until(
-            lambda: bed.cluster.node_state(sheep, other) in ("down", None), f"sheep {other.number} knows sheep {sheep.number} as down",
+            lambda: knows(other), f"sheep {other.number} knows sheep {sheep.number} as down",
             timeout)

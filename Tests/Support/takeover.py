@@ -62,6 +62,7 @@ def one_try(bed, fault, number, volume):
     taken = time.monotonic() - started
     if bytes(handle.pread(BLOCK, 0)) != b"h" * BLOCK:
         raise AssertionError("the write that was acknowledged after a takeover is not there")
+    handle.shutdown()
     undo()
     owner.wait_listening()
     writer.join(30)
