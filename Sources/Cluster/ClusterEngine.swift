@@ -36,6 +36,17 @@ package protocol ClusterEngine: AnyObject {
     /// Nodes the engine itself calls alive now (this one too); used when a sheep starts.
     func aliveNodes(completion: @escaping ([NodeID]) -> Void)
 
+    /// The engine sees that the process of `node` was stopped (SIGSTOP, a debugger): it does nothing until somebody lets it go on,
+    /// which may be at any moment. A hint; false where the engine cannot tell.
+    func isStopped(_ node: NodeID) -> Bool
+
+    /// Shows `report` to the others in place of what this node showed before, for as long as it is not replaced, the end of
+    /// the process included. It need not survive a power cut. What cannot be shown is left out: the others see the former one.
+    func show(_ report: [UInt8])
+
+    /// What the other nodes show now, those that have ended too; perhaps a little late, never torn.
+    func shown() -> [NodeID: [UInt8]]
+
     /// Leaves the engine: later calls do nothing, nothing more is delivered, ``lastLookStarted`` is 0, and others may
     /// take this node for dead from now on. Durable state is already durable.
     func stop()
@@ -66,5 +77,8 @@ package protocol ClusterEngineDelegate: AnyObject {
 package let maximumControlPayload = 16 << 20
 /// T: how long a look at the control log keeps the node lease, in nanoseconds of CLOCK_BOOTTIME.
 package let nodeLeaseDuration: UInt64 = 1_000_000_000
-/// After a `nodesDown` without proof of death: the time until nobody of them can hold a node lease (1.05 T: clocks drift up to 5 %).
-package let nodeFenceDuration: UInt64 = 1_050_000_000
+/// After a `nodesDown` without proof of death: the time until nobody of them can hold a node lease. A clock may be off by 5 % either
+/// way: T on one that is slow lasts T / 0.95, and this must last as long on one that is fast, so 1.05 T / 0.95.
+package let nodeFenceDuration: UInt64 = 1_106_000_000
+/// The longest report that an engine shows of a node, in bytes.
+package let maximumReport = 32 << 10

@@ -13,6 +13,8 @@ struct Forwarder {
     init(boot: BootID) { self.boot = boot }
 
     var isIdle: Bool { pending.isEmpty }
+    /// When the oldest request that has no answer yet came.
+    var oldest: UInt64? { pending.lazy.map(\.request.receivedAt).min() }
 
     /// A number of its own for a change; it stays the request's own over all tries.
     mutating func number(_ request: VolumeRequest) -> ChangeOrigin {

@@ -11,7 +11,7 @@ import SheepProtocol
 package final class Membership<Env: NodeEnvironment> {
     private unowned(unsafe) let node: SheepNode<Env>
     private let lostPower: Bool
-    private var lastHeard: [NodeID: UInt64] = [:]
+    let reach: Reach<Env>
     private var probing: Set<NodeID> = []
     private var calledDown: Set<BootID> = []
     private var hasJoined = false
@@ -22,25 +22,53 @@ package final class Membership<Env: NodeEnvironment> {
     private var stoodStillUntil: UInt64 = 0
     private var placementPendingSince: UInt64?
     private var proposalUnderWay = false
-    private var fencedUntil: UInt64 = 0
+    /// Runs that were called down without proof, and until when they may hold their node lease.
+    private var fences: [BootID: (node: NodeID, until: UInt64)] = [:]
+    private var fencesAreProbed = false
+    /// This sheep's former run, when it was called down without proof: the others wait to hear that it is over.
+    private var doubtedRun: BootID?
+    private var downSeen: [NodeID: UInt64] = [:]
     private var failedDisks: Set<DiskID> = []
 
-    init(node: SheepNode<Env>, lostPower: Bool) { (self.node, self.lostPower) = (node, lostPower) }
+    init(node: SheepNode<Env>, lostPower: Bool) {
+        (self.node, self.lostPower) = (node, lostPower)
+        reach = Reach(node: node)
+    }
 
     private var state: ControlState { node.control.state }
 
     // MARK: Joining
 
     /// First who is alive, then one entry each: down for those whom the log calls up and the engine does not (a former
-    /// run of this sheep among them), then up for this one.
+    /// run of this sheep among them), then, when all who are up are within reach, up for this one.
     func join() {
         if let cluster = state.cluster { node.takeCluster(cluster.id, afterFormat: false) }
+        callDownTheDead { [weak self] in
+            guard let self else { return }
+            reach.whenComplete { [weak self] in self?.announce() }
+            lookForTheDead()
+        }
+    }
+
+    private func callDownTheDead(_ completion: @escaping () -> Void) {
         node.engine.aliveNodes { [weak self] alive in
             guard let self else { return }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
-            if gone.isEmpty { return announce() }
-            let victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }.sorted { $0.node < $1.node }
-            node.control.propose(.nodesDown(.init(victims: victims, proven: true))) { [weak self] _ in self?.announce() }
+            var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
+            // The entry changes nothing for a run that is down, but tells that it has ended.
+            if let doubtedRun { victims.append(.init(node: node.identity, boot: doubtedRun)) }
+            doubtedRun = nil
+            if victims.isEmpty { return completion() }
+            victims.sort { $0.node < $1.node }
+            node.control.propose(.nodesDown(.init(victims: victims, proven: true))) { _ in completion() }
+        }
+    }
+
+    /// While this sheep waits to join, those it waits for may die, and perhaps nobody else is there to notice.
+    private func lookForTheDead() {
+        node.clock.schedule(after: 2 * NodeTiming.tick) { [weak self] in
+            guard let self, reach.isWaitingToJoin, !hasJoined else { return }
+            callDownTheDead { [weak self] in self?.lookForTheDead() }
         }
     }
 
@@ -58,6 +86,7 @@ package final class Membership<Env: NodeEnvironment> {
             joinedAt = node.clock.now()
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
             node.joined?()
+            probeFences()
             node.recovery.joined()
         }
     }
@@ -73,7 +102,7 @@ package final class Membership<Env: NodeEnvironment> {
 
     // MARK: Noticing who left
 
-    func linked(to peer: NodeID) { lastHeard[peer] = node.clock.now() }
+    func linked(to peer: NodeID) { reach.linked(to: peer) }
 
     func unlinked(from peer: NodeID) { suspected(peer) }
 
@@ -84,15 +113,15 @@ package final class Membership<Env: NodeEnvironment> {
         node.engine.proveDead(peer) { [weak self] proven in
             guard let self else { return }
             probing.remove(peer)
-            if proven { callDown([record], proven: true) }
+            if proven { callDown([record], proven: true, why: "died") }
         }
     }
 
-    private func callDown(_ records: [Cluster.NodeRecord], proven: Bool) {
+    func callDown(_ records: [Cluster.NodeRecord], proven: Bool, why: String) {
         let current = records.filter { state.nodes[$0.id]?.boot == $0.boot && state.nodes[$0.id]?.isUp == true }
             .filter { calledDown.insert($0.boot).inserted }
         guard !current.isEmpty else { return }
-        for record in current { node.logger.warning("\(record.address) \(proven ? "died" : "does not answer"): it is called down") }
+        for record in current { node.logger.warning("\(record.address) \(why): it is called down") }
         let victims = current.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
         node.control.propose(.nodesDown(.init(victims: victims, proven: proven)))
     }
@@ -134,14 +163,54 @@ package final class Membership<Env: NodeEnvironment> {
     /// For so long nobody may act on the latest `nodesDown` without proof: one of them may still hold its node lease.
     var fenceRemaining: UInt64 {
         let now = node.clock.now()
-        return fencedUntil > now ? fencedUntil - now : 0
+        return fences.values.reduce(0) { max($0, $1.until > now ? $1.until - now : 0) }
+    }
+
+    private func noteFences(_ entry: ControlEntry) {
+        switch entry.command {
+        case .nodesDown(let down) where down.proven:
+            for victim in down.victims {
+                fences[victim.boot] = nil
+                if victim.node == node.identity { doubtedRun = nil }
+            }
+        case .nodesDown(let down):
+            let until = node.clock.now() + nodeFenceDuration
+            for victim in down.victims {
+                fences[victim.boot] = (victim.node, until)
+                if victim.node == node.identity { doubtedRun = victim.boot }
+            }
+            probeFences()
+        case .nodeUp(let up):
+            // Its former run has ended before this one began.
+            for (boot, fence) in fences where fence.node == up.node && boot != up.boot { fences[boot] = nil }
+            if up.node == node.identity { doubtedRun = nil }
+        default: break
+        }
+    }
+
+    /// Proof of its death ends a fence early: who is called down ends its run as soon as it sees that.
+    private func probeFences() {
+        guard hasJoined, !fencesAreProbed else { return }
+        let now = node.clock.now()
+        for (boot, fence) in fences where fence.until <= now { fences[boot] = nil }
+        guard !fences.isEmpty else { return }
+        fencesAreProbed = true
+        for (boot, fence) in fences.sorted(by: { $0.key < $1.key }) {
+            node.engine.proveDead(fence.node) { [weak self] proven in
+                if proven { self?.fences[boot] = nil }
+            }
+        }
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            self?.fencesAreProbed = false
+            self?.probeFences()
+        }
     }
 
     // MARK: The control log
 
     func applied(_ entry: ControlEntry, at index: LogIndex) {
+        noteFences(entry)
         if case .nodesDown(let down) = entry.command {
-            if !down.proven { fencedUntil = max(fencedUntil, node.clock.now() + nodeFenceDuration) }
             if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) {
                 node.logger.warning("the other sheep called this one down: it starts anew")
                 return node.end(.calledDown)
@@ -149,7 +218,6 @@ package final class Membership<Env: NodeEnvironment> {
         }
         if case .shutdown = entry.command, hasJoined, !isLeaving { stopCleanly() }
         if case .nodeUp(let up) = entry.command {
-            lastHeard[up.node] = node.clock.now()
             for disk in up.disks { failedDisks.remove(disk.id) }
             outTried = []
         }
@@ -178,8 +246,10 @@ package final class Membership<Env: NodeEnvironment> {
 
     func tick(now: UInt64) {
         discountOwnPause(now: now)
+        if reach.isWaitingToJoin { reach.tick(now: now, isMember: false) }
         guard hasJoined, node.isServing else { return }
-        probe(now: now)
+        reach.tick(now: now, isMember: true)
+        noteDown(now: now)
         guard isLowest, !proposalUnderWay else { return }
         planPlacement(now: now)
         openGroups(now: now)
@@ -193,28 +263,13 @@ package final class Membership<Env: NodeEnvironment> {
         let pause = now - lastTick
         stoodStillUntil = now
         // What came after the pause, but before this tick, is not from the future.
-        for peer in lastHeard.keys { lastHeard[peer] = min(now, lastHeard[peer]! + pause) }
+        reach.discount(pause, now: now)
         joinedAt = min(now, joinedAt + pause)
     }
 
     /// Of the nodes that are up, the one that proposes for all.
     var isLowest: Bool {
         !state.nodes.values.contains { $0.isUp && $0.id < node.identity }
-    }
-
-    private func probe(now: UInt64) {
-        let ping = Ping(logIndex: state.appliedIndex).wire
-        for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where record.isUp && record.id != node.identity {
-            if node.network.isLinked(to: record.id) {
-                node.network.send(.ping, body: ping, payload: nil, to: record.id) { [weak self] result in
-                    guard let self, case .success = result else { return }
-                    lastHeard[record.id] = node.clock.now()
-                }
-            }
-            let silence = now - min(now, lastHeard[record.id] ?? joinedAt)
-            if silence > NodeTiming.silence { suspected(record.id) }
-            if silence > NodeTiming.givenUp { callDown([record], proven: false) }
-        }
     }
 
     private func propose(_ command: ControlCommand) {
@@ -240,13 +295,19 @@ package final class Membership<Env: NodeEnvironment> {
         propose(.openGroups(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }))
     }
 
-    /// A node is taken out when it was down for so long while this sheep was up: after a stop of the whole cluster, however
+    /// Since when this sheep sees a node down, by its own clock: wall clocks jump.
+    private func noteDown(now: UInt64) {
+        for record in state.nodes.values {
+            if record.isUp { downSeen[record.id] = nil } else if downSeen[record.id] == nil { downSeen[record.id] = now }
+        }
+    }
+
+    /// A node is taken out when this sheep, up for as long, saw it down for so long: after a stop of the whole cluster, however
     /// long it was, all have that time to return.
     private func takeOut(now: UInt64) {
         guard now >= joinedAt + node.options.downOut else { return }
-        let wall = node.clock.wallClock()
         for record in state.nodes.values.sorted(by: { $0.id < $1.id }) where !record.isUp && !record.isRemoved && !record.isGateway {
-            guard let since = record.downTime, wall > since, wall - since > node.options.downOut else { continue }
+            guard let since = downSeen[record.id], now - min(now, since) > node.options.downOut else { continue }
             guard outTried.insert(record.id).inserted else { continue }
             propose(.nodeOut(record.id, byOperator: false))
         }

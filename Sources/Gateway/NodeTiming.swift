@@ -1,12 +1,17 @@
 /// The intervals of a sheep, in nanoseconds, with their reasons.
 package enum NodeTiming {
-    /// Between proofs of life on a link: four misses make a second of silence.
-    package static let ping: UInt64 = 250_000_000
     /// Silence on a link after which its peer is suspected.
     package static let silence: UInt64 = 1_000_000_000
-    /// Silence after which a peer that cannot be proven dead is called down all the same (a stopped process). Longer than a
-    /// busy disk holds up a write: a sheep that only waits for its disk should not lose its place.
+    /// Silence after which a peer that stands still and cannot be proven dead is called down all the same. Longer than a busy
+    /// disk holds up a loop: a sheep that only waits for its disk should not lose its place. One that is known to be stopped, and
+    /// one that is cut off, lose theirs sooner: these wait for nothing that comes by itself.
     package static let givenUp: UInt64 = 8_000_000_000
+    /// A request that waits so long for another sheep says so: if that one was stopped, it is not waited for any longer.
+    package static let awaited: UInt64 = 500_000_000
+    /// Between new connections to a peer that is silent though it runs.
+    package static let renewal: UInt64 = 1_000_000_000
+    /// A run that wants to join is forgotten when it did not ask for so long.
+    package static let joinerKept: UInt64 = 2_000_000_000
     /// A change that waits so long for a member names it.
     package static let slowMember: UInt64 = 5_000_000_000
     /// Between tries of what may succeed soon.

@@ -43,11 +43,14 @@ package struct Peer: Hashable, Sendable {
 /// The port to the links between sheep. Links are dialled again for as long as their peer is wanted.
 ///
 /// Requests on one link arrive in the order sent; replies come in any order. A request whose link breaks completes with
-/// ``SheepError/Code/unavailable``: it may or may not have been executed.
+/// ``SheepError/Code/unavailable``: it may or may not have been executed, or still be on its way. It is executed no more once
+/// anything has come by a newer connection of the same run, so what is sent again is never overtaken by itself.
 package protocol PeerNetwork: AnyObject {
     var delegate: (any PeerNetworkDelegate)? { get set }
     /// Keeps links to exactly these peers; a changed boot id or address drops the old link.
     func keepLinks(to peers: [Peer])
+    /// Gives up the connection to this peer as if it had broken, and makes a new one at once.
+    func renewLink(to node: NodeID)
     /// True when the link to the peer's present run is up.
     func isLinked(to node: NodeID) -> Bool
     func send(

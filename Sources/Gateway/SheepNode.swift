@@ -312,7 +312,8 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     private func membershipChanged(_ index: LogIndex) {
         replica.membershipChanged(index)
-        network.keepLinks(to: peers)
+        membership.reach.membersChanged()
+        keepLinks()
         for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
         garbage.membershipChanged()
@@ -321,7 +322,14 @@ package final class SheepNode<Env: NodeEnvironment> {
     private func stateReplaced() {
         noteMembers()
         ancestries = [:]
-        network.keepLinks(to: peers)
+        membership.reach.membersChanged()
+        keepLinks()
+    }
+
+    /// Links to all who are up, and to those who want to be.
+    func keepLinks() {
+        guard !isStopped else { return }
+        network.keepLinks(to: (peers + membership.reach.wantedPeers).sorted { $0.node < $1.node })
     }
 
     private var peers: [Peer] {
@@ -422,7 +430,7 @@ extension SheepNode: PeerNetworkDelegate {
         case .ping:
             let ping = try Ping(wire: body)
             if ping.logIndex > control.appliedIndex { engine.look() }
-            reply(.success(PeerReply(body: Ping(logIndex: control.appliedIndex).wire)))
+            membership.reach.pinged(ping, by: peer, boot: boot, reply: reply)
         case .replicaWrite, .replicaZero: replica.change(try ReplicaChange(wire: body), payload: payload, from: peer, reply: reply)
         case .replicaRead: replica.read(try ReplicaRead(wire: body), from: peer, reply: reply)
         case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)

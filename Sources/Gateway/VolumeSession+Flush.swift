@@ -71,11 +71,11 @@ final class VolumeFlush<Env: NodeEnvironment> {
     private let session: VolumeSession<Env>
     private let term: Term
     private let changes: UnflushedChanges?
-    private var remaining: Set<NodeID> = []
+    private(set) var remaining: Set<NodeID> = []
     /// A member left before it answered: another one must have what it had.
     private var hasLeaver = false
     let completion: (SheepError?) -> Void
-    private let startedAt: UInt64
+    let startedAt: UInt64
     /// Set once: how it ended.
     private(set) var outcome: (error: SheepError?, Void)?
 

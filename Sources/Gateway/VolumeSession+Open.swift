@@ -32,7 +32,8 @@ extension VolumeSession {
         // A former owner that was not proven dead may hold its node lease for a little longer.
         let wait = node.membership.fenceRemaining
         if wait > 0 {
-            node.clock.schedule(after: wait) { [weak self] in self?.reopen() }
+            // It may end early, by proof.
+            node.clock.schedule(after: min(wait, 2 * NodeTiming.retry)) { [weak self] in self?.reopen() }
             return
         }
         acquire()

@@ -385,6 +385,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Fails what has waited too long, and names members that keep a change waiting.
     func tick(now: UInt64) {
+        nameAwaited(now: now)
         let limit = node.options.inputOutputTimeout
         for change in window.active where now > change.startedAt {
             let age = now - change.startedAt

@@ -4,6 +4,23 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+/// The newest connection of each run of a peer, which is the only one that is listened to.
+///
+/// A peer that takes its connection for broken sends what has no answer again by a new one. What is left in the buffers of
+/// the old one, however long it stood there, must not come after that: an old write would undo younger ones.
+final class PeerConnections<Env: NodeEnvironment> {
+    private var newest: [Hello: ConnectionService<Env>] = [:]
+
+    func greeted(_ connection: ConnectionService<Env>, by peer: Hello) {
+        let former = newest.updateValue(connection, forKey: peer)
+        if let former, former !== connection { former.supersede() }
+    }
+
+    func closed(_ connection: ConnectionService<Env>, of peer: Hello) {
+        if newest[peer] === connection { newest[peer] = nil }
+    }
+}
+
 /// One accepted connection: a peer's after its hello, else a tool's, with the devices that it opened.
 final class ConnectionService<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
@@ -11,22 +28,36 @@ final class ConnectionService<Env: NodeEnvironment> {
     private unowned let channel: FrameChannel
     /// What was proven; nil: there is no key.
     private let dialer: KeyDialer?
+    private let connections: PeerConnections<Env>
     private var peer: Hello?
+    /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
+    private var isSuperseded = false
     private var devices: [DeviceHandle: VolumeDevice<Env>] = [:]
     private var nextHandle = DeviceHandle(rawValue: 1)
     /// Devices open at once on one connection.
     private static var largestCount: Int { 256 }
 
-    init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, dialer: KeyDialer?) {
-        (self.node, self.directory, self.channel, self.dialer) = (node, directory, channel, dialer)
+    init(
+        node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, connections: PeerConnections<Env>,
+        dialer: KeyDialer?
+    ) {
+        (self.node, self.directory, self.channel, self.connections) = (node, directory, channel, connections)
+        self.dialer = dialer
+    }
+
+    func supersede() {
+        isSuperseded = true
+        channel.close()
     }
 
     func closed() {
+        if let peer { connections.closed(self, of: peer) }
         for device in devices.values { device.close() }
         devices = [:]
     }
 
     func received(_ frame: Frame) {
+        if isSuperseded { return }
         do throws(WireError) {
             try serve(frame)
         } catch {
@@ -45,7 +76,9 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let dialer, dialer != .sheep(hello) {
                 return reply(to: frame, .failure(SheepError(.accessDenied, "the key was proven by another than \(hello.node)")))
             }
+            if let peer { connections.closed(self, of: peer) }
             peer = hello
+            connections.greeted(self, by: hello)
             reply(to: frame, .success(PeerReply(body: Hello(node: node.identity, boot: node.boot).wire)))
         case .administer where peer == nil:
             node.administer(try AdministrationRequest(wire: frame.body)) { [weak self] result in

@@ -18,6 +18,7 @@ package final class Listener<Env: NodeEnvironment> {
     private var sheepdogRefusals = RefusalLog()
     private var channel: (any Channel)?
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
+    private let peers = PeerConnections<Env>()
     /// Connections that have not sent a byte, or have not proven the key.
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
@@ -103,7 +104,7 @@ package final class Listener<Env: NodeEnvironment> {
         let handler = FrameChannel()
         let key = ObjectIdentifier(handler)
         connections[key] = handler
-        let service = ConnectionService(node: node, directory: directory, channel: handler, dialer: dialer)
+        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer)
         handler.received = { service.received($0) }
         handler.closed = { [weak self] violation in
             service.closed()

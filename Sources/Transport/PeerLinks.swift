@@ -38,6 +38,8 @@ package final class PeerLinks: PeerNetwork {
 
     package func isLinked(to node: NodeID) -> Bool { links[node]?.isLinked ?? false }
 
+    package func renewLink(to node: NodeID) { links[node]?.renew() }
+
     package func send(
         _ operation: Operation, body: [UInt8], payload: ByteBuffer?, to node: NodeID, completion: @escaping PeerCompletion
     ) {
@@ -175,6 +177,9 @@ final class PeerLink {
             FrameHeader(operation: operation, id: id, bodyLength: body.count, payloadLength: payload?.readableBytes ?? 0),
             body: body, payload: payload)
     }
+
+    /// The present connection, be it made or not yet greeted, is given up: what is under way fails, and it is dialled again.
+    func renew() { channel?.close() }
 
     /// Nobody wants this peer (in this run) any more: what is under way fails.
     func drop() {

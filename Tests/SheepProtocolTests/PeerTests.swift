@@ -44,6 +44,8 @@ struct PeerTests {
         try expectRoundTrip(RecoveryRead(receiverBoot: context.receiverBoot, object: name, offset: 4096, length: 4096))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
         try expectRoundTrip(Ping(logIndex: context.volumeEntry))
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, joining: ListeningPlace(host: "fe80::1", port: 7001)))
+        try expectRoundTrip(PingAnswer(logIndex: context.volumeEntry, isLinkedBack: true))
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(

@@ -1,3 +1,4 @@
+import Cluster
 import Glibc
 package import ObjectModel
 
@@ -20,6 +21,7 @@ package final class AliveLocks: Sendable {
         do throws(EngineFailure) {
             own = try folder.directory.openEntry(Self.name(node), O_RDWR | O_CREAT)!
             isTaken = try Self.take(own, loop)
+            if isTaken { try Bulletin.write(ProcessMark.own.wire, at: Bulletin.markOffset, to: own) }
         } catch {
             throw SheepError(.unavailable, error.text)
         }
@@ -67,6 +69,32 @@ package final class AliveLocks: Sendable {
             if !isFree(node, in: folder) { nodes.insert(node) }
         }
         return nodes
+    }
+
+    // MARK: What the files say
+
+    /// Replaces this node's report. A failure (the disk is full) leaves the former one, or none that can be read.
+    package func show(_ report: [UInt8]) { try? Bulletin.write(report, at: Bulletin.reportOffset, to: own) }
+
+    /// The reports of the other nodes; a node whose report is missing or just being replaced is left out.
+    package func shown() -> [NodeID: [UInt8]] {
+        guard let names = try? folder.directory.entryNames() else { return [:] }
+        var reports: [NodeID: [UInt8]] = [:]
+        for name in names where Self.isAliveFile(name) {
+            guard let other = NodeID(String(name.dropLast(Self.suffix.count))), other != node,
+                let file = try? folder.directory.openEntry(name, O_RDONLY)
+            else { continue }
+            reports[other] = Bulletin.read(at: Bulletin.reportOffset, maximum: maximumReport, of: file)
+        }
+        return reports
+    }
+
+    /// The process that took the node's lock last is stopped by a signal.
+    package func isStopped(_ node: NodeID) -> Bool {
+        guard let file = try? folder.directory.openEntry(Self.name(node), O_RDONLY),
+            let bytes = Bulletin.read(at: Bulletin.markOffset, maximum: 64, of: file), let mark = try? ProcessMark(wire: bytes)
+        else { return false }
+        return mark.isStopped
     }
 
     /// This node's file still has its name; without it others would take a second file for the lock.

@@ -82,7 +82,8 @@ package final class FolderWatcher: Sendable {
 
     private static func changesMeant(byEventOn name: String, mask: UInt32) -> Changes {
         if name.isEmpty { return [.log, .liveness] }
-        if AliveLocks.isAliveFile(name) { return .liveness }
+        // What is written there are reports; who wants them looks by itself.
+        if AliveLocks.isAliveFile(name) { return mask & UInt32(IN_MODIFY) == 0 ? .liveness : [] }
         // Closing a segment for writing changes nothing in it.
         return name.hasPrefix("log.") && mask & UInt32(IN_CLOSE_WRITE) == 0 ? .log : []
     }

@@ -227,6 +227,14 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         }
     }
 
+    package func isStopped(_ node: NodeID) -> Bool { locks?.isStopped(node) ?? false }
+
+    package func show(_ report: [UInt8]) {
+        if phase == .running { locks?.show(report) }
+    }
+
+    package func shown() -> [NodeID: [UInt8]] { phase == .running ? locks?.shown() ?? [:] : [:] }
+
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) {
         loop.schedule(afterNanoseconds: 0) { [self] in
             guard phase == .running, let locks else { return completion([]) }

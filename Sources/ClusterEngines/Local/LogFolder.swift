@@ -4,7 +4,7 @@ package import ObjectModel
 
 /// The folder where the sheep of a machine meet, and its segments.
 ///
-///     UUID.alive               held locked by that node's sheep while it runs
+///     UUID.alive               held locked by that node's sheep while it runs; says which process, and shows its report
 ///     log.0000000000000001     a segment: the state before entry 1 and the records from 1 on (hexadecimal)
 ///     making.UUID              a segment in the making, not yet part of the log
 ///     old.log.0000000000000001 a segment set aside when the log was rebuilt

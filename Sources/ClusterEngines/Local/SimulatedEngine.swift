@@ -122,6 +122,14 @@ package final class SimulatedEngine: ClusterEngine {
         }
     }
 
+    package func isStopped(_ node: NodeID) -> Bool { log.stopped.contains(node) }
+
+    package func show(_ report: [UInt8]) {
+        if isRunning { log.reports[node] = report }
+    }
+
+    package func shown() -> [NodeID: [UInt8]] { isRunning ? log.reports.filter { $0.key != node } : [:] }
+
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) {
         loop.schedule(afterNanoseconds: log.draw(log.tuning.notice)) { [self] in completion(isRunning ? log.alive : []) }
     }

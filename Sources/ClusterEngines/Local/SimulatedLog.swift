@@ -26,6 +26,10 @@ package final class SimulatedLog {
     /// What a sync has covered.
     package private(set) var durable = LogIndex.zero
     private var engines: [NodeID: SimulatedEngine] = [:]
+    /// What each node showed last.
+    var reports: [NodeID: [UInt8]] = [:]
+    /// Nodes whose processes are stopped by a signal, as far as that can be seen.
+    package var stopped: Set<NodeID> = []
 
     package init(seed: UInt64, tuning: Tuning = Tuning()) { (generator, self.tuning) = (SplitMix64(seed: seed), tuning) }
 

@@ -84,6 +84,17 @@ extension OpenFile {
         }
     }
 
+    /// Writes all of it at an offset, in one write(2) unless a signal or a full disk comes between.
+    package func write(_ bytes: [UInt8], at offset: UInt64) throws(EngineFailure) {
+        var done = 0
+        while done < bytes.count {
+            let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress! + done, bytes.count - done, off_t(offset) + off_t(done)) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw .systemCall("write", path: path, errno: written < 0 ? errno : ENOSPC) }
+            done += written
+        }
+    }
+
     package func writeAll(_ bytes: [UInt8]) throws(EngineFailure) {
         var rest = bytes[...]
         while !rest.isEmpty { rest = rest.dropFirst(try writeOnce(Array(rest))) }

@@ -18,9 +18,54 @@ package struct Hello: Hashable, WireCodable {
 /// Proof of life both ways; carries how far the sender's control log is, so that nobody stays behind.
 package struct Ping: Hashable, WireCodable {
     package var logIndex: LogIndex
-    package init(logIndex: LogIndex) { self.logIndex = logIndex }
-    package init(from reader: inout WireReader) throws(WireError) { logIndex = try reader.readValue() }
-    package func encode(to writer: inout WireWriter) { writer.write(logIndex) }
+    /// Where the sender listens, while it is not up but wants to be: the other connects to it too and says whether it could.
+    package var joining: ListeningPlace?
+
+    package init(logIndex: LogIndex, joining: ListeningPlace? = nil) { (self.logIndex, self.joining) = (logIndex, joining) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        logIndex = try reader.readValue()
+        joining = try reader.readOptional()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(logIndex)
+        writer.write(optional: joining)
+    }
+}
+
+package struct ListeningPlace: Hashable, WireCodable {
+    package var host: String
+    package var port: UInt16
+    package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        host = try reader.readHost()
+        port = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(host)
+        writer.write(port)
+    }
+}
+
+package struct PingAnswer: Hashable, WireCodable {
+    package var logIndex: LogIndex
+    /// The one that answers has a connection of its own to the one that asked. Only meant for one that wants to join.
+    package var isLinkedBack: Bool
+
+    package init(logIndex: LogIndex, isLinkedBack: Bool) { (self.logIndex, self.isLinkedBack) = (logIndex, isLinkedBack) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        logIndex = try reader.readValue()
+        isLinkedBack = try reader.readBool()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(logIndex)
+        writer.write(isLinkedBack)
+    }
 }
 
 /// How many objects a sheep counts for a birth; each object of the cluster is counted by one sheep.

@@ -14,6 +14,8 @@ package struct Profile: Sendable {
     package var faultTime: UInt64 = 4_000_000_000
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
+    package var clocksDrift = false
+    package var longestPause: UInt64 = 6_000_000_000
 
     /// Kills, restarts, clean stops.
     package static let smoke = Profile(name: "smoke", weights: [(.kill, 6), (.stop, 2), (.reset, 2)])
@@ -26,11 +28,26 @@ package struct Profile: Sendable {
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
         weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2)])
 
-    package static let all = [smoke, kills, power]
+    /// Links that are cut, in one direction or both, slow or broken again and again, while processes die and stand still.
+    package static let network = Profile(
+        name: "network", duration: 40_000_000_000, faultTime: 3_000_000_000,
+        weights: [
+            (.partition, 5), (.cutLink, 3), (.oneWay, 4), (.slowLink, 3), (.brittleLink, 2), (.lostReply, 3), (.reset, 2),
+            (.kill, 3), (.killAll, 1), (.stop, 1), (.pause, 3),
+        ], longestPause: 12_000_000_000)
+    /// The same, on machines whose steady clocks are up to 5 % off and whose wall clocks jump by up to a year.
+    package static let clocks = Profile(
+        name: "clocks", duration: 30_000_000_000, faultTime: 3_000_000_000,
+        weights: [
+            (.clockJump, 4), (.partition, 3), (.oneWay, 2), (.slowLink, 1), (.lostReply, 1), (.kill, 3), (.stop, 1), (.pause, 5),
+        ], clocksDrift: true, longestPause: 12_000_000_000)
+
+    package static let all = [smoke, kills, power, network, clocks]
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {
     case kill, killAll, stop, reset, pause, powerCut, powerCutAll
+    case partition, cutLink, oneWay, slowLink, brittleLink, lostReply, clockJump
 }
 
 /// What happened in a run.

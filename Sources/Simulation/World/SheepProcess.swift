@@ -17,9 +17,13 @@ package final class SheepProcess: NodeClock, EngineLoop, @unchecked Sendable {
     var isStopping = false
     /// Devices that clients have open.
     var attached = 0
+    /// The machine's clock, which outlives its processes.
+    let machine: MachineClock
     private var witnesses: [() -> Void] = []
 
-    init(world: World, node: NodeID, boot: BootID) { (self.world, self.node, self.boot) = (world, node, boot) }
+    init(world: World, node: NodeID, boot: BootID, machine: MachineClock) {
+        (self.world, self.node, self.boot, self.machine) = (world, node, boot, machine)
+    }
 
     /// Calls back, soon after it ended.
     func whenEnded(_ action: @escaping () -> Void) { witnesses.append(action) }
@@ -33,13 +37,13 @@ package final class SheepProcess: NodeClock, EngineLoop, @unchecked Sendable {
 
     // MARK: The clock
 
-    package func now() -> UInt64 { world.now }
-    package func wallClock() -> UInt64 { 1_700_000_000_000_000_000 + world.now }
+    package func now() -> UInt64 { machine.time(world.now) }
+    package func wallClock() -> UInt64 { machine.wallClock(world.now) }
 
     @discardableResult
     package func schedule(after nanoseconds: UInt64, _ action: @escaping () -> Void) -> Timer {
         let timer = Timer()
-        world.schedule(after: nanoseconds, in: self) {
+        world.schedule(after: machine.duration(nanoseconds), in: self) {
             if !timer.isCancelled { action() }
         }
         return timer
@@ -49,6 +53,6 @@ package final class SheepProcess: NodeClock, EngineLoop, @unchecked Sendable {
 
     package func post(_ work: @escaping @Sendable () -> Void) { world.schedule(after: 0, in: self, work) }
     package func schedule(afterNanoseconds delay: UInt64, _ work: @escaping () -> Void) {
-        world.schedule(after: delay, in: self, work)
+        world.schedule(after: machine.duration(delay), in: self, work)
     }
 }

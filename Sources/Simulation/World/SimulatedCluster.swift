@@ -16,7 +16,7 @@ package final class SimulatedCluster {
     private var administrator: Administrator!
     package var counters = Counters()
     var clientsAreActive = true
-    private var faultsAreActive = true
+    private(set) var faultsAreActive = true
     private var faultsEndedAt: UInt64?
     private var stamps: UInt64 = 0
 
@@ -28,7 +28,8 @@ package final class SimulatedCluster {
         for number in 1...profile.nodes {
             var options = NodeOptions(address: NodeAddress(host: "10.0.0.\(number)", port: 7000))
             options.zone = UInt32(number)
-            sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options))
+            let clock = profile.clocksDrift ? MachineClock(rate: world.draw(950_000...1_050_000)) : MachineClock()
+            sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options, clock: clock))
         }
         administrator = Administrator(cluster: self)
     }
@@ -111,7 +112,9 @@ package final class SimulatedCluster {
             victim.stop()
             startLater(victim)
         case .reset: switchboard.reset(from: victim.identity, to: world.pick(sheep)!.identity)
-        case .pause: victim.pause(for: world.draw(10_000_000...6_000_000_000))
+        case .pause: victim.pause(for: world.draw(10_000_000...profile.longestPause), bySignal: world.chance(0.5))
+        case .partition, .cutLink, .oneWay, .slowLink, .brittleLink, .lostReply: troubleNetwork(kind, victim)
+        case .clockJump: jumpClock(of: victim)
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
         }

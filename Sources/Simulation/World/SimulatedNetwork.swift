@@ -4,13 +4,36 @@ package import ObjectModel
 package import SheepProtocol
 
 /// The wires between all processes, and what is wrong with them.
+///
+/// All is TCP, so a connection neither repeats nor reorders: what is lost is retransmitted and late. What can happen:
+///
+/// - a way is cut, in one direction or both: bytes wait in the sender's kernel, and arrive some time after the way is back,
+///   or never when the connection is given up before that (by the sender, or by its kernel after many seconds). Where only the
+///   acknowledgements are cut, the first bytes still arrive. Nobody is told that a connection broke on the other side;
+/// - a way is slow: up to seconds, each connection in order, two connections not;
+/// - a connection is reset: of what was under way a part arrived, the rest is lost, and so are all replies. The sender sends
+///   again by a new connection what it has no reply for, so requests are repeated by their sender, and what stood in the
+///   buffers of the old connection may be read after what came by the new one.
+///
+/// The control log (a folder of the machine) stays within reach whatever happens here.
 package final class Switchboard {
+    struct Way: Hashable {
+        var from, to: NodeID
+        var back: Way { Way(from: to, to: from) }
+    }
+
+    private enum Trouble {
+        case cut(Set<Way>)
+        case slow(Set<Way>, ClosedRange<UInt64>)
+    }
+
     let world: World
     private var networks: [NodeID: SimulatedNetwork] = [:]
     private var connections: [Connection] = []
-    /// Pairs that cannot reach each other now.
-    private var cuts: Set<[NodeID]> = []
-    /// How long a message takes, in nanoseconds.
+    private var troubles: [Int: Trouble] = [:]
+    private var nextTrouble = 0
+    private var cuts: Set<Way> = []
+    /// How long a message takes where nothing is wrong, in nanoseconds.
     package var delay: ClosedRange<UInt64> = 20_000...200_000
     /// Decides about a request that arrives: true makes the network acknowledge it without giving it to the receiver. A
     /// fault that no real network has; it is here to show that the checkers see it.
@@ -21,84 +44,211 @@ package final class Switchboard {
     func listen(_ network: SimulatedNetwork) { networks[network.process.node] = network }
 
     /// Who accepts connections for this run of a node.
-    func listener(_ peer: Peer, from node: NodeID) -> SimulatedNetwork? {
-        guard let network = networks[peer.node], network.process.isAlive, network.process.boot == peer.boot,
-            !cuts.contains([node, peer.node].sorted())
-        else { return nil }
+    func listener(_ peer: Peer) -> SimulatedNetwork? {
+        guard let network = networks[peer.node], network.process.isAlive, network.process.boot == peer.boot else { return nil }
         return network
     }
 
     func opened(_ connection: Connection) {
-        connections.removeAll { !$0.isUp }
+        connections.removeAll(where: \.isOver)
         connections.append(connection)
     }
 
     /// What a dead process sent arrives; who talked to it learns that the connection is gone.
     func processEnded(_ process: SheepProcess) {
-        for connection in connections where connection.isUp {
+        for connection in connections {
             if connection.sender.process === process { connection.isUp = false }
-            if connection.receiver.process === process { connection.lose() }
+            if connection.receiver.process === process { connection.receiverEnded() }
         }
     }
 
-    /// Resets a connection: what is under way on it is lost.
+    // MARK: Troubles
+
+    func isCut(_ way: Way) -> Bool { cuts.contains(way) }
+
+    func delay(on way: Way) -> ClosedRange<UInt64> {
+        var slowest = delay
+        for trouble in troubles.values {
+            if case .slow(let ways, let range) = trouble, ways.contains(way), range.upperBound > slowest.upperBound { slowest = range }
+        }
+        return slowest
+    }
+
+    /// Nothing passes on these ways until then.
+    func cut(_ ways: Set<Way>, for duration: UInt64) { add(.cut(ways), for: duration) }
+
+    func slow(_ ways: Set<Way>, _ range: ClosedRange<UInt64>, for duration: UInt64) { add(.slow(ways, range), for: duration) }
+
+    private func add(_ trouble: Trouble, for duration: UInt64) {
+        nextTrouble += 1
+        let number = nextTrouble
+        troubles[number] = trouble
+        noteCuts()
+        world.schedule(after: duration) { [self] in
+            guard troubles.removeValue(forKey: number) != nil else { return }
+            noteCuts()
+        }
+    }
+
+    func healAll() {
+        troubles = [:]
+        noteCuts()
+    }
+
+    private func noteCuts() {
+        var now: Set<Way> = []
+        for case .cut(let ways) in troubles.values { now.formUnion(ways) }
+        let (added, gone) = (now.subtracting(cuts), cuts.subtracting(now))
+        cuts = now
+        for connection in connections where !connection.isOver {
+            if added.contains(connection.way) || added.contains(connection.way.back) { connection.wasCut() }
+            if gone.contains(connection.way) || gone.contains(connection.way.back) { connection.wasRestored() }
+        }
+    }
+
+    /// Resets the connection that one node made to another.
     func reset(from sender: NodeID, to receiver: NodeID) {
-        for connection in connections
-        where connection.isUp && connection.sender.process.node == sender && connection.receiver.process.node == receiver {
-            connection.lose()
-        }
+        for connection in between(sender, receiver) { connection.reset() }
     }
 
-    package func cut(_ a: NodeID, _ b: NodeID) {
-        cuts.insert([a, b].sorted())
-        reset(from: a, to: b)
-        reset(from: b, to: a)
+    /// Resets it when the next reply is on its way: the request has been executed.
+    func resetAtReply(from sender: NodeID, to receiver: NodeID) {
+        for connection in between(sender, receiver) { connection.resetsAtReply = true }
     }
 
-    package func heal(_ a: NodeID, _ b: NodeID) { cuts.remove([a, b].sorted()) }
-    package func healAll() { cuts = [] }
+    private func between(_ sender: NodeID, _ receiver: NodeID) -> [Connection] {
+        connections.filter { $0.isUp && $0.way == Way(from: sender, to: receiver) }
+    }
 }
 
 /// One connection, dialled by the sender for its requests.
 final class Connection {
+    /// One of its two directions.
+    private struct Stream {
+        /// When the last message arrives.
+        var arrives: UInt64 = 0
+        /// Sent while the way was cut, or after such.
+        var held: [(UInt64) -> Void] = []
+        /// Sent while the acknowledgements were cut.
+        var unacknowledged = 0
+    }
+
+    /// Messages that fit into the window of a connection whose acknowledgements do not come.
+    private static let window = 24
+
     let sender: SimulatedNetwork
     let receiver: SimulatedNetwork
+    let way: Switchboard.Way
     private unowned let link: SimulatedLink
+    /// The sender has not given it up, nor been told that it broke.
     var isUp = true
-    /// What is on the wires is gone.
-    private(set) var isLost = false
-    private var requestsArrive: UInt64 = 0
-    private var repliesArrive: UInt64 = 0
+    /// The receiver listens to a newer connection of the same run.
+    private var isSuperseded = false
+    /// Requests that arrive later are lost.
+    private var lastArrival = UInt64.max
+    private var requests = Stream()
+    private var replies = Stream()
+    private var cutNumber = 0
+    var resetsAtReply = false
 
     init(sender: SimulatedNetwork, receiver: SimulatedNetwork, link: SimulatedLink) {
         (self.sender, self.receiver, self.link) = (sender, receiver, link)
+        way = Switchboard.Way(from: sender.process.node, to: receiver.process.node)
     }
 
     private var world: World { sender.switchboard.world }
+    private var switchboard: Switchboard { sender.switchboard }
+    /// Nothing more will happen on it.
+    var isOver: Bool { !isUp && (isSuperseded || !receiver.process.isAlive || requests.arrives < world.now && requests.held.isEmpty) }
 
-    private func arrival(after last: inout UInt64) -> UInt64 {
-        last = max(last, world.now + world.draw(sender.switchboard.delay))
-        return last - world.now
-    }
+    // MARK: Messages
 
     func toReceiver(_ action: @escaping () -> Void) {
-        guard !isLost else { return }
-        world.schedule(after: arrival(after: &requestsArrive), in: receiver.process) { [self] in
-            if !isLost { action() }
+        send(on: \.requests, way) { [self] arrival in
+            world.schedule(after: arrival - world.now, in: receiver.process) { [self] in
+                if arrival <= lastArrival, !isSuperseded { action() }
+            }
         }
     }
 
     func toSender(_ action: @escaping () -> Void) {
         guard isUp else { return }
-        world.schedule(after: arrival(after: &repliesArrive), in: sender.process) { [self] in
-            if isUp { action() }
+        if resetsAtReply { return reset(sparingRequests: true) }
+        send(on: \.replies, way.back) { [self] arrival in
+            world.schedule(after: arrival - world.now, in: sender.process) { [self] in
+                if isUp { action() }
+            }
         }
     }
 
-    /// The sender notices soon.
-    func lose() {
+    private func send(on stream: ReferenceWritableKeyPath<Connection, Stream>, _ way: Switchboard.Way, _ deliver: @escaping (UInt64) -> Void) {
+        if switchboard.isCut(way.back) { self[keyPath: stream].unacknowledged += 1 }
+        guard self[keyPath: stream].held.isEmpty, !switchboard.isCut(way), self[keyPath: stream].unacknowledged <= Self.window else {
+            return self[keyPath: stream].held.append(deliver)
+        }
+        let arrival = max(self[keyPath: stream].arrives, world.now + world.draw(switchboard.delay(on: way)))
+        self[keyPath: stream].arrives = arrival
+        deliver(arrival)
+    }
+
+    /// The first message of a newer connection was read: this one is read no more.
+    func supersede() { isSuperseded = true }
+
+    // MARK: Troubles
+
+    /// The sender's kernel gives up after a while.
+    func wasCut() {
+        cutNumber += 1
+        let number = cutNumber
+        world.schedule(after: world.draw(3_000_000_000...20_000_000_000)) { [self] in
+            if number == cutNumber { reset() }
+        }
+    }
+
+    /// Kernels try again ever more rarely, so it takes a while until anything is sent again.
+    func wasRestored() {
+        guard !switchboard.isCut(way), !switchboard.isCut(way.back) else { return }
+        cutNumber += 1
+        let number = cutNumber
+        world.schedule(after: world.draw(1_000_000...1_500_000_000)) { [self] in
+            guard number == cutNumber else { return }
+            if !receiver.process.isAlive { return receiverEnded() }
+            release(\.requests, way)
+            release(\.replies, way.back)
+        }
+    }
+
+    private func release(_ stream: ReferenceWritableKeyPath<Connection, Stream>, _ way: Switchboard.Way) {
+        let held = self[keyPath: stream].held
+        (self[keyPath: stream].held, self[keyPath: stream].unacknowledged) = ([], 0)
+        for deliver in held { send(on: stream, way, deliver) }
+    }
+
+    /// It breaks: replies are lost, and what was under way from some byte on. The sender notices soon.
+    func reset(sparingRequests: Bool = false) {
         guard isUp else { return }
-        (isUp, isLost) = (false, true)
+        isUp = false
+        if !sparingRequests {
+            lastArrival = world.now + (world.chance(0.5) ? 0 : world.draw(0...switchboard.delay(on: way).upperBound))
+            requests.held = []
+        }
+        tellSender()
+    }
+
+    /// The sender's program closes it: what it has sent arrives, when the way is open.
+    func close() {
+        guard isUp else { return }
+        isUp = false
+        tellSender()
+    }
+
+    /// The receiver's kernel says so to whoever sends; where that cannot come through nobody knows.
+    func receiverEnded() {
+        guard isUp, !switchboard.isCut(way), !switchboard.isCut(way.back) else { return }
+        close()
+    }
+
+    private func tellSender() {
         world.schedule(after: world.draw(10_000...2_000_000), in: sender.process) { [link, self] in link.closed(self) }
     }
 }
@@ -109,6 +259,8 @@ package final class SimulatedNetwork: PeerNetwork {
     let process: SheepProcess
     let switchboard: Switchboard
     private var links: [NodeID: SimulatedLink] = [:]
+    /// The newest connection of each run that connected here: only that is listened to.
+    private var newest: [BootID: Connection] = [:]
 
     init(process: SheepProcess, switchboard: Switchboard) { (self.process, self.switchboard) = (process, switchboard) }
 
@@ -121,6 +273,12 @@ package final class SimulatedNetwork: PeerNetwork {
             links[peer.node] = link
             link.dial()
         }
+    }
+
+    package func renewLink(to node: NodeID) { links[node]?.renew() }
+
+    func greeted(by connection: Connection) {
+        newest.updateValue(connection, forKey: connection.sender.process.boot)?.supersede()
     }
 
     package func isLinked(to node: NodeID) -> Bool { links[node]?.isLinked ?? false }
@@ -151,16 +309,22 @@ final class SimulatedLink {
     func dial() {
         world.schedule(after: world.draw(100_000...2_000_000), in: network.process) { [self] in
             guard !isDropped, connection == nil else { return }
-            guard let receiver = network.switchboard.listener(peer, from: network.process.node) else { return dialLater() }
+            let way = Switchboard.Way(from: network.process.node, to: peer.node)
+            // Nobody answers until the time for connecting is over.
+            if network.switchboard.isCut(way) || network.switchboard.isCut(way.back) { return dialLater(after: 1_100_000_000) }
+            guard let receiver = network.switchboard.listener(peer) else { return dialLater() }
             let connection = Connection(sender: network, receiver: receiver, link: self)
             self.connection = connection
             network.switchboard.opened(connection)
-            connection.toReceiver { connection.toSender { [self] in greeted(connection) } }
+            connection.toReceiver {
+                receiver.greeted(by: connection)
+                connection.toSender { [self] in greeted(connection) }
+            }
         }
     }
 
-    private func dialLater() {
-        world.schedule(after: 100_000_000, in: network.process) { [self] in dial() }
+    private func dialLater(after delay: UInt64 = 100_000_000) {
+        world.schedule(after: delay, in: network.process) { [self] in dial() }
     }
 
     private func greeted(_ connection: Connection) {
@@ -217,6 +381,8 @@ final class SimulatedLink {
             connection.toSender { [self] in requests.removeValue(forKey: id)?(result) }
         }
     }
+
+    func renew() { connection?.close() }
 
     /// Nobody wants this peer, in this run, any more: what is under way fails.
     func drop() {

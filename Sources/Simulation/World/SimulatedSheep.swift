@@ -28,12 +28,14 @@ package final class SimulatedSheep {
     private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
     private(set) var store: ObjectStore<SimulatedDisk>?
     private var lostPower = false
+    let clock: MachineClock
     /// Processes that ended of themselves start again by themselves, as the program does.
     var startsAnew = true
 
-    init(number: Int, world: World, log: SimulatedLog, switchboard: Switchboard, options: NodeOptions) {
+    init(number: Int, world: World, log: SimulatedLog, switchboard: Switchboard, options: NodeOptions, clock: MachineClock = MachineClock()) {
         name = "sheep\(number)"
         (self.world, self.log, self.switchboard, self.options) = (world, log, switchboard, options)
+        self.clock = clock
         identity = NodeID(high: UInt64(number), low: world.random.next())
         diskIdentity = DiskID(high: UInt64(number), low: world.random.next())
         disk = SimulatedDisk(seed: world.random.next()) { [unowned self] delay, body in
@@ -52,7 +54,7 @@ package final class SimulatedSheep {
 
     func start() {
         guard !isRunning else { return }
-        let process = SheepProcess(world: world, node: identity, boot: BootID(rawValue: world.random.next() | 1))
+        let process = SheepProcess(world: world, node: identity, boot: BootID(rawValue: world.random.next() | 1), machine: clock)
         self.process = process
         world.log(name, "starts, boot \(process.boot)")
         var configuration = StoreConfiguration()
@@ -123,16 +125,22 @@ package final class SimulatedSheep {
 
     private func vanish(_ process: SheepProcess) {
         process.end()
+        log.stopped.remove(identity)
         log.setAlive(identity, false)
         switchboard.processEnded(process)
         (node, store, directory) = (nil, nil, nil)
     }
 
-    /// The process is stopped for a while, as by SIGSTOP.
-    func pause(for duration: UInt64) {
+    /// The process stands still for a while: by SIGSTOP, which the engine of the others can see, or for some other reason.
+    func pause(for duration: UInt64, bySignal: Bool) {
         guard isRunning, let process else { return }
-        world.log(name, "pauses for \(World.seconds(duration)) s")
+        world.log(name, "\(bySignal ? "is stopped" : "stands still") for \(World.seconds(duration)) s")
         process.pausedUntil = world.now + duration
+        guard bySignal else { return }
+        log.stopped.insert(identity)
+        world.schedule(after: duration) { [self] in
+            if self.process === process, process.pausedUntil <= world.now { log.stopped.remove(identity) }
+        }
     }
 
     /// SIGTERM: clients first, then the leases, then the store, as the program does it.
