@@ -59,6 +59,8 @@ final class PeerLink {
     private let logger: Logger
     /// Why the peer was of no use the last time, to be said once.
     private var complaint: String?
+    /// Whose key is not proven yet.
+    private var proving: (any Channel)?
     private var channel: FrameChannel?
     private(set) var isLinked = false
     private var isDropped = false
@@ -105,10 +107,12 @@ final class PeerLink {
         let meant = Hello(node: peer.node, boot: peer.boot)
         let handler = DialingHandler(key: key, dialer: .sheep(hello), expected: meant) { [weak self] refusal in
             guard let self else { return channel.close(promise: nil) }
+            proving = nil
             guard let refusal else { return isDropped ? channel.close(promise: nil) : adopt(channel) }
             complain(refusal)
             dialLater(after: Self.pauseAfterRefusal)
         }
+        proving = channel
         do { try channel.pipeline.syncOperations.addHandler(handler) } catch { channel.close(promise: nil) }
     }
 
@@ -185,6 +189,7 @@ final class PeerLink {
     func drop() {
         isDropped = true
         isLinked = false
+        proving?.close(promise: nil)
         channel?.close()
         failAll()
     }

@@ -256,12 +256,20 @@ def wait_down(bed, sheep, timeout=60.0):
     """Every other sheep that runs knows it as down."""
     others = [s for s in bed.sheep if s is not sheep and s.is_running()]
     check(others, "nobody is left to call it down")
-    def knows(other):
-        try:
-            return bed.cluster.node_state(sheep, other) in ("down", None)
-        except CommandFailed:
-            return False  # it starts anew itself just now
     for other in others:
         wait_until(
-            lambda: knows(other), f"sheep {other.number} knows sheep {sheep.number} as down",
+            lambda: state_or_nothing(bed, sheep, other) in ("down", None), f"sheep {other.number} knows sheep {sheep.number} as down",
             timeout)
+
+
+def wait_back(bed, sheep, timeout=60.0):
+    """It says itself that it is up."""
+    wait_until(lambda: state_or_nothing(bed, sheep, sheep) in ("up", "syncing"), f"sheep {sheep.number} is back", timeout)
+
+
+def state_or_nothing(bed, sheep, through):
+    """Of the sheep, as the other one knows it; "unknown" while that one starts anew."""
+    try:
+        return bed.cluster.node_state(sheep, through)
+    except CommandFailed:
+        return "unknown"

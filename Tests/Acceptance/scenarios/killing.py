@@ -5,8 +5,7 @@ import random
 import time
 
 from acceptance import MiB, check
-from doors import Clients, wait_down
-from waiting import wait_until
+from doors import Clients, wait_back, wait_down
 
 SHEEP, COPIES, LIMIT = 3, 3, 600
 SHEEP_OPTIONS = ("--io-timeout", "0")
@@ -90,7 +89,7 @@ class Killing:
         time.sleep(self.random.random())
         sheep.start()
         sheep.wait_listening()
-        wait_until(lambda: self.bed.cluster.node_state(sheep, sheep) in ("up", "syncing"), f"sheep {sheep.number} is back", 60)
+        wait_back(self.bed, sheep)
 
     def kill(self, sheep):
         runs = self.runs_end(sheep)
@@ -120,7 +119,7 @@ class Killing:
             sheep.signal(18)
         sheep.wait_listening()
         check(sheep.pid == pid and sheep.is_running(), "a stopped sheep ended instead of starting anew")
-        wait_until(lambda: self.bed.cluster.node_state(sheep) in ("up", "syncing"), f"sheep {sheep.number} is back", 60)
+        wait_back(self.bed, sheep)
 
     def end_in_order(self, sheep):
         self.counts["ended in order"] += 1
