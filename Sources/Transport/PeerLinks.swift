@@ -183,7 +183,10 @@ final class PeerLink {
     }
 
     /// The present connection, be it made or not yet greeted, is given up: what is under way fails, and it is dialled again.
-    func renew() { channel?.close() }
+    func renew() {
+        proving?.close(promise: nil)
+        channel?.close()
+    }
 
     /// Nobody wants this peer (in this run) any more: what is under way fails.
     func drop() {
