@@ -53,7 +53,7 @@ package final class ListeningHandler: ChannelInboundHandler, RemovableChannelHan
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        end(.failure(SheepError(.accessDenied, "the connection ended before the key was proven")))
+        end(.failure(SheepError(.accessDenied, handshake.whyEnded)))
         context.fireChannelInactive()
     }
 

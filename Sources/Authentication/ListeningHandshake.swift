@@ -47,6 +47,14 @@ package struct ListeningHandshake {
         }
     }
 
+    /// Why nobody is admitted when the connection ends now.
+    package var whyEnded: String {
+        switch state {
+        case .waiting, .ended: "the connection ended before a key was proven"
+        case .challenged: "it ended the connection when it saw this sheep's proof: it has another cluster key"
+        }
+    }
+
     private mutating func refuse(_ text: String) -> Action {
         state = .ended
         return .refuse(SheepError(.accessDenied, text))

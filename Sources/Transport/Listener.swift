@@ -121,9 +121,9 @@ package final class Listener<Env: NodeEnvironment> {
     }
 }
 
-/// Counts refusals of one kind, so that one line a second tells of them however many there are.
+/// Counts refusals of one kind, so that one line in ten seconds tells of them however many there are.
 struct RefusalLog {
-    private static let interval: UInt64 = 1_000_000_000
+    private static let interval: UInt64 = 10_000_000_000
     private var last: UInt64?
     private var pending = 0
 

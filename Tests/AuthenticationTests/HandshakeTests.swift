@@ -60,6 +60,7 @@ struct HandshakeTests {
         let challenge = try body(dialing.opening)
         let answer = try body(listening.received(.authenticate, body: challenge))
         #expect(isFailure(dialing.received(.authenticate, result: 0, body: answer)))
+        #expect(listening.whyEnded.contains("another cluster key"))
         let decoded = try KeyAnswer(wire: answer)
         let forged = otherKey.proof(by: .dialer, try KeyChallenge(wire: challenge), decoded.listener, decoded.nonce)
         #expect(isRefusal(listening.received(.prove, body: forged.wire)))

@@ -86,7 +86,7 @@ def sheep(bed, other):
     victim.start()
     victim.wait_listening()
     wait_until(lambda: "has another cluster key" in victim.log.read_text(), "the sheep with another key says so")
-    wait_until(lambda: "no link to" in bed.sheep[0].log.read_text(), "the others say so")
+    wait_until(lambda: "has another cluster key" in bed.sheep[0].log.read_text(), "the others say so")
     bed.qemu_io(bed.sheep[0].unix("volume"), "read -P 0x11 0 1M")
     victim.kill()
     victim.key = None
