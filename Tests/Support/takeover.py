@@ -67,7 +67,8 @@ def one_try(bed, fault, number, volume):
     owner.wait_listening()
     writer.join(30)
     bed.cluster.wait_recovered()
-    bed.dog("vdi", "delete", volume, through=heir)
+    wait_until(
+        lambda: bed.cluster.run_dog("vdi", "delete", volume, through=heir).returncode == 0, "the heir knows that its client has left")
     return taken
 
 
