@@ -16,6 +16,7 @@ let staticRuntime: [LinkerSetting] = [
     .unsafeFlags(["-static-stdlib", "-lswiftSynchronization", "-l_FoundationCollections", "-l_FoundationCShims"])
 ]
 
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
@@ -33,6 +34,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
@@ -55,10 +57,12 @@ let package = Package(
             name: "LocalEngine", dependencies: ["ObjectModel", "Cluster", "CLinux", "CIsal"],
             path: "Sources/ClusterEngines/Local", swiftSettings: settings),
         .target(
-            name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Cluster", "Gateway", nio, nioPosix, logging],
+            name: "Authentication", dependencies: ["ObjectModel", "SheepProtocol", "CLinux", crypto, nio], swiftSettings: settings),
+        .target(
+            name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Authentication", "Cluster", "Gateway", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
-            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "FrontendKit", nio, nioPosix, logging],
+            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "Authentication", "FrontendKit", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
             name: "FUSEFrontend", dependencies: ["ObjectModel", "FrontendKit", "CFuse3", "CLinux", nio, nioPosix, logging],
@@ -85,16 +89,17 @@ let package = Package(
             name: "sheep",
             dependencies: [
                 "ObjectModel", "SheepProtocol", "Cluster", "ObjectStore", "Gateway", "FrontendKit", "LocalEngine", "Transport",
-                "NBDFrontend", "iSCSIBackingStoreFrontend", "CLinux", nio, nioPosix, arguments, logging,
+                "Authentication", "NBDFrontend", "iSCSIBackingStoreFrontend", "CLinux", nio, nioPosix, arguments, logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "dog",
-            dependencies: ["ObjectModel", "SheepProtocol", "Client", "FrontendKit", "Listings", "CNbd", nio, nioPosix, arguments],
+            dependencies: [
+                "ObjectModel", "SheepProtocol", "Authentication", "Client", "FrontendKit", "Listings", "CNbd", nio, nioPosix, arguments],
             swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
             name: "sheepfs",
             dependencies: [
-                "ObjectModel", "SheepProtocol", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CFuse3", "CLinux", nio, nioPosix, arguments,
+                "ObjectModel", "SheepProtocol", "Authentication", "Client", "FrontendKit", "FUSEFrontend", "Listings", "CFuse3", "CLinux", nio, nioPosix, arguments,
                 logging,
             ], swiftSettings: settings, linkerSettings: staticRuntime),
         .executableTarget(
@@ -106,6 +111,9 @@ let package = Package(
         // Tests.
         .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),
         .testTarget(name: "SheepProtocolTests", dependencies: ["SheepProtocol", "ObjectModel"], swiftSettings: settings),
+        .testTarget(
+            name: "AuthenticationTests",
+            dependencies: ["Authentication", "SheepProtocol", "ObjectModel", nio, nioEmbedded], swiftSettings: settings),
         .testTarget(name: "ClusterTests", dependencies: ["Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),

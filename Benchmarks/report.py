@@ -83,7 +83,7 @@ def file_system(directory):
     return best[1]
 
 
-def write(path, questions, subjects, rounds, seconds, directory):
+def write(path, questions, subjects, rounds, seconds, directory, *more_sections):
     def without_paths(command):
         return command.replace(str(directory), "DIR").replace(str(binaries()), ".build/release")
 
@@ -99,4 +99,4 @@ interleaved (A B C, A B C, …) with a `sync` before each run: {rounds} rounds o
 user and system time of all of a server's processes. The command under a table is the last row's.
 """
     sections = [question_section(q, without_paths) for q in questions if q.samples]
-    path.write_text("\n".join([head, "\n\n".join([*sections, memory_section(subjects)]), ""]))
+    path.write_text("\n".join([head, "\n\n".join([*sections, *more_sections, memory_section(subjects)]), ""]))

@@ -20,6 +20,7 @@ import report  # noqa: E402
 from cluster import binaries  # noqa: E402
 from measuring import copy_in  # noqa: E402
 from questions import all_questions  # noqa: E402
+from takeover_section import takeover_section  # noqa: E402
 from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs  # noqa: E402
 
 # After this time each remaining question gets one round, so that the whole stays under 25 minutes.
@@ -71,7 +72,7 @@ def ask(question, rounds, started):
 
 def measure(directory, quick):
     rounds, seconds = (2, 1) if quick else (int(os.environ.get("ROUNDS") or 5), 3)
-    subjects = {}
+    subjects, ended = {}, []
     started = time.monotonic()
     try:
         source = directory / "source"
@@ -83,7 +84,10 @@ def measure(directory, quick):
             ask(question, rounds, started)
         target = directory / "benchmarks.md" if quick else REPOSITORY / "docs/benchmarks.md"
         target.parent.mkdir(exist_ok=True)
-        report.write(target, questions, list(subjects.values()), rounds, seconds, directory)
+        while subjects:
+            ended.append(subjects.popitem()[1])
+            ended[-1].close()
+        report.write(target, questions, ended[::-1], rounds, seconds, directory, takeover_section(quick))
         print(target.read_text() if quick else f"wrote {target}")
     finally:
         for subject in reversed(subjects.values()):

@@ -3,6 +3,7 @@
 // 2. A change is sent through another sheep only when the one that had it can do it no longer (``ChangeFence``); until then it
 //    waits, and all other changes with it, so that none overtakes it.
 // 3. A handle is used on the connection that gave it and on no other.
+package import Authentication
 package import FrontendKit
 package import Logging
 package import NIOCore
@@ -48,6 +49,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private static let shortLife = Duration.seconds(1)
 
     package let eventLoop: any EventLoop
+    private let key: ClusterKey?
     private let logger: Logger
     private var candidates: SheepCandidates
     private var state = State.connecting
@@ -62,8 +64,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private var isTryingAgain = false
     private var saidUnreachable = false
 
-    package init(eventLoop: any EventLoop, endpoint: SheepEndpoint, logger: Logger) {
-        (self.eventLoop, self.logger, candidates) = (eventLoop, logger, SheepCandidates(given: endpoint))
+    package init(eventLoop: any EventLoop, endpoint: SheepEndpoint, key: ClusterKey? = nil, logger: Logger) {
+        (self.eventLoop, self.key, self.logger, candidates) = (eventLoop, key, logger, SheepCandidates(given: endpoint))
     }
 
     /// Connects to the sheep given, for the first time: fails when it does not answer.
@@ -296,7 +298,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     /// Connects and asks for the nodes, which shows that somebody is there and serves this cluster.
     private func link(to endpoint: SheepEndpoint, completion: @escaping (Result<Link, ClientError>) -> Void) {
         nonisolated(unsafe) let completion = completion
-        SheepConnection.connecting(to: endpoint, on: eventLoop, timeLimit: Self.connectLimit).whenComplete { [self] result in
+        SheepConnection.connecting(to: endpoint, key: key, on: eventLoop, timeLimit: Self.connectLimit).whenComplete { [self] result in
             switch result {
             case .failure(let error): completion(.failure(error as? ClientError ?? .cannotConnect(endpoint, reason: "\(error)")))
             case .success(let connection):

@@ -1,3 +1,4 @@
+package import Authentication
 package import NIOCore
 import ObjectModel
 package import SheepProtocol
@@ -11,8 +12,8 @@ package final class SheepClient: Sendable {
 
     private init(connection: SheepConnection) { self.connection = connection }
 
-    package static func connect(to endpoint: SheepEndpoint) async throws(ClientError) -> SheepClient {
-        SheepClient(connection: try await SheepConnection.connect(to: endpoint))
+    package static func connect(to endpoint: SheepEndpoint, key: ClusterKey? = nil) async throws(ClientError) -> SheepClient {
+        SheepClient(connection: try await SheepConnection.connect(to: endpoint, key: key))
     }
 
     package static func connect(host: String, port: UInt16) async throws(ClientError) -> SheepClient {

@@ -1,3 +1,4 @@
+package import Authentication
 import Glibc
 package import NIOCore
 import NIOPosix
@@ -21,19 +22,19 @@ package final class SheepConnection: Sendable {
 
     /// Connects within the time limit or throws ``ClientError/cannotConnect(_:reason:)``.
     package static func connect(
-        to endpoint: SheepEndpoint, on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-        timeLimit: TimeAmount = .seconds(5)
+        to endpoint: SheepEndpoint, key: ClusterKey? = nil,
+        on group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, timeLimit: TimeAmount = .seconds(5)
     ) async throws(ClientError) -> SheepConnection {
         do {
-            return try await connecting(to: endpoint, on: group.next(), timeLimit: timeLimit).get()
+            return try await connecting(to: endpoint, key: key, on: group.next(), timeLimit: timeLimit).get()
         } catch {
             throw error as? ClientError ?? .cannotConnect(endpoint, reason: text(of: error))
         }
     }
 
-    /// Connects on an event loop; fails with ``ClientError/cannotConnect(_:reason:)``.
+    /// Connects on an event loop; fails with ``ClientError/cannotConnect(_:reason:)``. With a key both sides prove it.
     package static func connecting(
-        to endpoint: SheepEndpoint, on eventLoop: any EventLoop, timeLimit: TimeAmount
+        to endpoint: SheepEndpoint, key: ClusterKey? = nil, on eventLoop: any EventLoop, timeLimit: TimeAmount
     ) -> EventLoopFuture<SheepConnection> {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(timeLimit)
@@ -44,13 +45,24 @@ package final class SheepConnection: Sendable {
                     try channel.pipeline.syncOperations.addHandler(FrameHandler(endpoint: endpoint))
                 }
             }
-        return bootstrap.connect(to: endpoint).flatMapThrowing { channel in
+        return bootstrap.connect(to: endpoint).flatMap { prove(key, on: $0, of: endpoint) }.flatMapThrowing { channel in
             let handler = try channel.pipeline.syncOperations.handler(type: FrameHandler.self)
             return SheepConnection(
                 endpoint: endpoint, channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
         }.flatMapErrorThrowing { error in
-            throw ClientError.cannotConnect(endpoint, reason: text(of: error))
+            throw error as? ClientError ?? ClientError.cannotConnect(endpoint, reason: text(of: error))
         }
+    }
+
+    private static func prove(_ key: ClusterKey?, on channel: any Channel, of endpoint: SheepEndpoint) -> EventLoopFuture<any Channel> {
+        guard let key else { return channel.eventLoop.makeSucceededFuture(channel) }
+        let proven = channel.eventLoop.makePromise(of: (any Channel).self)
+        let handler = DialingHandler(key: key, dialer: .tool, expected: nil) { refusal in
+            guard let refusal else { return proven.succeed(channel) }
+            proven.fail(ClientError.cannotConnect(endpoint, reason: refusal))
+        }
+        do { try channel.pipeline.syncOperations.addHandler(handler, position: .first) } catch { proven.fail(error) }
+        return proven.futureResult
     }
 
     /// Succeeds when the connection has ended, for whatever reason.

@@ -204,7 +204,8 @@ extension VolumeSession {
         case .unavailable, .notOwner, .stale, .noLease, .shuttingDown, .busy, .readOnly: true
         case .unknown, .noSuchObject, .inputOutput, .volumeExists, .invalidArgument, .volumeLocked, .noSuchVolume,
             .noSuchSnapshot, .snapshotExists, .notLocked, .noSpace, .notFormatted, .waitingForNodes, .tooManyVolumes,
-            .noSuchAttribute, .attributeExists, .alreadyFormatted, .notSupported, .versionMismatch, .noSuchNode, .damaged:
+            .noSuchAttribute, .attributeExists, .alreadyFormatted, .notSupported, .versionMismatch, .noSuchNode, .damaged,
+            .accessDenied:
             false
         }
     }

@@ -18,6 +18,8 @@ package final class Membership<Env: NodeEnvironment> {
     private var isLeaving = false
     private var joinedAt: UInt64 = 0
     private var lastTick: UInt64 = 0
+    /// The end of this sheep's last pause: its process or its machine did nothing meanwhile.
+    private var stoodStillUntil: UInt64 = 0
     private var placementPendingSince: UInt64?
     private var proposalUnderWay = false
     /// Runs that were called down without proof, and until when they may hold their node lease.
@@ -127,12 +129,15 @@ package final class Membership<Env: NodeEnvironment> {
         node.control.propose(.nodesDown(.init(victims: victims, proven: proven)))
     }
 
-    /// Members that keep changes waiting for too long leave, as long as enough others stay.
+    /// Members that keep changes waiting for too long leave, as long as enough others stay. Who has just stood still itself
+    /// has no right to say so: what it waits for was answered meanwhile, or is answered by others now.
     func slow(_ disks: [DiskID]) {
+        let now = node.clock.now()
+        guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + NodeTiming.slowMember else { return }
         for disk in disks {
             guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { continue }
             suspected(owner)
-            guard node.network.isLinked(to: owner), storingUpNodes > 2 else { continue }
+            guard node.network.isLinked(to: owner), storingUpNodes > 2 + failedDisks.count else { continue }
             leave(disk, of: owner)
         }
     }
@@ -292,6 +297,7 @@ package final class Membership<Env: NodeEnvironment> {
         defer { lastTick = now }
         guard lastTick > 0, now > lastTick + 2 * NodeTiming.tick else { return }
         let pause = now - lastTick
+        stoodStillUntil = now
         // What came after the pause, but before this tick, is not from the future.
         reach.discount(pause, now: now)
         joinedAt = min(now, joinedAt + pause)

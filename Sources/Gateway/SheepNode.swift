@@ -522,7 +522,7 @@ extension SheepNode: PeerNetworkDelegate {
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
-        case .hello, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus, .deviceClose:
+        case .hello, .authenticate, .prove, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus, .deviceClose:
             reply(.failure(SheepError(.invalidArgument, "\(operation) is no request between sheep")))
         }
     }

@@ -33,6 +33,8 @@ package struct SheepError: Error, Hashable, Sendable, CustomStringConvertible {
         case noLease
         /// Between sheep: a stored object does not match its checksums and must come from a peer.
         case damaged
+        /// The other side does not prove the cluster's key.
+        case accessDenied
     }
 
     package let code: Code

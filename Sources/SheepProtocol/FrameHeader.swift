@@ -71,6 +71,10 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case hello = 0x01
     /// ``AdministrationRequest`` in, ``AdministrationReply`` out.
     case administer = 0x02
+    /// The first frame of a dialer that has the cluster's key: ``KeyChallenge`` in, ``KeyAnswer`` out.
+    case authenticate = 0x03
+    /// ``KeyProof`` in, nothing out.
+    case prove = 0x04
 
     // Volumes for `dog` and `sheepfs`.
     case deviceOpen = 0x10

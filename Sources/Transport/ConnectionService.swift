@@ -26,6 +26,8 @@ final class ConnectionService<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
     private unowned let channel: FrameChannel
+    /// What was proven; nil: there is no key.
+    private let dialer: KeyDialer?
     private let connections: PeerConnections<Env>
     private var peer: Hello?
     /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
@@ -37,9 +39,11 @@ final class ConnectionService<Env: NodeEnvironment> {
     private static var largestCount: Int { 256 }
 
     init(
-        node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, connections: PeerConnections<Env>
+        node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, connections: PeerConnections<Env>,
+        dialer: KeyDialer?
     ) {
         (self.node, self.directory, self.channel, self.connections) = (node, directory, channel, connections)
+        self.dialer = dialer
     }
 
     func supersede() {
@@ -70,6 +74,9 @@ final class ConnectionService<Env: NodeEnvironment> {
         switch frame.header.operation {
         case .hello:
             let hello = try Hello(wire: frame.body)
+            if let dialer, dialer != .sheep(hello) {
+                return reply(to: frame, .failure(SheepError(.accessDenied, "the key was proven by another than \(hello.node)")))
+            }
             if let peer { connections.closed(self, of: peer) }
             peer = hello
             connections.greeted(self, by: hello)
@@ -78,6 +85,9 @@ final class ConnectionService<Env: NodeEnvironment> {
             node.administer(try AdministrationRequest(wire: frame.body)) { [weak self] result in
                 self?.reply(to: frame, result.map { PeerReply(body: $0.wire) })
             }
+        case .authenticate, .prove:
+            let text = "this sheep has no cluster key to prove: start it with --key FILE, as the others"
+            reply(to: frame, .failure(SheepError(.accessDenied, text)))
         case .deviceOpen: open(try DeviceOpen(wire: frame.body), frame)
         case .deviceRead: read(try DeviceRead(wire: frame.body), frame)
         case .deviceWrite: write(try DeviceWrite(wire: frame.body), frame)

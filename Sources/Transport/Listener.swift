@@ -1,3 +1,4 @@
+import Authentication
 package import Gateway
 package import Logging
 package import NIOCore
@@ -6,24 +7,28 @@ package import ObjectModel
 import SheepProtocol
 
 /// The listener on the sheep's port: peers and `dog` come here, whose first frame tells which it is, and Sheepdog's own
-/// clients, whose first byte does.
+/// clients, whose first byte does. With a key it is proven before anything else is heard (``Admission``).
 package final class Listener<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
     private let loop: NodeLoop
     private let logger: Logger
     private var channels: [any Channel] = []
+    private let admission: Admission
+    private var keyRefusals = RefusalLog()
+    private var sheepdogRefusals = RefusalLog()
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     private let peers = PeerConnections<Env>()
-    /// Connections that have not sent a byte.
+    /// Connections that have not sent a byte, or have not proven the key.
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
     package var sheepdogClient: ((any Channel) throws -> Void)?
     /// Connections at once, of peers and tools together.
     private static var largestCount: Int { 4096 }
 
-    package init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, loop: NodeLoop, logger: Logger) {
+    package init(node: SheepNode<Env>, directory: VolumeDirectory<Env>, loop: NodeLoop, logger: Logger, admission: Admission = Admission()) {
         (self.node, self.directory, self.loop, self.logger) = (node, directory, loop, logger)
+        self.admission = admission
     }
 
     /// Binds; the port is open when the completion is called without an error. May be called for further addresses.
@@ -56,19 +61,50 @@ package final class Listener<Env: NodeEnvironment> {
         silent[key] = channel
         let handler = FirstByteHandler { [weak self] byte in
             guard let self else { return channel.close(promise: nil) }
+            if byte == FrameHeader.version, let secret = admission.key { return try prove(secret, channel) }
             silent[key] = nil
-            if byte == FrameHeader.version { return try accept(framed: channel) }
-            if byte != nil, let sheepdogClient { return try sheepdogClient(channel) }
+            if byte == FrameHeader.version { return try accept(framed: channel, dialer: nil) }
+            if byte != nil, let sheepdogClient, admits(sheepdogClient: channel) { return try sheepdogClient(channel) }
             channel.close(promise: nil)
         }
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    private func accept(framed channel: any Channel) throws {
+    private func prove(_ secret: ClusterKey, _ channel: any Channel) throws {
+        let key = ObjectIdentifier(channel)
+        let own = Hello(node: node.identity, boot: node.boot)
+        let handler = ListeningHandler(key: secret, own: own) { [weak self] result in
+            guard let self else { return channel.close(promise: nil) }
+            silent[key] = nil
+            switch result {
+            case .success(let dialer): try accept(framed: channel, dialer: dialer)
+            case .failure(let error): refused(channel, error.message, keyRefusals.count(now: loop.now()))
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func admits(sheepdogClient channel: any Channel) -> Bool {
+        guard let address = channel.remoteAddress else { return false }
+        if AddressRange.isLoopback(address) || admission.sheepdogClients.contains(where: { $0.contains(address) }) { return true }
+        refused(
+            channel, "Sheepdog's own clients cannot prove the cluster's key; --admit-legacy \(address.ipAddress ?? "ADDRESS") lets this one in",
+            sheepdogRefusals.count(now: loop.now()))
+        return false
+    }
+
+    /// - Parameter count: Nil: it is not to be told.
+    private func refused(_ channel: any Channel, _ reason: String, _ count: Int?) {
+        guard let count else { return }
+        let more = count == 1 ? "" : " (\(count) refused since the last such line)"
+        logger.warning("refused \(channel.remoteAddress?.description ?? "a connection"): \(reason)\(more)")
+    }
+
+    private func accept(framed channel: any Channel, dialer: KeyDialer?) throws {
         let handler = FrameChannel()
         let key = ObjectIdentifier(handler)
         connections[key] = handler
-        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers)
+        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer)
         handler.received = { service.received($0) }
         handler.closed = { [weak self] violation in
             service.closed()
@@ -82,5 +118,20 @@ package final class Listener<Env: NodeEnvironment> {
         for channel in channels { channel.close(promise: nil) }
         for connection in connections.values { connection.close() }
         for channel in silent.values { channel.close(promise: nil) }
+    }
+}
+
+/// Counts refusals of one kind, so that one line in ten seconds tells of them however many there are.
+struct RefusalLog {
+    private static let interval: UInt64 = 10_000_000_000
+    private var last: UInt64?
+    private var pending = 0
+
+    /// How many there were since the last line, this one included, when it is time for another.
+    mutating func count(now: UInt64) -> Int? {
+        pending += 1
+        if let last, now < last + Self.interval { return nil }
+        defer { (last, pending) = (now, 0) }
+        return pending
     }
 }

@@ -1,3 +1,4 @@
+package import Authentication
 import Cluster
 package import Gateway
 package import Logging
@@ -12,11 +13,12 @@ package final class PeerLinks: PeerNetwork {
 
     private let loop: NodeLoop
     private let hello: Hello
+    private let key: ClusterKey?
     private let logger: Logger
     private var links: [NodeID: PeerLink] = [:]
 
-    package init(loop: NodeLoop, node: NodeID, boot: BootID, logger: Logger) {
-        (self.loop, hello, self.logger) = (loop, Hello(node: node, boot: boot), logger)
+    package init(loop: NodeLoop, node: NodeID, boot: BootID, key: ClusterKey? = nil, logger: Logger) {
+        (self.loop, hello, self.key, self.logger) = (loop, Hello(node: node, boot: boot), key, logger)
     }
 
     package func keepLinks(to peers: [Peer]) {
@@ -26,7 +28,7 @@ package final class PeerLinks: PeerNetwork {
             link.drop()
         }
         for peer in peers where links[peer.node] == nil {
-            let link = PeerLink(peer: peer, hello: hello, loop: loop, logger: logger)
+            let link = PeerLink(peer: peer, hello: hello, key: key, loop: loop, logger: logger)
             links[peer.node] = link
             link.linked = { [weak self] in self?.delegate?.linked(to: peer.node) }
             link.unlinked = { [weak self] in self?.delegate?.unlinked(from: peer.node) }
@@ -52,8 +54,13 @@ package final class PeerLinks: PeerNetwork {
 final class PeerLink {
     let peer: Peer
     private let hello: Hello
+    private let key: ClusterKey?
     private let loop: NodeLoop
     private let logger: Logger
+    /// Why the peer was of no use the last time, to be said once.
+    private var complaint: String?
+    /// Whose key is not proven yet.
+    private var proving: (any Channel)?
     private var channel: FrameChannel?
     private(set) var isLinked = false
     private var isDropped = false
@@ -64,8 +71,8 @@ final class PeerLink {
     var linked: (() -> Void)?
     var unlinked: (() -> Void)?
 
-    init(peer: Peer, hello: Hello, loop: NodeLoop, logger: Logger) {
-        (self.peer, self.hello, self.loop, self.logger) = (peer, hello, loop, logger)
+    init(peer: Peer, hello: Hello, key: ClusterKey?, loop: NodeLoop, logger: Logger) {
+        (self.peer, self.hello, self.key, self.loop, self.logger) = (peer, hello, key, loop, logger)
         isOnDataNetwork = peer.dataAddress != nil
     }
 
@@ -90,7 +97,7 @@ final class PeerLink {
                 return
             }
             switch result {
-            case .success(let channel) where !isDropped: adopt(channel)
+            case .success(let channel) where !isDropped: prove(channel)
             case .success(let channel): channel.close(promise: nil)
             case .failure: dialOtherNetwork()
             }
@@ -107,8 +114,32 @@ final class PeerLink {
         dial()
     }
 
-    private func dialLater() {
-        loop.schedule(after: 100_000_000) { [weak self] in self?.dial() }
+    private static let pause: UInt64 = 100_000_000
+    /// After a refusal, which will hardly be another answer soon.
+    private static let pauseAfterRefusal: UInt64 = 250_000_000
+
+    private func dialLater(after pause: UInt64 = pause) {
+        loop.schedule(after: pause) { [weak self] in self?.dial() }
+    }
+
+    /// With a key: both sides prove it before anything else is said.
+    private func prove(_ channel: any Channel) {
+        guard let key else { return adopt(channel) }
+        let meant = Hello(node: peer.node, boot: peer.boot)
+        let handler = DialingHandler(key: key, dialer: .sheep(hello), expected: meant) { [weak self] refusal in
+            guard let self else { return channel.close(promise: nil) }
+            proving = nil
+            guard let refusal else { return isDropped ? channel.close(promise: nil) : adopt(channel) }
+            complain(refusal)
+            dialLater(after: Self.pauseAfterRefusal)
+        }
+        proving = channel
+        do { try channel.pipeline.syncOperations.addHandler(handler) } catch { channel.close(promise: nil) }
+    }
+
+    private func complain(_ reason: String) {
+        if complaint != reason { logger.warning("no link to \(peer.address): \(reason)") }
+        complaint = reason
     }
 
     private func adopt(_ channel: any Channel) {
@@ -133,6 +164,9 @@ final class PeerLink {
 
     /// Only the run that the control log names is the peer; another one is dialled again until the log has caught up.
     private func greeted(_ frame: Frame) {
+        if frame.header.result != 0 {
+            complain((try? SheepError(wire: frame.body))?.message ?? "it refused with code \(frame.header.result)")
+        }
         guard frame.header.result == 0, let answer = try? Hello(wire: frame.body),
             answer == Hello(node: peer.node, boot: peer.boot)
         else { return channel?.close() ?? () }
@@ -140,6 +174,7 @@ final class PeerLink {
         if let data = peer.dataAddress {
             logger.info("linked to \(peer.address) \(isOnDataNetwork ? "over its data address \(data)" : "itself: its data address \(data) does not answer")")
         }
+        complaint = nil
         linked?()
     }
 
@@ -174,12 +209,16 @@ final class PeerLink {
     }
 
     /// The present connection, be it made or not yet greeted, is given up: what is under way fails, and it is dialled again.
-    func renew() { channel?.close() }
+    func renew() {
+        proving?.close(promise: nil)
+        channel?.close()
+    }
 
     /// Nobody wants this peer (in this run) any more: what is under way fails.
     func drop() {
         isDropped = true
         isLinked = false
+        proving?.close(promise: nil)
         channel?.close()
         failAll()
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Authentication
 import Client
 import Glibc
+import ObjectModel
 
 /// The options that every command has.
 struct CommonOptions: ParsableArguments {
@@ -8,6 +10,8 @@ struct CommonOptions: ParsableArguments {
     var address: String?
     @Option(name: [.short, .long], help: "The sheep's port.")
     var port: String?
+    @Option(help: ArgumentHelp("The file with the cluster's key, if its sheep have one.", valueName: "file"))
+    var key: String?
     @Flag(name: [.short, .long], help: "Output for scripts: bare values, one line each.")
     var raw = false
     @Flag(name: [.short, .long], help: "Say more.")
@@ -28,6 +32,12 @@ struct CommonOptions: ParsableArguments {
         guard !host.isEmpty else { throw ValidationError("Invalid address ''") }
         guard let number = UInt16(text), number > 0 else { throw ValidationError("Invalid port number '\(text)'") }
         return .tcp(host: host, port: number)
+    }
+
+    /// The cluster's key, for which the file is read now.
+    func clusterKey() throws -> ClusterKey? {
+        guard let path = key ?? Self.environment("SHEEPDOG_KEY") else { return nil }
+        do { return try KeyFile.read(path) } catch { throw CommandFailure(error.message) }
     }
 
     private static func environment(_ name: String) -> String? {

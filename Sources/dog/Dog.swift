@@ -6,7 +6,7 @@ import ArgumentParser
         commandName: programName,
         abstract: "Administers a sheepdog cluster through one of its sheep.",
         discussion: """
-            SHEEPDOG_DOG_ADDR and SHEEPDOG_DOG_PORT stand in for --address and --port.
+            SHEEPDOG_DOG_ADDR and SHEEPDOG_DOG_PORT stand in for --address and --port, SHEEPDOG_KEY for --key.
             Exit codes: 0 done, 1 failure, 2 system failure, 3 exists already, 4 full, 5 missing, 64 wrong usage.
             """,
         subcommands: [ClusterCommand.self, NodeCommand.self, VdiCommand.self])

@@ -23,6 +23,7 @@ extension SheepError {
         .readOnly: "Object is read-only",
         .tooManyVolumes: "Maximum number of VDIs reached",
         .versionMismatch: "Protocol version mismatch",
+        .accessDenied: "Permission denied",
         .unavailable: "IO has halted as there are not enough living nodes",
     ]
 

@@ -14,7 +14,7 @@ extension SheepCommand {
         let start = ContinuousClock.now
         defer { if common.time { Terminal.printError("elapsed time: \(ContinuousClock.now - start)") } }
         do {
-            let sheep = try await SheepClient.connect(to: try common.endpoint())
+            let sheep = try await SheepClient.connect(to: try common.endpoint(), key: try common.clusterKey())
             try await run(with: sheep)
             try Terminal.flush()
         } catch let failure as CommandFailure {

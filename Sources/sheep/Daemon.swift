@@ -1,3 +1,4 @@
+import Authentication
 import CLinux
 import Gateway
 import Glibc
@@ -65,6 +66,7 @@ enum Daemon {
         for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         do throws(SheepError) {
+            let key = if let file = options.keyFile { try KeyFile.read(file) } else { ClusterKey?.none }
             let folder = try StoreFolder(path: options.store)
             guard let log = LogFile(path: options.logToStandardOutput ? nil : options.logDirectory + "/sheep.log") else {
                 return report("cannot open \(options.logDirectory)/sheep.log")
@@ -72,7 +74,7 @@ enum Daemon {
             let level = options.logLevel
             let logger = Logger(label: "sheep") { _ in FileLogHandler(file: log, logLevel: level) }
             let outcome = Outcome()
-            let sheep = Sheep(options: options, folder: folder, logger: logger) { end in
+            let sheep = Sheep(options: options, folder: folder, key: key, logger: logger) { end in
                 outcome.end.withLock { $0 = end }
                 kill(getpid(), SIGUSR2)
             }

@@ -1,3 +1,4 @@
+import Authentication
 import CLinux
 import Cluster
 import FrontendKit
@@ -29,6 +30,7 @@ extension NodeLoop: EngineLoop {
 final class Sheep: @unchecked Sendable {
     private let options: SheepOptions
     private let folder: StoreFolder
+    private let key: ClusterKey?
     private let logger: Logger
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let loop: NodeLoop
@@ -41,8 +43,8 @@ final class Sheep: @unchecked Sendable {
     /// Called once, from the loop, when the process may end.
     private let finished: @Sendable (NodeEnd) -> Void
 
-    init(options: SheepOptions, folder: StoreFolder, logger: Logger, finished: @escaping @Sendable (NodeEnd) -> Void) {
-        (self.options, self.folder, self.logger, self.finished) = (options, folder, logger, finished)
+    init(options: SheepOptions, folder: StoreFolder, key: ClusterKey?, logger: Logger, finished: @escaping @Sendable (NodeEnd) -> Void) {
+        (self.options, self.folder, self.key, self.logger, self.finished) = (options, folder, key, logger, finished)
         loop = NodeLoop(eventLoop: group.next())
     }
 
@@ -93,7 +95,7 @@ final class Sheep: @unchecked Sendable {
             let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
             let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
             let boot = BootID(rawValue: .random(in: 1 ... .max))
-            let network = PeerLinks(loop: loop, node: report.identity.node, boot: boot, logger: logger)
+            let network = PeerLinks(loop: loop, node: report.identity.node, boot: boot, key: key, logger: logger)
             let node = SheepNode<RealEnvironment>(
                 identity: report.identity.node, boot: boot, options: options.node, clock: loop, network: network, engine: engine,
                 store: options.node.isGateway ? nil : store, report: options.node.isGateway ? nil : report,
@@ -102,7 +104,9 @@ final class Sheep: @unchecked Sendable {
             node.ended = { [unowned self] in nodeEnded($0) }
             node.joined = { [unowned self] in folder.noteMachine() }
             let volumes = VolumeDirectory(node: node)
-            let listener = Listener(node: node, directory: volumes, loop: loop, logger: logger)
+            let listener = Listener(
+                node: node, directory: volumes, loop: loop, logger: logger,
+                admission: Admission(key: key, sheepdogClients: options.admitLegacy))
             self.listener = listener
             frontends = makeFrontends(
                 options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)

@@ -6,6 +6,7 @@ import Glibc
 import Logging
 import NBDFrontend
 import SheepProtocol
+import Transport
 
 /// The options of `sheep`, and nothing else: what they mean is checked here, before anything is opened.
 @main
@@ -77,6 +78,12 @@ struct SheepCommand: ParsableCommand {
     @Option(name: .customLong("nbd-default"), help: ArgumentHelp("The volume for NBD clients that name none.", valueName: "volume"))
     var nbdDefault: String?
 
+    @Option(name: .customLong("key"), help: ArgumentHelp("The file with the cluster's key ('dog cluster key FILE' makes one): sheep, dog and sheepfs have to prove it. Needed on another address than the loopback.", valueName: "file"))
+    var key: String?
+
+    @Option(name: .customLong("admit-legacy"), help: ArgumentHelp("Let Sheepdog's own clients (tgt, QEMU), which cannot prove a key, in from there; may be given again. This machine's are let in anyhow.", valueName: "address[/bits]"))
+    var admitLegacy: [String] = []
+
     @Option(name: .customLong("durability"), help: ArgumentHelp("client: as each protocol asks; always: every acknowledged write outlives a power cut.", valueName: "client|always"))
     var durability = "client"
 
@@ -134,6 +141,8 @@ struct SheepOptions: Sendable {
     var pidFile: String?
     var nbd: NBDConfiguration?
     var rebuild = false
+    var keyFile: String?
+    var admitLegacy: [AddressRange]
 
     /// Where Sheepdog's own clients of this machine connect; nil: the store's path is too long for a socket in it.
     var sheepdogSocket: String? {
@@ -145,6 +154,18 @@ struct SheepOptions: Sendable {
         guard let path = command.store else { throw ValidationError("Missing expected argument '<store>'") }
         store = try Self.absolute(path)
         host = command.bindAddress
+        keyFile = command.key
+        guard keyFile != nil || AddressRange.isLoopback(host: host) else {
+            throw ValidationError(
+                """
+                Other machines can reach a sheep that listens on \(host): it needs the cluster's key. \
+                Make one with 'dog cluster key FILE' and give it to all sheep, dog and sheepfs by --key FILE
+                """)
+        }
+        admitLegacy = try command.admitLegacy.map { text in
+            guard let range = AddressRange(text) else { throw ValidationError("Invalid address '\(text)' of --admit-legacy: 192.0.2.7 or 192.0.2.0/24 is wanted") }
+            return range
+        }
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port
         engineDirectory = try Self.engineDirectory(command.cluster)

@@ -1,3 +1,4 @@
+import Authentication
 import CFuse3
 import CLinux
 import Client
@@ -61,8 +62,10 @@ enum Process {
         for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         let logger = Logger(label: "sheepfs") { _ in ProcessLogHandler(isInBackground: ready != nil, logLevel: options.debug ? .debug : .info) }
-        let mount = Mount(options, logger: logger) { kill(getpid(), SIGUSR2) }
+        let mount: Mount
         do throws(SheepError) {
+            let key = if let file = options.keyFile { try KeyFile.read(file) } else { ClusterKey?.none }
+            mount = Mount(options, key: key, logger: logger) { kill(getpid(), SIGUSR2) }
             try mount.start()
         } catch {
             return report(error.message)
@@ -91,9 +94,9 @@ private final class Mount: @unchecked Sendable {
     /// Called once, from the loop, when the process may end.
     private let finished: @Sendable () -> Void
 
-    init(_ options: SheepfsOptions, logger: Logger, finished: @escaping @Sendable () -> Void) {
+    init(_ options: SheepfsOptions, key: ClusterKey?, logger: Logger, finished: @escaping @Sendable () -> Void) {
         eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
-        client = ClusterClient(eventLoop: eventLoop, endpoint: options.endpoint, logger: logger)
+        client = ClusterClient(eventLoop: eventLoop, endpoint: options.endpoint, key: key, logger: logger)
         server = FUSEServer(
             eventLoop: eventLoop, backend: ClusterBackend(client), configuration: options.fuse, logger: logger)
         self.finished = finished

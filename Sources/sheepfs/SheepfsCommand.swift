@@ -26,6 +26,9 @@ struct SheepfsCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "The sheep's port.")
     var port = "7000"
 
+    @Option(name: .long, help: ArgumentHelp("The file with the cluster's key, if its sheep have one (SHEEPDOG_KEY).", valueName: "file"))
+    var key: String?
+
     @Flag(name: .shortAndLong, help: "Print every request; stays in the foreground.")
     var debug = false
 
@@ -53,6 +56,7 @@ struct SheepfsCommand: ParsableCommand {
 /// The options with their meaning; refused with a text that names the option.
 struct SheepfsOptions: Sendable {
     var endpoint: SheepEndpoint
+    var keyFile: String?
     var foreground: Bool
     var debug: Bool
     var fuse: FUSEConfiguration
@@ -65,6 +69,7 @@ struct SheepfsOptions: Sendable {
             guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
             endpoint = .tcp(host: command.address, port: port)
         }
+        keyFile = command.key ?? getenv("SHEEPDOG_KEY").map { String(cString: $0) }
         guard !command.mountPoint.isEmpty else { throw ValidationError("The mount point's path is empty") }
         (debug, foreground) = (command.debug, command.foreground || command.debug)
         fuse = FUSEConfiguration(mountPoint: command.mountPoint)

@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cluster import REPOSITORY, Cluster, CommandFailed
+from cluster import REPOSITORY, Cluster, CommandFailed, binaries
+from network import Network
 
 SUPPORT = REPOSITORY / "Tests/Support"
 MiB = 1 << 20
@@ -43,13 +44,23 @@ def checksum(path):
 class Bed:
     """One scenario's place in the world. As a context manager it ends every process and removes every file."""
 
-    def __init__(self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, store_size=None, failing_disks=False):
+    def __init__(
+        self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False, store_size=None, failing_disks=False
+    ):
+        """With a network of its own each sheep is on a host of its own, and the cluster has a key."""
         self.full = full
         self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
         self.background = []
         self.mounts = []
+        self.network = None
         try:
-            self.cluster = Cluster(self.directory / "cluster", sheep_count, sheep_ports, options=sheep_options)
+            key = None
+            if own_network:
+                self.network = Network(sheep_count)
+                key = self.directory / "key"
+                subprocess.run([binaries() / "dog", "cluster", "key", key], check=True, timeout=30)
+            self.cluster = Cluster(
+                self.directory / "cluster", sheep_count, sheep_ports, options=sheep_options, network=self.network, key=key)
             for sheep in self.cluster.sheep:
                 if store_size:
                     self.mount(sheep.store, store_size)
@@ -77,6 +88,8 @@ class Bed:
             self.cluster.kill()
         for path in reversed(self.mounts):
             subprocess.run(["umount", "-l", path], check=False)
+        if self.network is not None:
+            self.network.end()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def mount(self, path, size):

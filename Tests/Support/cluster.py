@@ -39,17 +39,26 @@ class VolumeListing:
 class Cluster:
     """Sheep that share a directory. As a context manager it ends them all and leaves the directory to its owner."""
 
-    def __init__(self, directory, count, sheep_ports=None, nbd_ports=None, options=()):
+    def __init__(self, directory, count, sheep_ports=None, nbd_ports=None, options=(), network=None, key=None):
+        """With a network sheep N lives on its host N + 1."""
         self.directory = Path(directory)
+        self.network = network
+        self.key = key
         self.directory.mkdir(parents=True, exist_ok=True)
         self.options = list(options)
         chosen = free_ports(2 * count)
         sheep_ports = sheep_ports or chosen[:count]
         nbd_ports = nbd_ports or chosen[count:]
         self.sheep = [
-            Sheep(binaries() / "sheep", self.directory, number, sheep_ports[number], nbd_ports[number], list(options))
-            for number in range(count)
+            self._sheep(number, sheep_ports[number], nbd_ports[number], list(options)) for number in range(count)
         ]
+
+    def _sheep(self, number, port, nbd_port, options):
+        sheep = Sheep(binaries() / "sheep", self.directory, number, port, nbd_port, options, key=self.key)
+        if self.network is not None:
+            host = self.network.hosts.get(number + 1) or self.network.add(number + 1)
+            (sheep.host, sheep.entry) = (host.address, host.entry)
+        return sheep
 
     def __enter__(self):
         return self
@@ -77,8 +86,8 @@ class Cluster:
         """Starts so many more sheep and returns them; they join by themselves. With `options` instead of the others' own."""
         chosen = free_ports(2 * count)
         added = [
-            Sheep(
-                binaries() / "sheep", self.directory, len(self.sheep) + number, chosen[number], chosen[count + number],
+            self._sheep(
+                len(self.sheep) + number, chosen[number], chosen[count + number],
                 self.options if options is None else list(options))
             for number in range(count)
         ]
@@ -113,7 +122,8 @@ class Cluster:
         sheep = through or next(s for s in self.sheep if s.is_running())
         words = 3 if arguments[:2] in (("vdi", "object"), ("vdi", "lock")) else 2
         noun_and_verb, rest = arguments[:words], arguments[words:]
-        return [str(binaries() / "dog"), *noun_and_verb, "-a", "127.0.0.1", "-p", str(sheep.port), *rest]
+        key = ["--key", str(self.key)] if self.key else []
+        return [*sheep.entry, str(binaries() / "dog"), *noun_and_verb, "-a", sheep.host, "-p", str(sheep.port), *key, *rest]
 
     def run_dog(self, *arguments, through=None, timeout=120, **options):
         """Runs dog, whatever its exit status."""

@@ -8,7 +8,7 @@ set -euo pipefail
 
 build=(libisal-dev libnbd-dev libfuse3-dev pkg-config)
 run=("${build[@]}" python3 libnbd-bin fuse3)
-bench=("${run[@]}" python3-libnbd qemu-utils nbdkit fio)
+bench=("${run[@]}" python3-libnbd qemu-utils nbdkit fio iproute2 nftables util-linux)
 test=("${bench[@]}" tgt libiscsi-bin qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs)
 
 case ${1:-} in

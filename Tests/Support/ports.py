@@ -26,6 +26,13 @@ def answers(port, host="127.0.0.1"):
         return probe.connect_ex((host, port)) == 0
 
 
+def answers_on_socket(path):
+    """True when something accepts connections on that unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(str(path)) == 0
+
+
 def free_ports(count, between=(FIRST, LAST)):
     """That many different ports on which nothing listens."""
     found = []

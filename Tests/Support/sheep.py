@@ -22,6 +22,10 @@ class Sheep:
     port: int
     nbd_port: int
     extra_options: list = field(default_factory=list)
+    # Where it listens; `entry` are the words that bring a command onto the host that has this address.
+    host: str = "127.0.0.1"
+    entry: list = field(default_factory=list)
+    key: Path = None
     pid: int = 0
     child: subprocess.Popen = None
     environment: dict = field(default_factory=dict)
@@ -43,17 +47,17 @@ class Sheep:
         return self.directory / f"sheep{self.number}.log"
 
     def tcp(self, volume=""):
-        return f"nbd://127.0.0.1:{self.nbd_port}/{quote(volume)}"
+        return f"nbd://{self.host}:{self.nbd_port}/{quote(volume)}"
 
     def unix(self, volume=""):
         return f"nbd+unix:///{quote(volume)}?socket={self.nbd_socket}"
 
     def command(self):
         return [
-            str(self.program), "-b", "127.0.0.1", "-p", str(self.port), "-z", str(self.number + 1),
+            *self.entry, str(self.program), "-b", self.host, "-p", str(self.port), "-z", str(self.number + 1),
             "-c", f"local:{self.directory}",
-            "--nbd", f"127.0.0.1:{self.nbd_port}", "--nbd-socket", str(self.nbd_socket),
-            *self.extra_options,
+            "--nbd", f"{self.host}:{self.nbd_port}", "--nbd-socket", str(self.nbd_socket),
+            *(["--key", str(self.key)] if self.key else []), *self.extra_options,
         ]
 
     def start(self):
@@ -93,6 +97,9 @@ class Sheep:
         def listens():
             if not self.is_running():
                 raise RuntimeError(f"sheep {self.number} has ended; its log {self.log} ends with:\n{self.log_tail()}")
+            if self.entry:
+                # Its unix socket, which it opens last, is seen from every network namespace.
+                return ports.answers_on_socket(self.nbd_socket)
             return ports.answers(self.port) and ports.answers(self.nbd_port)
         wait_until(listens, f"sheep {self.number} listens on ports {self.port} and {self.nbd_port}", timeout)
 

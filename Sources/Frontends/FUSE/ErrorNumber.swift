@@ -6,6 +6,7 @@ extension SheepError {
     package var errorNumber: Int32 {
         switch code {
         case .readOnly: EROFS
+        case .accessDenied: EACCES
         case .invalidArgument: EINVAL
         case .noSpace: ENOSPC
         case .notSupported: EOPNOTSUPP

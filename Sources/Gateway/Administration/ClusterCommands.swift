@@ -47,19 +47,26 @@ extension SheepNode {
         let state = control.state
         if state.cluster == nil { return .waitingForFormat }
         if state.isShutDown { return .shuttingDown }
-        return isServing && waitedFor.isEmpty ? .running : .waitingForNodes
+        return isServing && !state.closedGroups.hasAny ? .running : .waitingForNodes
     }
 
-    /// Nodes without which some group cannot serve.
+    /// Nodes without which some group cannot serve, or cannot be written.
     var waitedFor: [String] {
         let state = control.state
         guard state.cluster != nil else { return [] }
-        let closed = state.closedGroups
         if !isServing { return ["this sheep to join"] }
-        guard closed.hasAny else { return [] }
-        let absent = closed.absentNodes.compactMap { state.nodes[$0] }
-        if absent.isEmpty { return ["placement groups to open"] }
-        return absent.map { "\($0.address) (down since entry \($0.downSince?.description ?? "?"))" }
+        let closed = state.closedGroups
+        if closed.hasAny {
+            let absent = closed.absentNodes.compactMap { state.nodes[$0] }
+            return absent.isEmpty ? ["placement groups to open"] : absent.map { waitText($0, "") }
+        }
+        guard state.groupHealth(copies: state.copiesInUse).notWritable > 0 else { return [] }
+        let absent = state.nodes.values.filter { !$0.isUp && !$0.isRemoved && !$0.isGateway }.sorted { $0.id < $1.id }
+        return absent.map { waitText($0, ": there are too few copies to write") }
+    }
+
+    private func waitText(_ node: Cluster.NodeRecord, _ why: String) -> String {
+        "\(node.address) (down since entry \(node.downSince?.description ?? "?"))\(why)"
     }
 
     private var redundancy: RedundancyState {

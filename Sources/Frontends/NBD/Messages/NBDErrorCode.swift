@@ -21,7 +21,7 @@ package enum NBDErrorCode: UInt32, Error, Hashable, Sendable, CaseIterable {
 
     package init(_ code: SheepError.Code) {
         switch code {
-        case .readOnly, .volumeLocked: self = .notPermitted
+        case .readOnly, .volumeLocked, .accessDenied: self = .notPermitted
         case .invalidArgument: self = .invalid
         case .noSpace: self = .noSpace
         case .notSupported: self = .notSupported

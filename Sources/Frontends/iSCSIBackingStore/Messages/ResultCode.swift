@@ -31,7 +31,7 @@ package enum ResultCode: UInt32, Error, Hashable, Sendable, CaseIterable {
         case .noSuchObject: self = .noObject
         case .inputOutput, .damaged, .stale, .notOwner, .noLease: self = .inputOutput
         case .volumeExists, .snapshotExists, .attributeExists: self = .volumeExists
-        case .invalidArgument, .notSupported, .alreadyFormatted, .noSuchNode: self = .invalidParameters
+        case .invalidArgument, .notSupported, .alreadyFormatted, .noSuchNode, .accessDenied: self = .invalidParameters
         case .volumeLocked: self = .volumeLocked
         case .noSuchVolume: self = .noVolume
         case .noSuchSnapshot: self = .noTag
