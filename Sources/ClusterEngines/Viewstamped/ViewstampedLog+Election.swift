@@ -22,7 +22,7 @@ extension ViewstampedLog {
     /// How many voters that are there come before this node; nil: it is none, or there are too few for a majority anyway.
     private var placeInLine: Int? {
         let voters = stored.voters
-        guard voters.isMajority({ members.contains($0) }) else { return nil }
+        guard !isVotedOut, voters.isMajority({ members.contains($0) }) else { return nil }
         return members.filter { voters.contains($0) }.firstIndex(of: node)
     }
 
@@ -121,9 +121,13 @@ extension ViewstampedLog {
     private mutating func considerPromises() {
         guard case .asking(var asking) = role, asking.source == nil, let best = best(of: asking.promises) else { return }
         let (source, promise) = best
-        guard promise.voters.isMajority({ asking.promises[$0] != nil }) else { return }
-        // Those who vote now will find a leader among them.
-        guard promise.voters.contains(node) else { return follow() }
+        let voters = committed(of: asking.promises) >= promise.last ? promise.voters.changed : promise.voters
+        guard voters.isMajority({ asking.promises[$0] != nil }) else { return }
+        guard voters.contains(node) else {
+            // Those who vote now find a leader among them, if this node lets them.
+            isVotedOut = true
+            return follow()
+        }
         if source == node { return lead(adopting: LogPart(after: stored.last, entries: [])) }
         asking.source = source
         role = .asking(asking)
@@ -137,6 +141,9 @@ extension ViewstampedLog {
                 < (b.value.lastNormal, b.value.last, b.key == node ? 1 : 0, b.key)
         }.map { ($0.key, $0.value) }
     }
+
+    /// What any of them knows to be committed is in the best log, and is committed for all.
+    private func committed(of promises: [NodeID: Promise]) -> LogIndex { promises.values.map(\.committed).max() ?? .zero }
 
     // MARK: The best log
 
@@ -160,8 +167,9 @@ extension ViewstampedLog {
         guard case .asking(let asking) = role, let log = stored.log else { return }
         // This node's own log need not be cut back to what is committed of it.
         let isOwn = part.snapshot == nil && part.after == stored.last && part.entries.isEmpty
-        let own = StoreRecord.adopt(.init(log: log, view: asking.view, part: part, committed: stored.committed))
-        guard let record = isOwn ? own : adoption(of: part, view: asking.view, committed: stored.committed, log: log) else { return }
+        let committed = committed(of: asking.promises)
+        let own = StoreRecord.adopt(.init(log: log, view: asking.view, part: part, committed: committed))
+        guard let record = isOwn ? own : adoption(of: part, view: asking.view, committed: committed, log: log) else { return }
         write(record)
         role = .leading(Leading(view: asking.view))
         deliver()

@@ -42,6 +42,7 @@ extension ViewstampedLog {
 
     private mutating func heard(_ view: View, round: UInt64) {
         highestNumber = max(highestNumber, view.number)
+        isVotedOut = false
         if case .following(let following) = role, following.heard == view {
             return follow(view, round: max(following.round, round))
         }

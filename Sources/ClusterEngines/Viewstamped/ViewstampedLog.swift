@@ -40,6 +40,8 @@ package struct ViewstampedLog: Sendable {
     /// In the group's order; this node among them.
     var members: [NodeID] = []
     var role = Role.following(Following())
+    /// Others have shown a log that does not count this node as a voter any more, though its own does: it need not try to lead.
+    var isVotedOut = false
     /// The highest view number heard of.
     var highestNumber: UInt64
     /// Up to here the delegate knows.

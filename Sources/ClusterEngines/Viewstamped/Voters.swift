@@ -44,6 +44,9 @@ package struct Voters: Hashable, WireCodable {
 
     package init(settled: [NodeID], proposed: [NodeID]? = nil) { (self.settled, self.proposed) = (settled, proposed) }
 
+    /// Those who decide once the change is known to be committed.
+    var changed: Voters { Voters(settled: proposed ?? settled) }
+
     package func contains(_ node: NodeID) -> Bool { settled.contains(node) || proposed?.contains(node) ?? false }
 
     /// Those for whom `agrees` holds decide. Nobody decides for an empty list.
