@@ -71,6 +71,8 @@ package struct ViewstampedLog: Sendable {
 
     package var groupMembers: [NodeID] { members }
 
+    package var isLeading: Bool { if case .leading = role { true } else { false } }
+
     /// What this node does now, for status listings and the log.
     package var standing: String {
         switch role {

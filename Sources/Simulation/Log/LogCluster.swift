@@ -16,6 +16,10 @@ package final class LogCluster {
     private let duration: UInt64
     private let faultTime: UInt64
     private let crashRate: Double
+    /// A tick of the nodes' clocks, which differ by a twentieth; how late the group service is at most; how long a node is down.
+    let tick: UInt64
+    private let membershipDelay: UInt64
+    private let downTime: UInt64
     private let wrongMembershipRate: Double
     /// Machines by their place in memberships.
     private var order: [Int] = []
@@ -37,9 +41,12 @@ package final class LogCluster {
         self.planted = planted
         let world = world
         snapshotAfter = world.pick([2, 5, 20, 1000])!
-        thinkTime = world.pick([40_000_000, 150_000_000, 600_000_000])!
-        duration = world.draw(3_000_000_000...9_000_000_000)
-        faultTime = world.pick([150_000_000, 500_000_000, 1_500_000_000])!
+        thinkTime = world.pick([10_000_000, 40_000_000, 150_000_000, 600_000_000])!
+        duration = world.draw(3_000_000_000...12_000_000_000)
+        faultTime = world.pick([80_000_000, 200_000_000, 600_000_000, 1_500_000_000])!
+        tick = world.pick([15_000_000, 40_000_000, 100_000_000])!
+        membershipDelay = world.pick([10_000_000, 60_000_000, 300_000_000])!
+        downTime = world.pick([50_000_000, 300_000_000, 1_500_000_000])!
         crashRate = world.pick([0, 0.001, 0.004])!
         wrongMembershipRate = world.pick([0, 0.1, 0.3])!
         let founders = world.pick([1, 2, 3, 3, 3, 4, 5])!
@@ -121,14 +128,14 @@ package final class LogCluster {
             place(LogStore(identity: identity, log: StoredLog(), planted: planted), at: machine.address)
         }
         announce()
-        if faultsAreActive { start(machine, after: world.draw(1_000_000...1_500_000_000)) }
+        if faultsAreActive { start(machine, after: world.draw(1_000_000...downTime)) }
     }
 
     // MARK: The group service
 
     /// Everybody who runs is told, some time, who is there.
     private func announce() {
-        for machine in machines { announceLater(to: machine, after: world.draw(1_000_000...300_000_000)) }
+        for machine in machines { announceLater(to: machine, after: world.draw(1_000_000...membershipDelay)) }
     }
 
     private func announceLater(to machine: LogMachine, after delay: UInt64) {
@@ -212,7 +219,8 @@ package final class LogCluster {
     private func inject() {
         let victim = world.pick(machines)!
         let other = world.pick(machines)!
-        let kind = world.pick([.crash, .crash, .crash, .crashAll, .wipe, .oneWayCut, .cut, .partition, .partition, .heal, .heal, .diskStall, .pause] as [LogFaultKind])!
+        let kind = world.pick([.crash, .crash, .crash, .crashAll, .wipe, .oneWayCut, .cut, .partition, .partition, .heal, .heal, .diskStall, .pause, .leaderCrash, .leaderCut, .leaderCut] as [LogFaultKind])!
+        let leader = world.pick(machines.filter { $0.running?.decider.isLeading ?? false }) ?? victim
         if kind == .wipe, !mayLose(victim.store.identity) { return }
         count(kind)
         world.log("FAULT", "\(kind) node\(victim.address) node\(other.address)")
@@ -227,6 +235,11 @@ package final class LogCluster {
             let pairs = machines.indices.flatMap { from in machines.indices.map { (from, $0) } }
             let isOneWay = world.chance(0.3)
             cut(pairs.filter { side.contains($0) && !side.contains($1) || !isOneWay && side.contains($1) && !side.contains($0) })
+        case .leaderCrash: crash(leader)
+        case .leaderCut:
+            let (outward, inward) = world.pick([(true, false), (false, true), (true, true), (true, true)])!
+            let rest = machines.indices.filter { $0 != leader.address && world.chance(0.8) }
+            cut((outward ? rest.map { (leader.address, $0) } : []) + (inward ? rest.map { ($0, leader.address) } : []))
         case .heal:
             network.healAll()
             announce()
@@ -239,6 +252,10 @@ package final class LogCluster {
     private func cut(_ directions: [(Int, Int)]) {
         for (from, to) in directions { network.cut(from, to) }
         announce()
+        world.schedule(after: world.draw(50_000_000...2_000_000_000)) { [self] in
+            for (from, to) in directions { network.mend(from, to) }
+            announce()
+        }
     }
 
     /// Whether a majority has its stores still, whatever change of the voters is under way.
@@ -314,6 +331,6 @@ package final class LogCluster {
             guard let log = machine.running?.decider else { return "node\(machine.address) is away" }
             return "node\(machine.address) delivered \(log.delivered) of \(log.stored.last), \(log.standing)"
         }
-        world.fail("no progress in 20 s after the faults, \(checker.end - known) entries: \(states.joined(separator: "; "))")
+        world.fail("no progress in 20 s after the faults: \(checker.end - known) entries; \(states.joined(separator: "; "))")
     }
 }

@@ -9,6 +9,8 @@ package enum LogFaultKind: String, CaseIterable, Sendable {
     /// One direction, both directions, or all between two halves.
     case oneWayCut, cut, partition
     case heal
+    /// The same, aimed at a node that leads.
+    case leaderCrash, leaderCut
     /// The disk confirms nothing for a while; the process does nothing for a while.
     case diskStall, pause
     /// A membership that is not so, or not for all.

@@ -19,6 +19,7 @@ final class LogNetwork {
 
     func passes(_ from: Int, _ to: Int) -> Bool { from == to || !cuts.contains([from, to]) }
     func cut(_ from: Int, _ to: Int) { cuts.insert([from, to]) }
+    func mend(_ from: Int, _ to: Int) { cuts.remove([from, to]) }
     func healAll() { cuts = [] }
 
     func send(_ envelope: Envelope, from process: LogProcess) {

@@ -121,7 +121,7 @@ final class LogProcess {
     // MARK: Time and the log's growth
 
     private func tick() {
-        later(world.draw(95_000_000...105_000_000)) { [self] in
+        later(world.draw(cluster.tick / 20 * 19...cluster.tick / 20 * 21)) { [self] in
             run { $0.ticked() }
             tick()
         }
