@@ -99,6 +99,7 @@ package final class LogCluster {
         counters.views = checker.viewsOpened.count
         counters.events = world.events
         counters.nanoseconds = world.now
+        world.end()
     }
 
     // MARK: Processes

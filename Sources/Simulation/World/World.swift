@@ -36,6 +36,9 @@ package final class World {
         return true
     }
 
+    /// The run is over: what was still to happen is forgotten, and with it whatever it refers to.
+    func end() { queue = EventQueue() }
+
     private func step() {
         guard let event = queue.popFirst() else { return }
         now = max(now, event.time)
