@@ -244,9 +244,19 @@ package final class LogCluster {
         case .heal:
             network.healAll()
             announce()
-        case .diskStall: victim.running?.stallDisk(for: world.draw(10_000_000...1_000_000_000))
+        case .diskStall: stall(world.chance(0.5) ? victim : leader)
         case .pause: victim.running?.pausedUntil = world.now + world.draw(10_000_000...2_000_000_000)
         case .crashBetweenOrders, .wrongMembership, .lostMessage, .repeatedMessage, .lateMessage, .repeatedRequest: break
+        }
+    }
+
+    /// The disk confirms nothing, and as often as not the process ends before it does.
+    private func stall(_ machine: LogMachine) {
+        guard let process = machine.running else { return }
+        let duration = world.draw(10_000_000...1_000_000_000)
+        process.stallDisk(for: duration)
+        if world.chance(0.5) {
+            process.later(world.draw(1...duration)) { [self] in if faultsAreActive { crash(machine) } }
         }
     }
 
