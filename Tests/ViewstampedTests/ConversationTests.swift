@@ -63,6 +63,20 @@ struct ConversationTests {
         #expect(group.wire.map(\.message) == [.refusal(Refusal(promised: view))])
     }
 
+    @Test("who wants to lead makes its own promise durable before it asks: a view never begins twice")
+    func ownPromise() {
+        var group = Group(founders: 3)
+        group.meet([0, 1, 2])
+        group.stalled = [0]
+        group.tick([0], times: ViewstampedLog.patienceTicks)
+        #expect(group.nodes[0].stored.promised.leader == Group.id(0))
+        #expect(group.wire.isEmpty)
+        let number = group.nodes[0].stored.promised.number
+        group.run(0) { $0.persisted(.max) }
+        let view = View(number: number, leader: Group.id(0))
+        #expect(group.wire.map(\.message) == [.promiseRequest(PromiseRequest(view: view))])
+    }
+
     @Test("the leader gone, the next one in the group's order leads at once, with what was committed")
     func takeover() {
         var group = opened(founders: 3)
@@ -187,6 +201,28 @@ struct ConversationTests {
         let reply = LookReply(boot: BootID(rawValue: 99), number: 8, committed: .zero)
         group.run(1) { [log = group.log] in $0.received(Envelope(log: log, sender: Group.id(0), receiver: nil, message: .lookReply(reply))) }
         #expect(group.others[1] == [.lookEnded(7)])
+    }
+
+    @Test("a round of a former view answers none of the present one's")
+    func rounds() {
+        var group = opened(founders: 3)
+        group.tick([0, 1, 2], times: 20)
+        group.meet([1, 2])
+        group.settle(among: [1, 2])
+        #expect(group.leaders.contains(1))
+        // Everything that node 2 says in the new view names a round of that view.
+        group.run(2) { $0.lookBegan(1) }
+        group.run(1) { $0.ticked() }
+        var rounds: [UInt64] = []
+        var told: [UInt64] = []
+        while !group.wire.isEmpty {
+            let envelope = group.wire.removeFirst()
+            if case .heartbeat(let heartbeat) = envelope.message { rounds.append(heartbeat.round) }
+            if case .status(let status) = envelope.message { told.append(status.round) }
+            for place in 1...2 { group.run(place) { $0.received(envelope) } }
+        }
+        #expect(!told.isEmpty)
+        #expect(told.max()! <= rounds.max()!)
     }
 
     @Test("what is on the disk is all that a restart knows: the log goes on, the old view does not")
