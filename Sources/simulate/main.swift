@@ -12,18 +12,19 @@ struct Simulate: ParsableCommand {
             """)
 
     @Option(help: "Seeds: A or A-B.") var seeds = "1-200"
-    @Option(help: "What goes wrong: \(Profile.all.map(\.name).joined(separator: ", ")).") var profile = "smoke"
+    @Option(help: "What goes wrong: \((Profile.all.map(\.name) + [Self.logProfile]).joined(separator: ", ")).") var profile = "smoke"
     @Flag(help: "Tell everything that happens.") var trace = false
     @Flag(help: "Stop at the first seed that fails.") var stopAtFailure = false
     @Flag(help: "Reduce the first seed that fails to what it takes, and tell that.") var shrink = false
 
     func run() throws {
-        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
-            throw ValidationError("there is no profile \(profile)")
-        }
         let bounds = seeds.split(separator: "-").compactMap { UInt64($0) }
         guard let first = bounds.first, let last = bounds.last, first <= last, bounds.count <= 2 else {
             throw ValidationError("seeds are given as A or A-B")
+        }
+        if profile == Self.logProfile { return try runLog(seeds: first...last) }
+        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
+            throw ValidationError("there is no profile \(profile)")
         }
         var total = Counters()
         var failed: [UInt64] = []
