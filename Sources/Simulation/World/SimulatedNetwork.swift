@@ -33,10 +33,11 @@ package final class Switchboard {
         connections.append(connection)
     }
 
-    /// What a dead process sent arrives; who talked to it learns that the connection is gone.
+    /// What a dead process sent arrives, but on some connections it had not left yet; who talked to it learns that the
+    /// connection is gone.
     func processEnded(_ process: SheepProcess) {
         for connection in connections where connection.isUp {
-            if connection.sender.process === process { connection.isUp = false }
+            if connection.sender.process === process { connection.end(loses: world.chance(0.4)) }
             if connection.receiver.process === process { connection.lose() }
         }
     }
@@ -94,6 +95,9 @@ final class Connection {
             if isUp { action() }
         }
     }
+
+    /// The sender is dead; with `loses` what is on the wires does not arrive.
+    func end(loses: Bool) { (isUp, isLost) = (false, loses) }
 
     /// The sender notices soon.
     func lose() {
