@@ -7,13 +7,14 @@ PYTHON := /usr/bin/python3
 
 export RUN_DIR SHEEP_PORTS NBD_PORTS VOLUME SIZE QUICK ROUNDS BENCH_DIR
 
-.PHONY: help build run stop test unit-test acceptance bench clean
+.PHONY: help build run stop test unit-test acceptance mutations bench clean
 
 help:
 	@echo 'make run         build, then start a three-node cluster here that keeps its data (RUN_DIR, SHEEP_PORTS, NBD_PORTS)'
 	@echo 'make stop        stop it; the data stays'
 	@echo 'make test        everything that continuous integration checks: unit tests, then real clients'
 	@echo 'make acceptance  real clients alone; FULL=1 for all scenarios, NAMES="…" for some'
+	@echo 'make mutations   plant faults in a copy of the code, one by one: the simulator must find each (NAMES="…" for some)'
 	@echo 'make bench       measure, write docs/benchmarks.md (under 25 minutes; QUICK=1: under 5)'
 	@echo 'make build       the programs, in .build/release'
 	@echo 'make clean       remove what was built'
@@ -41,6 +42,10 @@ unit-test:
 	@test -e .build/release/sheep || echo 'A first release build takes 4 to 5 minutes.'
 	@swift build $(SWIFT_FLAGS) --build-tests
 	@SWIFT_DETERMINISTIC_HASHING=1 swift test $(SWIFT_FLAGS) --skip-build
+	@Tests/Mutations/run --check
+
+mutations:
+	@Tests/Mutations/run $(NAMES)
 
 acceptance:
 	@$(SUPPORT)/packages.sh test

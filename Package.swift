@@ -44,6 +44,9 @@ let package = Package(
         .target(name: "Listings", dependencies: ["ObjectModel", "SheepProtocol"], swiftSettings: settings),
         // Deciders.
         .target(name: "Cluster", dependencies: ["ObjectModel"], swiftSettings: settings),
+        .target(
+            name: "Viewstamped", dependencies: ["ObjectModel", "Cluster"], path: "Sources/ClusterEngines/Viewstamped",
+            swiftSettings: settings),
         .target(name: "ObjectStore", dependencies: ["ObjectModel", "CIsal", "CLinux"], swiftSettings: settings),
         .target(
             name: "Gateway",
@@ -82,7 +85,8 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "ObjectModel", "SheepProtocol", "Cluster", "LocalEngine", "ObjectStore", "Gateway", "FrontendKit", nio, logging,
+                "ObjectModel", "SheepProtocol", "Cluster", "LocalEngine", "Viewstamped", "ObjectStore", "Gateway", "FrontendKit", nio,
+                logging,
             ], swiftSettings: settings),
         // Programs.
         .executableTarget(
@@ -117,6 +121,8 @@ let package = Package(
         .testTarget(name: "ClusterTests", dependencies: ["Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),
+        .testTarget(
+            name: "ViewstampedTests", dependencies: ["Viewstamped", "ObjectModel", "Simulation"], swiftSettings: settings),
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(

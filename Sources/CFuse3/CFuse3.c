@@ -6,6 +6,7 @@
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <malloc.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,14 +202,31 @@ cfuse_session *cfuse_create(const struct cfuse_operations *operations, void *con
 
 int cfuse_mount(cfuse_session *session, const char *path) { return fuse_session_mount(session->fuse, path); }
 
-int cfuse_serve(cfuse_session *session) {
-    struct fuse_loop_config *configuration = fuse_loop_cfg_create();
-    if (configuration == NULL) return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(configuration, session->options.threads);
-    fuse_loop_cfg_set_idle_threads(configuration, session->options.threads);
-    int result = fuse_session_loop_mt(session->fuse, configuration);
-    fuse_loop_cfg_destroy(configuration);
+int cfuse_device(cfuse_session *session) {
+    int device = fuse_session_fd(session->fuse);
+    fcntl(device, F_SETFL, fcntl(device, F_GETFL) | O_NONBLOCK);
+    return device;
+}
+
+// libfuse reads with what it negotiated: at most 256 pages of data and 4096 bytes for headers.
+size_t cfuse_longest_request(void) { return 256 * (size_t)sysconf(_SC_PAGESIZE) + 4096; }
+
+long cfuse_receive(cfuse_session *session, void *space) {
+    struct fuse_buf buffer = {.mem = space};
+    int result;
+    do result = fuse_session_receive_buf(session->fuse, &buffer);
+    while (result == -EINTR);
     return result;
+}
+
+void cfuse_process(cfuse_session *session, void *request, size_t size) {
+    struct fuse_buf buffer = {.mem = request, .size = size};
+    fuse_session_process_buf(session->fuse, &buffer);
+}
+
+void cfuse_wait(cfuse_session *session) {
+    struct pollfd asked = {.fd = fuse_session_fd(session->fuse), .events = POLLIN};
+    while (poll(&asked, 1, -1) < 0 && errno == EINTR) {}
 }
 
 void cfuse_destroy(cfuse_session *session) {

@@ -160,12 +160,19 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         for request in requests { send(request) }
     }
 
+    /// Waits for a moment, without sleeping, when a request was sent and one answer alone is to come: who asks for one thing after
+    /// the other gets it sooner. True when the answer is there, to be delivered when the event loop goes on.
+    package func awaitAnswer() -> Bool {
+        guard case .connected(let link) = state, inFlight.count == 1 else { return false }
+        return link.connection.awaitReply()
+    }
+
     // MARK: Volumes
 
     private func reopen(_ volume: ClusterVolume, on link: Link) {
         guard !volume.isOpening else { return }
         volume.isOpening = true
-        deviceOpen(volume.name, on: link) { [self] result in
+        deviceOpen(DeviceOpen(name: volume.name, readOnly: false, continuing: volume.origin), on: link) { [self] result in
             guard case .connected(let now) = state, now === link else { return }
             switch result {
             case .success(let opened): volume.opened(opened)
@@ -183,8 +190,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     }
 
     /// Not answered when the link is lost.
-    private func deviceOpen(_ name: String, on link: Link, completion: @escaping (Result<DeviceOpened, SheepError>) -> Void) {
-        link.connection.send(.deviceOpen, body: DeviceOpen(name: name, readOnly: false).wire, timeLimit: nil) { [self] result in
+    private func deviceOpen(_ open: DeviceOpen, on link: Link, completion: @escaping (Result<DeviceOpened, SheepError>) -> Void) {
+        link.connection.send(.deviceOpen, body: open.wire, timeLimit: nil) { [self] result in
             switch result {
             case .success(let reply):
                 guard let opened = try? DeviceOpened(wire: reply.body) else {

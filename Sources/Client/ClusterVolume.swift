@@ -6,7 +6,9 @@ import SheepProtocol
 /// An open volume or snapshot of a cluster. Its requests outlive the sheep that had them, see ``ClusterClient``.
 package final class ClusterVolume: BlockDevice {
     private unowned let client: ClusterClient
-    let name: String
+    /// The last that it was known by; the origin is what counts.
+    private(set) var name: String
+    private(set) var origin: DeviceOrigin
     package private(set) var information: BlockDeviceInformation
     private let identity = ClientID.random()
     private var lastNumber: UInt64 = 0
@@ -18,7 +20,7 @@ package final class ClusterVolume: BlockDevice {
     private var isClosed = false
 
     init(client: ClusterClient, name: String, opened: DeviceOpened) {
-        (self.client, self.name, handle) = (client, name, opened.handle)
+        (self.client, self.name, handle, origin) = (client, name, opened.handle, opened.origin)
         information = Self.information(opened)
     }
 
@@ -29,7 +31,7 @@ package final class ClusterVolume: BlockDevice {
     }
 
     func opened(_ opened: DeviceOpened) {
-        (handle, isOpening) = (opened.handle, false)
+        (handle, isOpening, name, origin) = (opened.handle, false, opened.name, opened.origin)
         information = Self.information(opened)
     }
 

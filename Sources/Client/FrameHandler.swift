@@ -1,3 +1,4 @@
+import FrontendKit
 import NIOCore
 import ObjectModel
 import SheepProtocol
@@ -17,6 +18,7 @@ final class FrameHandler: ChannelInboundHandler {
     /// While a burst is read, requests made by completions are flushed together at its end.
     private var isReading = false
     private var failure: ClientError?
+    private var nextReply = NextRequestPoll()
 
     init(endpoint: SheepEndpoint) { self.endpoint = endpoint }
 
@@ -53,6 +55,12 @@ final class FrameHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(buffer), promise: nil)
         if let payload { context.write(wrapOutboundOut(payload), promise: nil) }
         if !isReading { context.flush() }
+    }
+
+    /// Waits for a moment, without sleeping, when one reply alone is to come; true when it has begun to.
+    func awaitReply() -> Bool {
+        guard table.count == 1, let context else { return false }
+        return (try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) { nextReply.wait(for: $0) }) ?? false
     }
 
     private func expire(id: UInt32, after limit: TimeAmount) {

@@ -18,6 +18,8 @@ struct RequestTable {
     private var waiting: [UInt32: Waiting] = [:]
     private var lastID: UInt32 = 0
 
+    var count: Int { waiting.count }
+
     mutating func nextID() -> UInt32 {
         repeat { lastID &+= 1 } while waiting[lastID] != nil
         return lastID

@@ -79,6 +79,9 @@ package final class SheepConnection: Sendable {
         handler.value.send(operation, body: body, payload: payload, timeLimit: timeLimit, completion: completion)
     }
 
+    /// See ``FrameHandler/awaitReply()``; on the event loop.
+    package func awaitReply() -> Bool { handler.value.awaitReply() }
+
     /// Sends a request from anywhere and waits for its reply, for the time limit at most.
     package func request(
         _ operation: Operation, body: [UInt8], payload: ByteBuffer? = nil, timeLimit: TimeAmount?

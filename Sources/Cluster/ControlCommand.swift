@@ -12,6 +12,9 @@ package enum ControlCommand: Hashable, Sendable {
     case planPlacement
     /// A disk failed, or a member did not acknowledge within its bound: it leaves all in-sync sets.
     case diskOut(DiskID, boot: BootID)
+    /// Objects of these groups are damaged on the disk beyond what it can mend itself: it leaves their in-sync sets, where
+    /// others are in them, and catches up. Refused where none is.
+    case groupsOut(DiskID, boot: BootID, [GroupRange])
     case syncing(DiskID, boot: BootID, [GroupRange])
     case inSync(DiskID, boot: BootID, [GroupRange])
     /// After a full stop: of each group without an in-sync member, the first of its last members, in the group's
@@ -31,6 +34,7 @@ package enum ControlCommand: Hashable, Sendable {
     case setAttribute(SetAttribute)
     /// Nothing living anywhere needs this deleted birth any more: forget it and free its VID.
     case forgetVolume(Birth)
+    case renameVolume(RenameVolume)
 
     // Leases (who orders a volume's writes) and Sheepdog's locks (who may attach).
     case acquireLease(Birth, NodeID, boot: BootID)
@@ -67,6 +71,8 @@ package enum ControlCommand: Hashable, Sendable {
         package var node: NodeID
         package var boot: BootID
         package var address: NodeAddress
+        /// Where other sheep reach it first; nil: at ``address``.
+        package var dataAddress: NodeAddress?
         /// Nil: the engine's default (`local`: the port; else the address).
         package var zone: UInt32?
         /// Virtual nodes; 0 for a gateway without storage; nil: by capacity.
@@ -76,10 +82,11 @@ package enum ControlCommand: Hashable, Sendable {
         package var lostPower: Bool
         package init(
             node: NodeID, boot: BootID, address: NodeAddress, zone: UInt32?, virtualNodes: UInt16?,
-            disks: [DiskAnnouncement], lostPower: Bool = false
+            disks: [DiskAnnouncement], lostPower: Bool = false, dataAddress: NodeAddress? = nil
         ) {
             (self.node, self.boot, self.address, self.zone) = (node, boot, address, zone)
             (self.virtualNodes, self.disks, self.lostPower) = (virtualNodes, disks, lostPower)
+            self.dataAddress = dataAddress
         }
     }
 
@@ -134,6 +141,13 @@ package enum ControlCommand: Hashable, Sendable {
         package var volume: Birth
         package var term: Term?
         package init(volume: Birth, term: Term?) { (self.volume, self.term) = (volume, term) }
+    }
+
+    /// The volume and all living snapshots of its name go by another name; births, VIDs, tags, locks and terms stay.
+    package struct RenameVolume: Hashable, Sendable {
+        package var volume: Birth
+        package var name: String
+        package init(volume: Birth, name: String) { (self.volume, self.name) = (volume, name) }
     }
 
     package struct SetAttribute: Hashable, Sendable {

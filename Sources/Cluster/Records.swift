@@ -7,6 +7,7 @@ package struct GroupRange: Hashable, Sendable, WireCodable {
     package static let all = GroupRange(first: 0, last: .max)
 
     package init(first: UInt16, last: UInt16) { (self.first, self.last) = (first, last) }
+    package func overlaps(_ other: GroupRange) -> Bool { first <= other.last && other.first <= last }
     package func contains(_ group: PlacementGroup) -> Bool { first <= group.rawValue && group.rawValue <= last }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -23,13 +24,17 @@ package struct GroupRange: Hashable, Sendable, WireCodable {
 
 /// Where a sheep listens, as it tells others.
 package struct NodeAddress: Hashable, Sendable, WireCodable, CustomStringConvertible {
+    /// Bytes of a host's name (RFC 1035 section 2.3.4).
+    package static let longestHost = 255
+
     package var host: String
     package var port: UInt16
     package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
     package var description: String { "\(host):\(port)" }
 
     package init(from reader: inout WireReader) throws(WireError) {
-        host = try reader.readString(maximum: 255)
+        // An entry is never unreadable: what is too long is refused when it is applied.
+        host = try reader.readString(maximum: .max)
         port = try reader.read()
     }
 

@@ -7,14 +7,28 @@ package enum SystemCall {
         max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT)))
     }
 
+    enum Readability: Equatable {
+        case readable
+        case notReadable
+        /// Others ran on this processor meanwhile, for longer than was to be waited.
+        case interrupted
+    }
+
     /// Asks again and again, without sleeping, for so many nanoseconds at most.
-    package static func isReadable(_ socket: CInt, within patience: UInt64) -> Bool {
-        var asked = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-        let start = monotonicNanoseconds()
-        repeat {
-            for _ in 0..<4 where poll(&asked, 1, 0) != 0 { return true }
-        } while monotonicNanoseconds() - start < patience
-        return false
+    static func readability(anyOf descriptors: [CInt], within patience: UInt64) -> Readability {
+        withUnsafeTemporaryAllocation(of: pollfd.self, capacity: descriptors.count) { asked in
+            for (place, descriptor) in descriptors.enumerated() {
+                asked.initializeElement(at: place, to: pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+            }
+            let start = monotonicNanoseconds()
+            var waited: UInt64 = 0
+            var isReadable = false
+            repeat {
+                for _ in 0..<4 where !isReadable { isReadable = poll(asked.baseAddress, nfds_t(asked.count), 0) != 0 }
+                waited = monotonicNanoseconds() - start
+            } while !isReadable && waited < patience
+            return waited > 2 * patience ? .interrupted : isReadable ? .readable : .notReadable
+        }
     }
 
     private static func monotonicNanoseconds() -> UInt64 {

@@ -9,10 +9,13 @@ struct Forwarder {
     private var nextRequest: UInt64 = 1
     private var pending: [(key: UInt64, request: VolumeRequest)] = []
     private var nextKey: UInt64 = 0
+    /// Numbered changes, ascending. A request lives as long as something may still send it again.
+    private var numbered: [(number: UInt64, request: WeakRequest)] = []
+
+    private struct WeakRequest { weak var value: VolumeRequest? }
 
     init(boot: BootID) { self.boot = boot }
 
-    var isIdle: Bool { pending.isEmpty }
     /// When the oldest request that has no answer yet came.
     var oldest: UInt64? { pending.lazy.map(\.request.receivedAt).min() }
 
@@ -22,6 +25,7 @@ struct Forwarder {
         let origin = ChangeOrigin(boot: boot, request: nextRequest)
         nextRequest += 1
         request.origin = origin
+        numbered.append((origin.request, WeakRequest(value: request)))
         return origin
     }
 
@@ -37,9 +41,11 @@ struct Forwarder {
         return pending.remove(at: at).request
     }
 
-    /// Below this number every change of this gateway has its reply.
-    var repliesSeenBelow: UInt64 {
-        pending.compactMap { $0.request.origin?.request }.min() ?? nextRequest
+    /// Below this number every change of this gateway has its reply, or will never be sent again.
+    mutating func repliesSeenBelow() -> UInt64 {
+        let gone = numbered.prefix { $0.request.value == nil }.count
+        if gone > 0 { numbered.removeFirst(gone) }
+        return numbered.first?.number ?? nextRequest
     }
 
     /// What the lost owner has not answered, for another try under the same numbers.
@@ -133,7 +139,8 @@ extension VolumeSession {
         func make(_ kind: ForwardRequest.Kind, _ length: UInt64, durable: Bool = false, origin: ChangeOrigin? = nil) -> ForwardRequest {
             ForwardRequest(
                 volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
-                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow)
+                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
+                logIndex: node.control.appliedIndex)
         }
         switch request.work {
         case .read(let length, _, _): message = make(.read, UInt64(length))
@@ -183,8 +190,12 @@ extension VolumeSession {
             guard case .forwarding(let owner) = mode else { return }
             let message = ForwardRequest(
                 volume: birth, kind: .confirm, durable: false, offset: 0, length: 0,
-                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow)
-            node.network.send(.forward, body: message.wire, payload: nil, to: owner) { _ in }
+                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
+                logIndex: node.control.appliedIndex)
+            node.network.send(.forward, body: message.wire, payload: nil, to: owner) { [weak self] result in
+                // Until it has this, the owner keeps the changes as unsettled.
+                if case .failure = result { self?.confirmLater() }
+            }
         }
     }
 
@@ -227,6 +238,12 @@ extension VolumeSession {
         confirm(message.origin.boot, below: message.repliesSeenBelow)
         guard message.offset <= volume.size, message.length <= volume.size - message.offset else {
             return reply(.failure(SheepError(.invalidArgument, "the range ends past the volume")))
+        }
+        if message.length == 0 {
+            switch message.kind {
+            case .flush, .confirm: break
+            case .read, .write, .trim, .zero, .status: return reply(.success(PeerReply(body: WireList<StoredExtent>([]).wire)))
+            }
         }
         lastUse = node.clock.now()
         switch message.kind {

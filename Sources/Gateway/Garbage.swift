@@ -141,9 +141,11 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         strayWalk = objects.last.map { .after($0.name) } ?? .idle
     }
 
-    /// The log names other members for the object, and one of them at least is in sync.
+    /// The log names other members for the object, and one of them at least is in sync. Or its birth was forgotten, which asks
+    /// only those whose copies count.
     private func isStray(_ name: ObjectName, on disk: DiskID) -> Bool {
-        guard let copies = node.control.state.volume(name.birth)?.copies else { return false }
+        let state = node.control.state
+        guard let copies = state.volume(name.birth)?.copies else { return name.birth.rawValue <= state.appliedIndex.rawValue }
         let set = node.replicaSet(of: name.group, copies: copies)
         return !set.inSync.isEmpty && !(set.inSync + set.syncing + set.out).contains { $0.disk == disk }
     }

@@ -29,6 +29,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var doubtedRun: BootID?
     private var downSeen: [NodeID: UInt64] = [:]
     private var failedDisks: Set<DiskID> = []
+    private var isDetached = false
 
     init(node: SheepNode<Env>, lostPower: Bool) {
         (self.node, self.lostPower) = (node, lostPower)
@@ -52,7 +53,8 @@ package final class Membership<Env: NodeEnvironment> {
 
     private func callDownTheDead(_ completion: @escaping () -> Void) {
         node.engine.aliveNodes { [weak self] alive in
-            guard let self else { return }
+            // An engine that has failed knows nobody, not even this sheep.
+            guard let self, alive.contains(node.identity) else { return }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
             var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.
@@ -78,7 +80,8 @@ package final class Membership<Env: NodeEnvironment> {
         }
         let up = ControlCommand.NodeUp(
             node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower)
+            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower,
+            dataAddress: node.options.dataAddress)
         node.control.propose(.nodeUp(up)) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }
@@ -152,6 +155,22 @@ package final class Membership<Env: NodeEnvironment> {
         node.control.propose(.diskOut(disk, boot: boot))
     }
 
+    /// This sheep's disk failed for good: as soon as nothing needs it any more as the last one that had something, it is
+    /// announced no more, so that the next epoch gives its share to others. The sheep goes on as a gateway.
+    private func detachFailedDisk() {
+        guard let store = node.store, store.hasFailed, !isDetached, !isLeaving, let record = state.disks[store.identity.disk],
+            record.isAttached, state.isOut(node.identity), !state.closedGroups.hasAny
+        else { return }
+        isDetached = true
+        node.logger.critical("disk \(store.identity.disk) failed: its share goes to others; this sheep goes on as a gateway")
+        let up = ControlCommand.NodeUp(
+            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
+            virtualNodes: node.options.virtualNodes, disks: [], lostPower: false)
+        node.control.propose(.nodeUp(up)) { [weak self] result in
+            if case .refused = result { self?.isDetached = false }
+        }
+    }
+
     private var storingUpNodes: Int { state.nodes.values.reduce(0) { $0 + ($1.isUp && !$1.isGateway ? 1 : 0) } }
 
     /// After a clean stop of the cluster its nodes return one after another; a lease granted meanwhile would call those
@@ -211,16 +230,32 @@ package final class Membership<Env: NodeEnvironment> {
     func applied(_ entry: ControlEntry, at index: LogIndex) {
         noteFences(entry)
         if case .nodesDown(let down) = entry.command {
-            if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) {
-                node.logger.warning("the other sheep called this one down: it starts anew")
-                return node.end(.calledDown)
-            }
+            if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) { return wasCalledDown() }
         }
         if case .shutdown = entry.command, hasJoined, !isLeaving { stopCleanly() }
         if case .nodeUp(let up) = entry.command {
             for disk in up.disks { failedDisks.remove(disk.id) }
             outTried = []
         }
+        if case .inSync(let disk, _, _) = entry.command { failedDisks.remove(disk) }
+    }
+
+    /// A snapshot of the state took the place of entries that this sheep, which stood still for long, never saw. The one that
+    /// called it down may be among them, or one that changed a volume that is open here: it starts anew.
+    func stateReplaced() {
+        if hasJoined {
+            if !isLeaving { wasCalledDown() }
+            return
+        }
+        // Somebody may have been called down in it only just now, without proof.
+        let until = node.clock.now() + nodeFenceDuration
+        for record in state.nodes.values where !record.isUp && record.id != node.identity { fences[record.boot] = (record.id, until) }
+        probeFences()
+    }
+
+    private func wasCalledDown() {
+        node.logger.warning("the other sheep called this one down: it starts anew")
+        node.end(.calledDown)
     }
 
     /// The cluster shuts down: everything is settled and nobody holds a lease, so what is made durable now is complete.
@@ -250,6 +285,7 @@ package final class Membership<Env: NodeEnvironment> {
         guard hasJoined, node.isServing else { return }
         reach.tick(now: now, isMember: true)
         noteDown(now: now)
+        detachFailedDisk()
         guard isLowest, !proposalUnderWay else { return }
         planPlacement(now: now)
         openGroups(now: now)

@@ -16,12 +16,20 @@ package enum NodeTiming {
     package static let slowMember: UInt64 = 5_000_000_000
     /// Between tries of what may succeed soon.
     package static let retry: UInt64 = 20_000_000
+    /// A read that finds every copy damaged tries again for so long: they may repair each other.
+    package static let damagedRead: UInt64 = 3_000_000_000
+    /// For so long after a member refused a change for want of space, others are sent to it first.
+    package static let fullMember: UInt64 = 5_000_000_000
     /// A lease unused for so long goes back.
     package static let leaseUnused: UInt64 = 30_000_000_000
     /// Nodes that stopped cleanly are waited for before a lease is taken.
     package static let cleanReturn: UInt64 = 5_000_000_000
     /// Joins and removals gather for so long into one epoch.
     package static let placementGathering: UInt64 = 2_000_000_000
+    /// A sheep that gave its leases back for a shutdown takes none for so long, should the shutdown not come.
+    package static let releasing: UInt64 = 5_000_000_000
+    /// A shutdown waits so long for changes that are under way; less than `dog` waits for its answer.
+    package static let shutdownTry: UInt64 = 20_000_000_000
     /// After a full stop, absent members of a group are waited for so long.
     package static let openingWait: UInt64 = 10_000_000_000
     /// Opening a volume waits for a sheep that joins the cluster, so long at most.

@@ -37,7 +37,11 @@ package struct Peer: Hashable, Sendable {
     package var node: NodeID
     package var boot: BootID
     package var address: NodeAddress
-    package init(node: NodeID, boot: BootID, address: NodeAddress) { (self.node, self.boot, self.address) = (node, boot, address) }
+    /// Tried before ``address``, for a network of its own between sheep.
+    package var dataAddress: NodeAddress?
+    package init(node: NodeID, boot: BootID, address: NodeAddress, dataAddress: NodeAddress? = nil) {
+        (self.node, self.boot, self.address, self.dataAddress) = (node, boot, address, dataAddress)
+    }
 }
 
 /// The port to the links between sheep. Links are dialled again for as long as their peer is wanted.
@@ -78,6 +82,8 @@ package protocol NodeEnvironment {
 /// What an operator may set.
 package struct NodeOptions: Sendable {
     package var address: NodeAddress
+    /// Where other sheep are to reach this one first (`-i`).
+    package var dataAddress: NodeAddress?
     package var zone: UInt32?
     package var virtualNodes: UInt16?
     /// How long a request waits for enough in-sync members before it fails; 0: for ever. Nanoseconds.
@@ -86,8 +92,14 @@ package struct NodeOptions: Sendable {
     package var downOut: UInt64 = 300_000_000_000
     /// Every acknowledgement means durable (`--durability=always`).
     package var alwaysDurable = false
+    /// In so long everything here is read and compared once; 0: never by itself. Nanoseconds.
+    package var scrubPeriod: UInt64 = 7 * 86_400_000_000_000
+    /// Bytes a second that the first pass reads while no client wants anything.
+    package var scrubRate: UInt64 = 16 << 20
     /// Syncs nothing (`-n`): a power cut may lose or tear anything written lately.
     package var neverSyncs = false
+    /// What recovery may begin at most (`-R`); `dog node recovery set-throttle` changes it later.
+    package var recoveryThrottle = RecoveryThrottle.none
 
     package init(address: NodeAddress, zone: UInt32? = nil, virtualNodes: UInt16? = nil) {
         (self.address, self.zone, self.virtualNodes) = (address, zone, virtualNodes)

@@ -65,10 +65,13 @@ final class Reach<Env: NodeEnvironment> {
     private func ping(_ record: Cluster.NodeRecord) {
         guard node.network.isLinked(to: record.id) else { return }
         let address = node.options.address
-        let ping = Ping(logIndex: node.control.appliedIndex, joining: join == nil ? nil : ListeningPlace(host: address.host, port: address.port))
+        let ping = Ping(
+            logIndex: node.control.appliedIndex, load: node.load,
+            joining: join == nil ? nil : ListeningPlace(host: address.host, port: address.port))
         node.network.send(.ping, body: ping.wire, payload: nil, to: record.id) { [weak self] result in
             guard let self, case .success(let reply) = result, let answer = try? PingAnswer(wire: reply.body) else { return }
             watch.heard(record.id, now: node.clock.now())
+            node.recovery.clientsFare(answer.load, at: record.id)
             linkedBack[record.id] = answer.isLinkedBack ? record.boot : nil
             joinIfComplete()
         }
@@ -77,7 +80,10 @@ final class Reach<Env: NodeEnvironment> {
     /// Another sheep asks for a sign of life; one that wants to join also whether this one reaches it.
     func pinged(_ ping: Ping, by peer: NodeID, boot: BootID, reply: @escaping PeerCompletion) {
         let isMember = state.nodes[peer].map { $0.isUp && $0.boot == boot } ?? false
-        if isMember { watch.pinged(by: peer) }
+        if isMember {
+            watch.pinged(by: peer)
+            node.recovery.clientsFare(ping.load, at: peer)
+        }
         guard let place = ping.joining, !isMember else { return reply(answer(isLinkedBack: true)) }
         let candidate = Peer(node: peer, boot: boot, address: NodeAddress(host: place.host, port: place.port))
         if joiners[peer]?.peer != candidate {
@@ -91,7 +97,7 @@ final class Reach<Env: NodeEnvironment> {
     }
 
     private func answer(isLinkedBack: Bool) -> Result<PeerReply, SheepError> {
-        .success(PeerReply(body: PingAnswer(logIndex: node.control.appliedIndex, isLinkedBack: isLinkedBack).wire))
+        .success(PeerReply(body: PingAnswer(logIndex: node.control.appliedIndex, load: node.load, isLinkedBack: isLinkedBack).wire))
     }
 
     private func answerJoiner(_ peer: NodeID, isLinked: Bool) {
@@ -157,7 +163,8 @@ final class Reach<Env: NodeEnvironment> {
 
     private func forgetJoiners(now: UInt64) {
         let gone = joiners.filter { now - min(now, $0.value.askedAt) > NodeTiming.joinerKept }.keys.sorted()
-        for id in joiners.keys.sorted() where now - min(now, joiners[id]!.askedAt) > ReachWatch.tick { answerJoiner(id, isLinked: false) }
+        // A link is made in far less than a tick, if it can be made; who is answered so asks again.
+        for id in joiners.keys.sorted() { answerJoiner(id, isLinked: false) }
         for id in gone { joiners[id] = nil }
         if !gone.isEmpty { node.keepLinks() }
     }
@@ -210,7 +217,8 @@ final class Reach<Env: NodeEnvironment> {
     }
 
     private func isMissing(_ record: Cluster.NodeRecord, now: UInt64) -> Bool {
-        if now - joinSince > NodeTiming.silence, !watch.isMoving(record.id, now: now), watch.silence(of: record.id, now: now) > ReachWatch.doubt {
+        // By then whoever moves has shown it.
+        if now - joinSince > 2 * NodeTiming.silence, !watch.isMoving(record.id, now: now), watch.silence(of: record.id, now: now) > ReachWatch.doubt {
             return false
         }
         return !node.network.isLinked(to: record.id) || linkedBack[record.id] != record.boot

@@ -34,6 +34,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private var queue: [ObjectSlot] = []
     private var pending: Set<ObjectSlot> = []
     private var active: [ObjectSlot: SlotRecovery<Env>] = [:]
+    /// How often slots were tried in vain.
+    private var attempts: [ObjectSlot: Int] = [:]
     private var awaited: Set<NodeID> = []
     private var behind = false
     /// What an unclean stop may have left half done here, or undone.
@@ -42,10 +44,16 @@ package final class Recovery<Env: NodeEnvironment> {
     private var lastDone: UInt64 = 0
     private var ticksWithoutProgress = 0
     package private(set) var progress = RecoveryProgress()
+    /// Groups that this disk should have are not copied to it, because it is nearly full.
+    private(set) var waitsForSpace = false
+    private var pace = RecoveryPace()
+    private var advancePending = false
 
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
-        startRegions = report.map { $0.wasClean ? [] : Set($0.listedRegions) } ?? []
+        pace.throttle = node.options.recoveryThrottle
+        // Listed after a clean stop is what was not on all members then.
+        startRegions = Set(report?.listedRegions ?? [])
     }
 
     private var disk: DiskID? { node.store?.identity.disk }
@@ -80,7 +88,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// This run is up: what an unclean stop left counts as changed, for those that take this sheep as their source.
     func joined() {
-        guard let store = node.store, let report, !report.wasClean else { return membershipChanged() }
+        guard let store = node.store, let report else { return membershipChanged() }
         let version = node.control.state.membershipVersion
         for name in report.interruptedCreates { withdraw(name, in: store, version: version) }
         for region in report.listedRegions {
@@ -110,7 +118,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left.
     func mayRetire(_ region: ListedRegion) -> Bool {
-        isIdle && (!startRegions.contains(region) || node.control.state.disks.keys.allSatisfy { node.control.state.isInSync($0) })
+        isIdle && (!startRegions.contains(region) || node.allDisksAreInSync)
     }
 
     func membershipChanged() {
@@ -125,6 +133,8 @@ package final class Recovery<Env: NodeEnvironment> {
     func tick() {
         if case .idle = phase { startPass() }
         if case .copying = phase {
+            clientsFare(node.load, at: node.identity)
+            pace.adapt(now: node.clock.now())
             advance()
             settleOwnerless()
         }
@@ -143,13 +153,14 @@ package final class Recovery<Env: NodeEnvironment> {
 
     private func startPass() {
         guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
-        let tasks = RecoveryPlan(for: disk, in: node.control.state).tasks
+        let tasks = admissible(RecoveryPlan(for: disk, in: node.control.state).tasks, in: store)
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!
         let toPropose = GroupRange.merged(tasks.filter { !$0.isSyncing }.map(\.range))
         phase = .proposing
         pass += 1
         (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
+        attempts = [:]
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         guard !toPropose.isEmpty else { return list(since: since) }
@@ -162,6 +173,14 @@ package final class Recovery<Env: NodeEnvironment> {
             node.replica.beganSyncing(toPropose)
             list(since: since)
         }
+    }
+
+    /// A nearly full disk takes no copies of what it never had: those groups stay where they are until there is space. What
+    /// changed while it was away mostly overwrites what is there.
+    private func admissible(_ tasks: [RecoveryPlan.Task], in store: ObjectStore<Env.StoreDisk>) -> [RecoveryPlan.Task] {
+        let inbound = tasks.filter { $0.since == .zero && !$0.isSyncing }.map(\.range)
+        waitsForSpace = !inbound.isEmpty && store.isNearlyFull
+        return waitsForSpace ? tasks.filter { task in !inbound.contains { $0.overlaps(task.range) } } : tasks
     }
 
     /// Gives the pass up. Until the next one has its list, no slot counts as complete here.
@@ -250,20 +269,62 @@ package final class Recovery<Env: NodeEnvironment> {
     private func listingDone() {
         listed = true
         phase = .copying
+        sortByNeed()
         node.logger.info("recovery: \(queue.count) slots to compare")
         advance()
+    }
+
+    /// What has the fewest copies comes first; the queue is worked from its end.
+    private func sortByNeed() {
+        var wanted: [Family: UInt8] = [:]
+        let needs = queue.map { slot -> (copies: Int, slot: ObjectSlot) in
+            let copies = wanted[slot.family] ?? node.control.state.copiesInUse(in: slot.family).smallest ?? 1
+            wanted[slot.family] = copies
+            return (node.replicaSet(of: slot.group, copies: copies).inSync.count, slot)
+        }
+        queue = needs.sorted { $0 > $1 }.map(\.slot)
     }
 
     // MARK: Copying
 
     private func advance() {
         guard case .copying = phase else { return }
-        while active.count < Self.width, let slot = queue.popLast() {
-            let copy = SlotRecovery(node: node, slot: slot) { [weak self] outcome in self?.ended(slot, outcome) }
+        while active.count < Self.width, !queue.isEmpty {
+            let delay = pace.begin(now: node.clock.now())
+            if delay > 0 { return advanceLater(after: delay) }
+            let slot = queue.removeLast()
+            let copy = SlotRecovery(node: node, slot: slot, attempt: attempts[slot, default: 0]) { [weak self] outcome in self?.ended(slot, outcome) }
             active[slot] = copy
             copy.start()
         }
         if active.isEmpty, queue.isEmpty, pending.isEmpty { finish() }
+    }
+
+    private func advanceLater(after delay: UInt64) {
+        guard !advancePending else { return }
+        advancePending = true
+        node.clock.schedule(after: delay) { [weak self] in
+            guard let self else { return }
+            advancePending = false
+            advance()
+        }
+    }
+
+    // MARK: The pace
+
+    /// What an operator allows; takes effect at once.
+    var throttle: RecoveryThrottle {
+        get { pace.throttle }
+        set { pace.throttle = newValue }
+    }
+
+    func clientsFare(_ load: ClientLoad, at gateway: NodeID) { pace.noted(load, at: gateway, now: node.clock.now()) }
+
+    /// Runs `fetch` when so many bytes more may be fetched.
+    func fetch(_ bytes: Int, _ fetch: @escaping () -> Void) {
+        let delay = pace.reserve(bytes, now: node.clock.now())
+        if delay == 0 { return fetch() }
+        node.clock.schedule(after: delay, fetch)
     }
 
     private func ended(_ slot: ObjectSlot, _ outcome: SlotOutcome) {
@@ -271,13 +332,17 @@ package final class Recovery<Env: NodeEnvironment> {
         switch outcome {
         case .equal(let fetchedObjects, let fetchedBytes):
             pending.remove(slot)
+            attempts[slot] = nil
             progress.done += 1
             progress.fetchedObjects += fetchedObjects
             progress.fetchedBytes += fetchedBytes
             advance()
         case .postponed(let reason):
+            attempts[slot, default: 0] += 1
             node.logger.debug("recovery: \(slot) waits: \(reason)")
-            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            // What no member can give now is not asked for all the time.
+            let pause = attempts[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
+            node.clock.schedule(after: pause) { [weak self] in
                 guard let self, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)
                 advance()

@@ -5,11 +5,11 @@ import SheepProtocol
 
 /// One sheep's service to those that catch up: what changed, what it holds, and the bytes.
 package final class RecoverySource<Env: NodeEnvironment> {
-    private unowned(unsafe) let node: SheepNode<Env>
+    unowned(unsafe) let node: SheepNode<Env>
 
     init(node: SheepNode<Env>) { self.node = node }
 
-    private func admit(
+    func admit(
         boot: BootID, index: LogIndex, reply: @escaping PeerCompletion,
         accepted: @escaping (ObjectStore<Env.StoreDisk>) -> Void
     ) {
@@ -89,10 +89,29 @@ package final class RecoverySource<Env: NodeEnvironment> {
 
     func read(_ request: RecoveryRead, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: .zero, reply: reply) { [self] _ in
-            node.replica.readObject(
-                request.object, offset: Int(request.offset), length: Int(request.length), appendingTo: ByteBuffer()
-            ) { [weak self] result in
+            readNext(request.ranges[...], of: request.object, into: ByteBuffer()) { [weak self] result in
                 self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
+            }
+        }
+    }
+
+    private func readNext(
+        _ ranges: ArraySlice<RecoveryRead.Range>, of object: ObjectName, into buffer: ByteBuffer,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        guard let range = ranges.first else { return completion(.success(buffer)) }
+        node.replica.readObject(object, offset: Int(range.offset), length: Int(range.length), appendingTo: buffer) { [weak self] result in
+            switch result {
+            case .success(let buffer): self?.readNext(ranges.dropFirst(), of: object, into: buffer, completion: completion)
+            case .failure(let failure): completion(.failure(failure.error))
+            }
+        }
+    }
+
+    func digest(_ request: RecoveryDigest, reply: @escaping PeerCompletion) {
+        admit(boot: request.receiverBoot, index: .zero, reply: reply) { [self] store in
+            store.digests(of: request.object) { [weak self] result in
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: RecoveryDigests($0).wire) }) }
             }
         }
     }

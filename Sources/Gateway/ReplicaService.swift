@@ -42,7 +42,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         guard let volume = node.facts(of: birth) else {
             return .refuse(SheepError(.noSuchVolume, "volume \(birth) does not exist"))
         }
-        guard volume.lastEntry <= context.volumeEntry || context.term == .zero else {
+        guard volume.lastEntry <= context.volumeEntry else {
             return .refuse(stale("does not know of entry \(volume.lastEntry) on its volume"))
         }
         return .accept
@@ -164,7 +164,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
                 family: request.family, birth: request.birth, index: request.index, offset: Int(request.offset),
                 length: Int(request.length), appendingTo: ByteBuffer()
             ) { [weak self] result in
-                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }.mapError(\.error)) }
             }
         }
     }
@@ -197,7 +197,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Reads what `birth` shows at an index of this sheep's own replica, appended to `buffer`.
     func readLocally(
         family: Family, birth: Birth, index: UInt32, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
-        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         counters.reads += 1
         switch store.resolve(family: family, index: index, ancestry: node.ancestry(of: birth)) {
@@ -211,7 +211,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     func readObject(
         _ name: ObjectName, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
-        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         do throws(SheepError) {
             var complete = false
@@ -225,7 +225,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
             if complete { return completion(.success(buffer)) }
         } catch {
             counters.failedReads += 1
-            return completion(.failure(error))
+            return completion(.failure(LocalReadFailure(error: error, buffer: buffer)))
         }
         readFromDevice(name, offset: offset, length: length, buffer: buffer, completion: completion)
     }
@@ -233,7 +233,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// The bytes are not in memory: they come by way of a scratch buffer that stays in place meanwhile.
     private func readFromDevice(
         _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer,
-        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: blockSize)
         var buffer = buffer
@@ -241,7 +241,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
             defer { scratch.deallocate() }
             if let error {
                 self?.counters.failedReads += 1
-                return completion(.failure(error))
+                return completion(.failure(LocalReadFailure(error: error, buffer: buffer)))
             }
             buffer.writeBytes(UnsafeRawBufferPointer(scratch))
             completion(.success(buffer))
@@ -337,6 +337,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Some change in the region is not on all members for certain: its intent stays.
     func hasUnsettled(in region: ListedRegion) -> Bool {
         windows[region.birth]?.all.contains { ListedRegion($0.object) == region } ?? false
+            || node.isChanging(region)
     }
 
     /// The birth is frozen or gone: its owner drained it first, so nothing of it is unsettled.
@@ -350,4 +351,11 @@ package struct ReplicaCounters: Hashable, Sendable {
     package var flushes: UInt64 = 0
     package var refused: UInt64 = 0
     package var failedReads: UInt64 = 0
+}
+
+/// A read of the own replica that failed, with the buffer that it was to be appended to, as it was: another member's bytes may
+/// go there.
+struct LocalReadFailure: Error {
+    let error: SheepError
+    let buffer: ByteBuffer
 }

@@ -27,6 +27,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     package private(set) var replica: ReplicaService<Env>!
     private(set) var source: RecoverySource<Env>!
     package private(set) var recovery: Recovery<Env>!
+    package private(set) var repairer: Repairer<Env>!
+    package private(set) var scrubber: Scrubber<Env>!
     package private(set) var garbage: GarbageCollector<Env>!
     package private(set) var membership: Membership<Env>!
 
@@ -40,11 +42,14 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var isUp = false
     /// The log was read to its end once; entries before that tell of the past.
     private var hasReplayed = false
+    private var releasingUntil: UInt64 = 0
     /// Has changed when the control state has: the index of the last entry that did.
     package private(set) var revision: UInt64 = 0
     /// This node's incarnation, and the runs of all nodes, as of the last entry.
     private(set) var incarnation = Incarnation.zero
     private(set) var boots: [NodeID: BootID] = [:]
+    /// Of the runs that are up.
+    private(set) var upBoots: Set<BootID> = []
     /// Of the nodes that are up.
     private(set) var incarnations: [NodeID: Incarnation] = [:]
     private(set) var membershipVersion = LogIndex.zero
@@ -53,6 +58,9 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var repairs = RepairCounters()
     /// Of clients, through this gateway.
     package var requests = RequestCounters()
+    /// Of changes that this sheep ordered as an owner.
+    var latencies = LatencyWindow()
+    private(set) var load = ClientLoad.none
     var checks = CheckRuns()
 
     /// Called once: the control log names this run.
@@ -74,8 +82,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         replica = ReplicaService(node: self)
         source = RecoverySource(node: self)
         recovery = Recovery(node: self, report: report)
+        repairer = Repairer(node: self)
         garbage = GarbageCollector(node: self)
         membership = Membership(node: self, lostPower: lostPower)
+        scrubber = Scrubber(node: self)
         network.delegate = self
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
@@ -86,6 +96,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         control.suspected = { [unowned self] in membership.suspected($0) }
         control.failed = { [unowned self] in end(.failed($0)) }
         store?.mayRetire = { [unowned self] region in recovery.mayRetire(region) && !replica.hasUnsettled(in: region) }
+        store?.onDamage = { [unowned self] in repairer.found($0) }
         store?.onFailure = { [unowned self] error in
             logger.critical("the store failed: \(error.message)")
             membership.diskFailed(of: identity)
@@ -100,6 +111,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// Ends this run; nothing is answered any more.
     package func end(_ how: NodeEnd) {
         guard !isStopped else { return }
+        scrubber.stop()
         isStopped = true
         engine.stop()
         network.keepLinks(to: [])
@@ -154,6 +166,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         return ancestry
     }
 
+    /// No disk is being filled anywhere, as of the latest change of the membership.
+    private var nobodyRecovers = true
+    /// As of the latest change of the membership.
+    private(set) var allDisksAreInSync = true
     /// Nodes that are up and have disks.
     private(set) var storingNodes: Set<NodeID> = []
 
@@ -234,6 +250,17 @@ package final class SheepNode<Env: NodeEnvironment> {
         }
     }
 
+    /// The cluster is about to shut down: volumes are not opened, requests wait.
+    var isReleasing: Bool { clock.now() < releasingUntil }
+
+    func beginReleasing() { releasingUntil = clock.now() + NodeTiming.releasing }
+
+    /// This sheep, as the owner, has changes under way in the region.
+    func isChanging(_ region: ListedRegion) -> Bool {
+        guard let session = sessions[region.birth] else { return false }
+        return session.window.active.contains { region.indices.contains(UInt64($0.index)) }
+    }
+
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
@@ -258,6 +285,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
+        upBoots = Set(nodes.values.lazy.filter(\.isUp).map(\.boot))
+        nobodyRecovers = !control.state.disks.values.contains(where: \.isSyncing)
+        allDisksAreInSync = control.state.disks.keys.allSatisfy { control.state.isInSync($0) }
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
@@ -274,7 +304,8 @@ package final class SheepNode<Env: NodeEnvironment> {
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
-            .forgetVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .syncing,
+            .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
+            .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
             break
         }
@@ -288,6 +319,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             for session in sessions.values where session.volume.family == family { session.delayedTrims = [:] }
         }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
+        if case .forgetVolume = entry.command { garbage.straysMayBe() }
         // It may have made this sheep's replicas current, which did not collect while they were not.
         if case .openGroups = entry.command { garbage.volumesChanged() }
         if case .nodesDown(let down) = entry.command {
@@ -316,6 +348,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         keepLinks()
         for session in orderedSessions { session.membershipChanged() }
         recovery.membershipChanged()
+        repairer.membershipChanged()
         garbage.membershipChanged()
     }
 
@@ -324,6 +357,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         ancestries = [:]
         membership.reach.membersChanged()
         keepLinks()
+        membership.stateReplaced()
     }
 
     /// Links to all who are up, and to those who want to be.
@@ -334,7 +368,7 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     private var peers: [Peer] {
         control.state.nodes.values.filter { $0.isUp && $0.id != identity }
-            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address) }
+            .map { Peer(node: $0.id, boot: $0.boot, address: $0.address, dataAddress: $0.dataAddress) }
             .sorted { $0.node < $1.node }
     }
 
@@ -366,11 +400,14 @@ package final class SheepNode<Env: NodeEnvironment> {
         store?.tick(now: now)
         for session in orderedSessions {
             session.tick(now: now)
-            if now > session.lastUse + NodeTiming.leaseUnused { session.release() }
+            // With a change that cannot end the volume could not be drained, and would hold up whoever comes.
+            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty { session.release() }
         }
+        load = latencies.close(isCalm: nobodyRecovers)
         membership.tick(now: now)
         recovery.tick()
         garbage.tick()
+        scrubber.tick(now: now)
         clock.schedule(after: NodeTiming.tick) { [weak self] in self?.tick() }
     }
 
@@ -379,9 +416,30 @@ package final class SheepNode<Env: NodeEnvironment> {
         switch error.code {
         case .stale, .noLease, .notOwner: engine.look()
         case .unavailable: membership.suspected(member.node)
-        case .inputOutput, .damaged: membership.diskFailed(of: member.node)
+        case .inputOutput: membership.diskFailed(of: member.node)
+        // It repairs its copy, and if it cannot, it leaves the object's group itself.
+        case .damaged: break
         default: logger.warning("\(member.node) refused a change: \(error.message)")
         }
+    }
+
+    /// Members that refused a change for want of space, and until when others are sent to them first.
+    private var fullMembers: [(disk: DiskID, until: UInt64)] = []
+
+    func foundFull(_ member: Replica) {
+        fullMembers.removeAll { $0.disk == member.disk }
+        fullMembers.append((member.disk, clock.now() + NodeTiming.fullMember))
+    }
+
+    /// Of the members of a set, the one that refused last.
+    func fullMember(of set: ReplicaSet) -> Replica? {
+        if fullMembers.isEmpty { return nil }
+        let now = clock.now()
+        fullMembers.removeAll { $0.until < now }
+        for full in fullMembers.reversed() {
+            if let member = (set.inSync + set.syncing).first(where: { $0.disk == full.disk }) { return member }
+        }
+        return nil
     }
 
     package var waitingRequests: Int { sessions.values.reduce(0) { $0 + $1.waitingCount } }
@@ -396,7 +454,7 @@ package enum NodeEnd: Hashable, Sendable {
     case failed(String)
 }
 
-/// Damaged ranges that reads came upon.
+/// Damaged blocks, and whole objects that could not be told any more, since the sheep started.
 package struct RepairCounters: Hashable, Sendable {
     package var found: UInt64 = 0
     package var done: UInt64 = 0
@@ -441,19 +499,26 @@ extension SheepNode: PeerNetworkDelegate {
             reply(.success(PeerReply()))
         case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
+        case .scrubSlot: source.scrub(try ScrubSlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
+        case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)
         case .nodeReport: reply(.success(PeerReply(body: report.wire)))
-        case .releaseLeases: releaseAll { reply(.success(PeerReply(body: Nothing().wire))) }
+        case .releaseLeases:
+            // Not waited for: what cannot be drained must not keep the asker, who looks at the log.
+            beginReleasing()
+            releaseAll {}
+            reply(.success(PeerReply(body: Nothing().wire)))
         case .endProcess:
             reply(.success(PeerReply()))
             clock.schedule(after: NodeTiming.retry) { [weak self] in self?.end(.stopped) }
+        case .volumeUse:
+            let volume = try VolumeUse(wire: body).volume
+            reply(.success(PeerReply(body: VolumeUse(volume: volume, users: UInt32(clamping: users(of: volume))).wire)))
         case .usage: reply(.success(PeerReply(body: WireList(localUsage()).wire)))
         case .forward:
-            // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
-            guard boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
-                return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up")))
-            }
-            try forwarded(try ForwardRequest(wire: body), payload: payload, reply: reply)
+            let request = try ForwardRequest(wire: body)
+            if request.logIndex <= control.appliedIndex { return forwarded(request, payload, from: peer, boot, reply) }
+            whenCurrent { [self] in forwarded(request, payload, from: peer, boot, reply) }
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
@@ -462,7 +527,13 @@ extension SheepNode: PeerNetworkDelegate {
         }
     }
 
-    private func forwarded(_ request: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) throws(WireError) {
+    private func forwarded(
+        _ request: ForwardRequest, _ payload: ByteBuffer, from peer: NodeID, _ boot: BootID, _ reply: @escaping PeerCompletion
+    ) {
+        // Of a run that was called down nothing may be done any more: its clients went on through other sheep.
+        guard request.logIndex <= control.appliedIndex, boots[peer] == boot, control.state.nodes[peer]?.isUp == true else {
+            return reply(.failure(SheepError(.stale, "\(name) does not know this run of \(peer) as up, or is behind it")))
+        }
         guard isServing, let session = sessions[request.volume] else {
             return reply(.failure(SheepError(.notOwner, "\(name) does not hold the lease of volume \(request.volume)")))
         }

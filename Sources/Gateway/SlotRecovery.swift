@@ -14,17 +14,21 @@ enum SlotOutcome {
 
 /// Makes one slot's objects equal to those of an in-sync member.
 final class SlotRecovery<Env: NodeEnvironment> {
-    /// The longest read of a source.
-    private static var largestRead: Int { 1 << 20 }
+    /// The longest read of a source: what a loop does for it at a time holds up a client's request by some ten microseconds.
+    private static var largestRead: Int { 64 << 10 }
 
+    /// What is fetched, or punched, at a time.
     private struct Piece {
         var object: SourceObject
-        var offset: Int
-        var length: Int
+        /// Blocks, ascending: all of data, or one run of never-written ones.
+        var runs: [Range<Int>]
+        var blocks: Int { runs.reduce(0) { $0 + $1.count } }
+        var isData: Bool { object.table[runs[0].lowerBound] != ChecksumTable.neverWritten }
     }
 
     private let node: SheepNode<Env>
     private let slot: ObjectSlot
+    private let attempt: Int
     private let ended: (SlotOutcome) -> Void
     private var isEnded = false
     /// Blocks that came by changes: theirs is the newest content.
@@ -39,13 +43,16 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var comparedCounts: Set<UInt8> = []
     private var comparedNames: Set<ObjectName> = []
     private var pieces: [Piece] = []
+    /// Objects of which some blocks were taken as equal because their checksums are.
+    private var believed: [SourceObject] = []
     private var counts: [UInt8] = []
     private var fetchedObjects: Set<ObjectName> = []
     private var fetchedBytes: UInt64 = 0
     private var source: NodeID?
 
-    init(node: SheepNode<Env>, slot: ObjectSlot, ended: @escaping (SlotOutcome) -> Void) {
-        (self.node, self.slot, self.ended) = (node, slot, ended)
+    /// `attempt` counts from 0; each asks another of the members that could be the source.
+    init(node: SheepNode<Env>, slot: ObjectSlot, attempt: Int, ended: @escaping (SlotOutcome) -> Void) {
+        (self.node, self.slot, self.attempt, self.ended) = (node, slot, attempt, ended)
     }
 
     private var store: ObjectStore<Env.StoreDisk> { node.store! }
@@ -110,9 +117,10 @@ final class SlotRecovery<Env: NodeEnvironment> {
         // Nobody has it who could be copied from: such volumes wait for their members to return (the log's `inSync` leaves
         // them out), and must not keep the others, of more copies, waiting.
         if set.inSync.isEmpty { return nextCount() }
-        guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }),
-            let boot = node.control.state.nodes[member.node]?.boot
-        else { return postpone("no in-sync member of \(copies) copies is linked") }
+        let linked = set.inSync.filter { node.network.isLinked(to: $0.node) }
+        guard !linked.isEmpty else { return postpone("no in-sync member of \(copies) copies is linked") }
+        let member = linked[attempt % linked.count]
+        guard let boot = node.control.state.nodes[member.node]?.boot else { return postpone("its source went down") }
         source = member.node
         let request = RecoverySlot(
             receiverBoot: boot, logIndex: node.control.state.appliedIndex, slot: slot, verify: false)
@@ -163,6 +171,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard let object = theirs.first else { return fetchNext(boot: boot) }
         let goOn: () -> Void = { [self] in compareNext(theirs.dropFirst(), boot: boot) }
         guard let shift = ObjectShift(rawValue: object.objectShift) else { return postpone("an object has a size of 2^\(object.objectShift)") }
+        guard object.isHole || object.table.count == shift.objectSize / blockSize else {
+            return postpone("\(object.name) comes with \(object.table.count) checksums")
+        }
         let own = store.births(family: slot.family, index: slot.index).first { $0.name == object.name }
         if object.isHole {
             guard own?.isHole != true else { return goOn() }
@@ -185,7 +196,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
         guard !made.contains(object.name) else { return postpone("\(object.name) is being made") }
         fetchedObjects.insert(object.name)
-        store.reset(object.name, objectShift: shift, version: object.version) { [self] error in
+        // It stays on the list of what changed here until it is whole, also for a later run of this sheep.
+        let version = max(object.version, store.object(object.name)?.version ?? .zero)
+        store.reset(object.name, objectShift: shift, version: version) { [self] error in
             if let error { return postpone(error.message) }
             plan(object, own: [])
             goOn()
@@ -194,52 +207,116 @@ final class SlotRecovery<Env: NodeEnvironment> {
 
     /// Notes the runs of blocks that differ.
     private func plan(_ object: SourceObject, own: [UInt32]) {
+        let ownEntry = { (block: Int) in block < own.count ? own[block] : ChecksumTable.neverWritten }
+        plan(object) { object.table[$0] != ownEntry($0) }
         let marked = written[object.name] ?? []
-        var start: Int?
-        let limit = Self.largestRead / blockSize
-        for block in 0...object.table.count {
-            let differs =
-                block < object.table.count && !marked.contains(block)
-                && object.table[block] != (block < own.count ? own[block] : 0)
-            // A run holds either data or never-written blocks.
-            let breaks = start.map { block - $0 >= limit || !differs || (object.table[block] == 0) != (object.table[$0] == 0) } ?? false
-            if let from = start, breaks {
-                pieces.append(Piece(object: object, offset: from * blockSize, length: (block - from) * blockSize))
-                start = nil
-            }
-            if differs, start == nil { start = block }
+        let isBelieved = object.table.indices.contains { block in
+            object.table[block] != ChecksumTable.neverWritten && object.table[block] == ownEntry(block) && !marked.contains(block)
         }
+        if isBelieved { believed.append(object) }
+    }
+
+    /// Notes those blocks that did not come by a write: data in pieces of ``largestRead``, never-written ones run by run.
+    private func plan(_ object: SourceObject, where isWanted: (Int) -> Bool) {
+        let marked = written[object.name] ?? []
+        var data = Piece(object: object, runs: [])
+        var count = 0
+        for block in object.table.indices where isWanted(block) && !marked.contains(block) {
+            if object.table[block] == ChecksumTable.neverWritten {
+                if let last = pieces.last, last.object.name == object.name, !last.isData, last.runs[0].upperBound == block {
+                    pieces[pieces.count - 1].runs[0] = last.runs[0].lowerBound..<block + 1
+                } else {
+                    pieces.append(Piece(object: object, runs: [block..<block + 1]))
+                }
+                continue
+            }
+            if let last = data.runs.last, last.upperBound == block {
+                data.runs[data.runs.count - 1] = last.lowerBound..<block + 1
+            } else {
+                data.runs.append(block..<block + 1)
+            }
+            count += 1
+            if count == Self.largestRead / blockSize {
+                pieces.append(data)
+                (data.runs, count) = ([], 0)
+            }
+        }
+        if count > 0 { pieces.append(data) }
     }
 
     // MARK: Fetching
 
     private func fetchNext(boot: BootID) {
         guard !isEnded, let source else { return }
-        guard let piece = pieces.popLast() else { return nextCount() }
+        guard let piece = pieces.popLast() else { return digestNext(boot: boot) }
         fetchedObjects.insert(piece.object.name)
-        if piece.object.table[piece.offset / blockSize] == 0 {
-            return put(piece, data: nil) { [self] in fetchNext(boot: boot) }
+        guard piece.isData else { return put(piece, data: nil) { [self] in fetchNext(boot: boot) } }
+        node.recovery.fetch(piece.blocks * blockSize) { [weak self] in self?.fetch(piece, from: source, boot: boot) }
+    }
+
+    private func fetch(_ piece: Piece, from source: NodeID, boot: BootID) {
+        guard !isEnded else { return }
+        let ranges = piece.runs.map {
+            RecoveryRead.Range(offset: UInt32($0.lowerBound * blockSize), length: UInt32($0.count * blockSize))
         }
-        let request = RecoveryRead(
-            receiverBoot: boot, object: piece.object.name, offset: UInt32(piece.offset), length: UInt32(piece.length))
+        let request = RecoveryRead(receiverBoot: boot, object: piece.object.name, ranges: ranges)
         node.network.send(.recoveryRead, body: request.wire, payload: nil, to: source) { [weak self] result in
             guard let self, !isEnded else { return }
-            guard case .success(let reply) = result, reply.payload.readableBytes == piece.length else {
+            guard case .success(let reply) = result, reply.payload.readableBytes == piece.blocks * blockSize else {
                 return postpone("its source does not give \(piece.object.name)")
             }
-            fetchedBytes += UInt64(piece.length)
+            fetchedBytes += UInt64(reply.payload.readableBytes)
             put(piece, data: reply.payload) { [self] in fetchNext(boot: boot) }
         }
+    }
+
+    /// Blocks with equal checksums are equal but for one in 2^32: a digest over each 64 KiB finds that one.
+    private func digestNext(boot: BootID) {
+        guard !isEnded, let source else { return }
+        guard let object = believed.popLast() else { return nextCount() }
+        let written = object.table.lazy.filter { $0 != ChecksumTable.neverWritten }.count * blockSize
+        node.recovery.fetch(written / 8) { [weak self] in self?.digest(object, from: source, boot: boot) }
+    }
+
+    private func digest(_ object: SourceObject, from source: NodeID, boot: BootID) {
+        guard !isEnded else { return }
+        let request = RecoveryDigest(receiverBoot: boot, object: object.name)
+        node.network.send(.recoveryDigest, body: request.wire, payload: nil, to: source) { [weak self] result in
+            guard let self, !isEnded else { return }
+            guard case .success(let reply) = result, let theirs = try? RecoveryDigests(wire: reply.body) else {
+                return postpone("its source gives no digest of \(object.name)")
+            }
+            store.digests(of: object.name) { [weak self] result in
+                guard let self, !isEnded else { return }
+                switch result {
+                case .success(let ours): compareDigests(of: object, ours, theirs.values)
+                case .failure(let error): return postpone(error.message)
+                }
+                fetchNext(boot: boot)
+            }
+        }
+    }
+
+    /// Fetches parts whose digests differ: a write may have passed between the two looks, else checksums are equal by chance.
+    private func compareDigests(of object: SourceObject, _ ours: [UInt64], _ theirs: [UInt64]) {
+        let differing = Set(zip(ours, theirs).enumerated().lazy.filter { $1.0 != $1.1 && $1.0 != 0 && $1.1 != 0 }.map(\.offset))
+        guard !differing.isEmpty else { return }
+        plan(object) { differing.contains($0 * blockSize / digestSize) && object.table[$0] != ChecksumTable.neverWritten }
     }
 
     /// Writes a fetched piece, but for blocks that came by a write meanwhile.
     private func put(_ piece: Piece, data: ByteBuffer?, then: @escaping () -> Void) {
         let marked = written[piece.object.name] ?? []
-        let first = piece.offset / blockSize
-        var runs: [Range<Int>] = []
-        for block in first..<(piece.offset + piece.length) / blockSize where !marked.contains(block) {
-            if let last = runs.last, last.upperBound == block { runs[runs.count - 1] = last.lowerBound..<block + 1 } else {
-                runs.append(block..<block + 1)
+        // Each with where its bytes lie in the data.
+        var runs: [(blocks: Range<Int>, at: Int)] = []
+        var at = 0
+        for block in piece.runs.joined() {
+            defer { at += blockSize }
+            if marked.contains(block) { continue }
+            if let last = runs.last, last.blocks.upperBound == block, last.at + last.blocks.count * blockSize == at {
+                runs[runs.count - 1].blocks = last.blocks.lowerBound..<block + 1
+            } else {
+                runs.append((block..<block + 1, at))
             }
         }
         var remaining = runs.count + 1
@@ -253,9 +330,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
         }
         let shift = ObjectShift(rawValue: piece.object.objectShift)!
         for run in runs {
-            let (offset, length) = (run.lowerBound * blockSize, run.count * blockSize)
+            let (offset, length) = (run.blocks.lowerBound * blockSize, run.blocks.count * blockSize)
             if let data {
-                let slice = data.getSlice(at: data.readerIndex + offset - piece.offset, length: length)!
+                let slice = data.getSlice(at: data.readerIndex + run.at, length: length)!
                 slice.withUnsafeReadableBytes { bytes in
                     store.write(
                         piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],

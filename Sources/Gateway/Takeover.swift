@@ -3,11 +3,18 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+extension UnsettledRecord {
+    /// Bytes of the object.
+    fileprivate var range: Range<UInt32> { offset..<offset + length }
+}
+
 /// A new owner's work before it serves: fence, gather, roll forward.
 final class Takeover<Env: NodeEnvironment> {
     private struct Holding: Hashable {
         var record: UnsettledRecord
         var holders: Set<NodeID>
+        /// Nodes where it failed on the way.
+        var partial: Set<NodeID>
     }
 
     private let session: VolumeSession<Env>
@@ -66,12 +73,17 @@ final class Takeover<Env: NodeEnvironment> {
     }
 
     private func rollForward() {
-        var byRecord: [UnsettledRecord: Set<NodeID>] = [:]
+        var byRecord: [UnsettledRecord: Holding] = [:]
         for (target, records) in answers {
-            for record in records { byRecord[record, default: []].insert(target) }
+            for var record in records {
+                let isPartial = record.isPartial
+                record.isPartial = false
+                var holding = byRecord[record] ?? Holding(record: record, holders: [], partial: [])
+                if isPartial { holding.partial.insert(target) } else { holding.holders.insert(target) }
+                byRecord[record] = holding
+            }
         }
-        for record in byRecord.keys { if let origin = record.origin { session.forwarded.finished(origin) } }
-        holdings = byRecord.map { Holding(record: $0.key, holders: $0.value) }
+        holdings = byRecord.values
             .sorted { ($0.record.term, $0.record.sequence) > ($1.record.term, $1.record.sequence) }
         dropFinished()
         session.mode = .rollingForward(term)
@@ -86,12 +98,21 @@ final class Takeover<Env: NodeEnvironment> {
             let range = holding.record.offset..<holding.record.offset + holding.record.length
             let known = younger[holding.record.object, default: []]
             younger[holding.record.object] = known + [range]
-            return !known.contains { $0.overlaps(range) }
+            guard known.contains(where: { $0.overlaps(range) }) else { return true }
+            isDone(holding.record)
+            return false
         }
+    }
+
+    /// It is on all members: should its gateway ask for it once more, it is answered.
+    private func isDone(_ record: UnsettledRecord) {
+        if let origin = record.origin { session.forwarded.finished(origin) }
     }
 
     /// The oldest first: younger ones that overlap it come after it on every member.
     private func rollNext() {
+        // The volume may have been deleted meanwhile.
+        guard case .rollingForward = session.mode else { return }
         guard let holding = holdings.popLast() else {
             session.mode = .opening
             return session.opened(term: term)
@@ -102,19 +123,29 @@ final class Takeover<Env: NodeEnvironment> {
         let members = Set((set.inSync + set.syncing).map(\.node))
         let inSync = Set(set.inSync.map(\.node))
         let holders = holding.holders.intersection(members)
-        // On none of the present members: it did not happen. On all: nothing to do.
-        if record.object.birth != session.birth || holders.isEmpty || holders == members { return rollNext() }
-        // Only members that are still syncing have it: it did not happen, and they get what the others have.
-        if holders.isDisjoint(with: inSync) { return read(record, from: inSync.sorted()) }
-        if record.kind != .write { return redo(record, kind: record.kind, data: nil) }
-        read(record, from: holders.intersection(inSync).sorted())
-    }
-
-    private func read(_ record: UnsettledRecord, from holders: [NodeID]) {
-        guard let source = holders.first else {
-            // The only holders left meanwhile: nobody has it any more.
+        let touched = holders.union(holding.partial.intersection(members))
+        // Everything was on all members before the birth was frozen.
+        if record.object.birth != session.birth || holders == members {
+            isDone(record)
             return rollNext()
         }
+        // On none of the present members: it did not happen.
+        if touched.isEmpty { return rollNext() }
+        let (whole, others) = (holders.intersection(inSync).sorted(), inSync.subtracting(holders).sorted())
+        // Only members that are still syncing have it, or some that have it in part: it did not happen, and all get what one has.
+        if whole.isEmpty { return read(record, from: others, orFrom: [], isSame: false) }
+        if record.kind != .write { return redo(record, kind: record.kind, data: nil, isSame: true) }
+        read(record, from: whole, orFrom: others)
+    }
+
+    /// Reads the range at one of its holders, or, when none of them can give it, at one of the others: then it did not happen.
+    private func read(_ record: UnsettledRecord, from holders: [NodeID], orFrom others: [NodeID], isSame: Bool = true) {
+        guard let source = holders.first else {
+            // Nobody has it any more, or nobody can read it: then reads find the damage.
+            if others.isEmpty { return rollNext() }
+            return read(record, from: others, orFrom: [], isSame: false)
+        }
+        let next = { [self] in read(record, from: Array(holders.dropFirst()), orFrom: others, isSame: isSame) }
         let slot = ObjectSlot(family: record.object.family, index: record.object.index)
         if source == node.identity {
             return node.replica.readLocally(
@@ -122,8 +153,8 @@ final class Takeover<Env: NodeEnvironment> {
                 length: Int(record.length), appendingTo: .init()
             ) { [self] result in
                 switch result {
-                case .success(let data): redo(record, kind: .write, data: data)
-                case .failure: read(record, from: Array(holders.dropFirst()))
+                case .success(let data): redo(record, kind: .write, data: data, isSame: isSame)
+                case .failure: next()
                 }
             }
         }
@@ -134,20 +165,26 @@ final class Takeover<Env: NodeEnvironment> {
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
-            case .success(let reply): redo(record, kind: .write, data: reply.payload)
-            case .failure where node.storingNodes.contains(source):
-                node.clock.schedule(after: NodeTiming.retry) { [self] in read(record, from: holders) }
-            case .failure: read(record, from: Array(holders.dropFirst()))
+            case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
+            case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
+                node.clock.schedule(after: NodeTiming.retry) { [self] in
+                    read(record, from: holders, orFrom: others, isSame: isSame)
+                }
+            case .failure: next()
             }
         }
     }
 
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }
 
-    private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?) {
+    /// `isSame`: it is the change itself, not what was there before it.
+    private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool) {
         session.startChange(
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
-            data: data ?? .init(), durable: false, origin: record.origin
-        ) { [self] _ in rollNext() }
+            data: data ?? .init(), durable: false, origin: isSame ? record.origin : nil
+        ) { [self] error in
+            if isSame, error == nil { isDone(record) }
+            rollNext()
+        }
     }
 }

@@ -1,7 +1,7 @@
 // Invariants
 // 1. A record is made before its object is touched and dropped only when the owner calls its sequence settled.
 // 2. The term never goes down; a change of a lower term is refused from the moment a gather raised it.
-// 3. A gather is answered only when no change is under way, so every record it tells of is done here.
+// 3. A gather is answered only when no change is under way, so every record it tells of is done here, or marked as partial.
 package import ObjectModel
 package import SheepProtocol
 
@@ -10,6 +10,7 @@ package struct UnsettledWindow {
     package private(set) var term = Term.zero
     private var records: [UnsettledRecord] = []
     private var underWay = 0
+    private var hasPartial = false
     /// A change of the term came: its owner fenced all lower terms on every sheep before it sent any.
     private var isFenced = false
     private var gathers: [([UnsettledRecord]) -> Void] = []
@@ -29,17 +30,22 @@ package struct UnsettledWindow {
         settle(upTo: change.settled, in: change.context.term)
         underWay += 1
         isFenced = true
+        // Sent once more after it failed here.
+        if hasPartial {
+            records.removeAll { $0.isPartial && $0.term == change.context.term && $0.sequence == change.sequence }
+            hasPartial = records.contains(where: \.isPartial)
+        }
         records.append(
             UnsettledRecord(
                 term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind,
                 offset: change.offset, length: change.length, origin: change.origin))
     }
 
-    /// The change is in the object, or failed and left it as it was (`failed`). The gathers to answer now with ``all``, if any.
+    /// The change is in the object, or failed on the way and may be there in part. The gathers to answer now with ``all``, if any.
     package mutating func ended(_ change: ReplicaChange, failed: Bool) -> [([UnsettledRecord]) -> Void] {
         underWay -= 1
         if failed, let at = records.lastIndex(where: { $0.term == change.context.term && $0.sequence == change.sequence }) {
-            records.remove(at: at)
+            (records[at].isPartial, hasPartial) = (true, true)
         }
         guard underWay == 0 else { return [] }
         defer { gathers = [] }

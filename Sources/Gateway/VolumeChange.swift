@@ -24,9 +24,19 @@ final class VolumeChange {
     /// Members that were sent it and have not answered, and which of all sendings that was: the answer to one before, to a
     /// member that left and came back since, counts no more.
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
+    /// Sent to a member that is nearly full alone, until that one has it.
+    var isHeldBack = false
+    /// Some member may have it though it did not say so: its answer was lost, or it failed halfway, or a former owner sent it.
+    var mayBeSomewhere = false
+    /// A member that answers so has not touched the object.
+    static let leavesNothing: Set<SheepError.Code> = [.noSpace, .damaged, .stale, .notOwner, .noLease]
+    /// No member has it nor is about to.
+    var isOnNobody: Bool { acknowledged.isEmpty && outstanding.isEmpty && !mayBeSomewhere }
     private(set) var sendings: UInt32 = 0
+    /// When it is tried again after a member refused it or could not be reached; nil: no timer runs.
+    var retryDue: UInt64?
     /// The changes and reads that overlap this one and wait for it.
-    var dependents: [() -> Void] = []
+    var dependents: [Waiter] = []
     /// On all members (and acknowledged); only its place in the window may remain.
     var isDone = false
 
@@ -79,6 +89,12 @@ struct ChangeWindow {
         bytes += change.data.readableBytes
     }
 
+    /// Ends all of them: the volume is gone.
+    mutating func removeAll() -> [VolumeChange] {
+        defer { (active, bytes) = ([], 0) }
+        return active
+    }
+
     mutating func remove(_ change: VolumeChange) {
         guard let at = active.firstIndex(where: { $0 === change }) else { preconditionFailure("a change ended twice") }
         active.remove(at: at)
@@ -102,11 +118,11 @@ struct RangeHolds {
         let index: UInt32
         let offset: Int
         let length: Int
-        var dependents: [() -> Void] = []
+        var dependents: [Waiter] = []
         init(index: UInt32, offset: Int, length: Int) { (self.index, self.offset, self.length) = (index, offset, length) }
     }
 
-    private var holds: [Hold] = []
+    private(set) var holds: [Hold] = []
     var isEmpty: Bool { holds.isEmpty }
 
     mutating func insert(_ hold: Hold) { holds.append(hold) }

@@ -2,7 +2,7 @@ import Cluster
 package import FrontendKit
 package import NIOCore
 package import ObjectModel
-import SheepProtocol
+package import SheepProtocol
 
 /// An open volume or snapshot for front-ends and `dog`.
 package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
@@ -34,6 +34,12 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
 
     /// The size of the volume's objects.
     package var objectShift: ObjectShift { volume.shift }
+
+    /// What the volume is, for who opens it again elsewhere.
+    package var origin: DeviceOrigin {
+        let isSnapshot = if case .snapshot = target { true } else { false }
+        return DeviceOrigin(birth: volume.birth, family: volume.family, isSnapshot: isSnapshot)
+    }
 
     private var volume: Cluster.VolumeRecord {
         switch target {
@@ -72,6 +78,16 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         submit(
             mayDeallocate ? .trim : .zero, at: offset, length: length, data: ByteBuffer(), durable: durable,
             completion: completion)
+    }
+
+    /// Runs `change` once for all copies of it that a client sends; each gets the answer.
+    package func once(
+        _ identity: WriteIdentity, completion: @escaping (SheepError?) -> Void, change: (@escaping (SheepError?) -> Void) -> Void
+    ) {
+        switch target {
+        case .volume(let session): session.submitOnce(identity, completion, change: change)
+        case .snapshot: change(completion)
+        }
     }
 
     /// Giving space back is quick; reserved zeros are written.

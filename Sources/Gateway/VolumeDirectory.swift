@@ -1,6 +1,7 @@
 import Cluster
 package import FrontendKit
 package import ObjectModel
+package import SheepProtocol
 
 /// Finds volumes and snapshots by the names that clients use.
 package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
@@ -18,8 +19,16 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
     }
 
     package func open(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
+        open(name, continuing: nil, completion: completion)
+    }
+
+    /// Opens a volume or snapshot by name; with `origin` what that volume has become.
+    package func open(
+        _ name: String, continuing origin: DeviceOrigin?,
+        completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void
+    ) {
         let asked = node.clock.now()
-        whenServing(since: asked) { [self] in openNow(name, completion: completion) }
+        whenServing(since: asked) { [self] in openNow(name, origin, completion: completion) }
     }
 
     /// A sheep that starts listens before it has joined: clients that come back to it wait for that.
@@ -28,10 +37,12 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
         node.clock.schedule(after: NodeTiming.retry) { [weak self] in self?.whenServing(since: asked, action) }
     }
 
-    private func openNow(_ name: String, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void) {
+    private func openNow(
+        _ name: String, _ origin: DeviceOrigin?, completion: @escaping (Result<VolumeDevice<Env>, SheepError>) -> Void
+    ) {
         node.whenCurrent { [self] in
             do throws(SheepError) {
-                completion(.success(try device(name)))
+                completion(.success(try device(name, origin)))
             } catch {
                 completion(.failure(error))
             }
@@ -47,9 +58,20 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
         return try device(volume, name: Self.exportName(volume), isAttached: false)
     }
 
-    private func device(_ name: String) throws(SheepError) -> VolumeDevice<Env> {
+    private func device(_ name: String, _ origin: DeviceOrigin?) throws(SheepError) -> VolumeDevice<Env> {
         if let refusal = node.refusal { throw refusal }
-        return try device(try find(name), name: name, isAttached: true)
+        guard let origin else { return try device(try find(name), name: name, isAttached: true) }
+        let state = node.control.state
+        if origin.isSnapshot {
+            guard let frozen = state.volume(origin.birth), !frozen.isDeleted else {
+                throw SheepError(.noSuchSnapshot, "snapshot \(name) was deleted")
+            }
+            return try device(frozen, name: Self.exportName(frozen), isAttached: true)
+        }
+        guard let present = state.successor(of: origin.birth, named: name, in: origin.family) else {
+            throw SheepError(.noSuchVolume, "volume \(name) was deleted")
+        }
+        return try device(present, name: present.name, isAttached: true)
     }
 
     private func device(

@@ -43,9 +43,22 @@ extension VolumeSession {
             return submit(VolumeRequest(offset: 0, work: .flush(completion), receivedAt: node.clock.now()))
         }
         let flush = VolumeFlush(session: self, term: term, changes: unflushed, completion: completion)
-        unflushed = UnflushedChanges()
+        unflushed = changesUnderWay()
         flushes.append(flush)
         flush.start()
+    }
+
+    /// What is under way now may reach a member after this flush did, and is acknowledged before the next: that one covers it.
+    private func changesUnderWay() -> UnflushedChanges {
+        var changes = UnflushedChanges()
+        for change in window.active {
+            let group = PlacementGroup(family: volume.family, index: change.index)
+            changes.groups.insert(group)
+            let set = node.replicas(of: group, copies: volume.copies).set
+            for member in set.inSync { changes.insert(member.node) }
+            for member in set.syncing { changes.insert(member.node) }
+        }
+        return changes
     }
 
     /// Answers flushes in the order they came: one that found nothing to do still waits for those before it,

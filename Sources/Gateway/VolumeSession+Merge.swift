@@ -18,7 +18,7 @@ extension VolumeSession {
             return zeroInThree(
                 kind, index: index, offset: offset, length: length, durable: durable, origin: origin, completion: completion)
         }
-        hold(index: index, offset: first, length: end - first) { [weak self] hold in
+        hold(index: index, offset: first, length: end - first, failed: completion) { [weak self] hold in
             guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
             readEdges(index: index, first: first, end: end, offset: offset, length: length) { [weak self] result in
                 guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
@@ -60,18 +60,27 @@ extension VolumeSession {
         }
     }
 
-    private func hold(index: UInt32, offset: Int, length: Int, then action: @escaping (RangeHolds.Hold) -> Void) {
-        let again = { [weak self] in
-            guard let self else { return }
-            self.hold(index: index, offset: offset, length: length, then: action)
+    /// Calls back when nothing else is under way in the range, which then belongs to the caller until ``release(_:)``.
+    func hold(
+        index: UInt32, offset: Int, length: Int, since: UInt64? = nil, failed: @escaping (SheepError) -> Void,
+        then action: @escaping (RangeHolds.Hold) -> Void
+    ) {
+        let waiter = { [weak self] in
+            let since = since ?? self?.node.clock.now() ?? 0
+            return Waiter(
+                since: since,
+                run: { [weak self] in
+                    guard let self else { return failed(SheepError(.shuttingDown, "the volume was closed")) }
+                    self.hold(index: index, offset: offset, length: length, since: since, failed: failed, then: action)
+                }, fail: failed)
         }
         // A write that makes the object will want all of it: held at once, two such holders cannot wait for each other.
         let coversObject = !hasOwnObject(ObjectSlot(family: volume.family, index: index))
         if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject) {
-            return held.dependents.append(again)
+            return held.dependents.append(waiter())
         }
         if let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: coversObject) {
-            return conflict.dependents.append(again)
+            return conflict.dependents.append(waiter())
         }
         let hold = RangeHolds.Hold(
             index: index, offset: coversObject ? 0 : offset, length: coversObject ? objectSize : length)
@@ -79,11 +88,11 @@ extension VolumeSession {
         action(hold)
     }
 
-    private func release(_ hold: RangeHolds.Hold) {
+    func release(_ hold: RangeHolds.Hold) {
         holds.remove(hold)
         let dependents = hold.dependents
         hold.dependents = []
-        for dependent in dependents { dependent() }
+        for dependent in dependents { dependent.run() }
         if window.isEmpty, holds.isEmpty, let drained {
             self.drained = nil
             drained()

@@ -25,7 +25,7 @@ extension VolumeSession {
             }
             if lease.boot == node.boot { return takeOver(term: lease.term) }
         }
-        if node.membership.cleanNodesAreAwaited {
+        if node.membership.cleanNodesAreAwaited || node.isReleasing {
             node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.reopen() }
             return
         }
@@ -67,9 +67,23 @@ extension VolumeSession {
 
     func becomeDeleted() {
         mode = .deleted
-        let requests = waiting
+        let error = SheepError(.noSuchVolume, "volume \(volume.name) was deleted")
+        let requests = waiting + forwarder.takePending()
         waiting = []
-        for request in requests { request.fail(SheepError(.noSuchVolume, "volume \(volume.name) was deleted")) }
+        for request in requests { request.fail(error) }
+        let waiters = parked + holds.holds.flatMap(\.dependents)
+        parked = []
+        for hold in holds.holds { hold.dependents = [] }
+        for waiter in waiters { waiter.fail(error) }
+        for change in window.removeAll() {
+            change.isDone = true
+            let (completion, dependents) = (change.completion, change.dependents)
+            (change.completion, change.dependents) = (nil, [])
+            completion?(error)
+            for dependent in dependents { dependent.fail(error) }
+        }
+        for flush in flushes where flush.outcome == nil { flush.fail(error) }
+        flushesAdvanced()
         nextOrder()
     }
 

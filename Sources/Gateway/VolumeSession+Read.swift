@@ -20,10 +20,11 @@ extension VolumeSession {
 
     /// Reads within one object, from this sheep's replica when it is current, else from another in-sync one.
     func readObject(
-        index: UInt32, offset: Int, length: Int, buffer: consuming ByteBuffer,
+        index: UInt32, offset: Int, length: Int, buffer: consuming ByteBuffer, since: UInt64? = nil,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        guard window.isEmpty || !waitForChange(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+        guard window.isEmpty || !waitForChange(
+            index: index, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
         else { return }
         let slot = ObjectSlot(family: volume.family, index: index)
         if node.holdsCurrent(slot, copies: volume.copies) {
@@ -38,39 +39,49 @@ extension VolumeSession {
 
     /// True when the read overlaps a change under way: it goes on when that is done.
     private func waitForChange(
-        index: UInt32, offset: Int, length: Int, buffer: ByteBuffer,
+        index: UInt32, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64?,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) -> Bool {
         guard let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: false) else { return false }
-        conflict.dependents.append { [weak self] in
+        let since = since ?? node.clock.now()
+        let run = { [weak self] in
             guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
-            readObject(index: index, offset: offset, length: length, buffer: buffer, completion: completion)
+            readObject(index: index, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
         }
+        conflict.dependents.append(Waiter(since: since, run: run) { completion(.failure($0)) })
         return true
     }
 
     private func finishLocalRead(
-        _ result: Result<ByteBuffer, SheepError>, slot: ObjectSlot, offset: Int, length: Int,
+        _ result: Result<ByteBuffer, LocalReadFailure>, slot: ObjectSlot, offset: Int, length: Int,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        if case .failure(let error) = result, error.code == .damaged || error.code == .inputOutput {
-            return repair(slot, offset: offset, length: length, damage: error, completion: completion)
+        switch result {
+        case .success(let buffer):
+            if node.leaseHeld { return completion(.success(buffer)) }
+            node.whenLeaseHeld { completion(.success(buffer)) }
+        case .failure(let failure):
+            if failure.error.code == .damaged || failure.error.code == .inputOutput {
+                // The store told the repairer; another member serves meanwhile.
+                return readElsewhere(
+                    slot, offset: offset, length: length, buffer: failure.buffer, damage: failure.error, completion: completion)
+            }
+            node.whenLeaseHeld { completion(.failure(failure.error)) }
         }
-        if node.leaseHeld { return completion(result) }
-        node.whenLeaseHeld { completion(result) }
     }
 
     /// Asks another in-sync member; a refusal or a broken link tries the next, and a change of membership all again.
     func readRemotely(
         _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, avoiding: [NodeID],
-        since: UInt64? = nil, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        since: UInt64? = nil, damage: SheepError? = nil, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let since = since ?? node.clock.now()
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         let choices = set.inSync.filter { $0.node != node.identity && !avoiding.contains($0.node) }
         guard let term, let member = choices.first(where: { node.network.isLinked(to: $0.node) }) ?? choices.first else {
             // Nobody is there to ask: goes on when the membership changes, or fails with the request's time limit.
-            return retryRead(slot, offset: offset, length: length, buffer: buffer, since: since, completion: completion)
+            return retryRead(
+                slot, offset: offset, length: length, buffer: buffer, since: since, damage: damage, completion: completion)
         }
         let request = ReplicaRead(
             context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
@@ -83,19 +94,24 @@ extension VolumeSession {
                 buffer.writeBuffer(&payload)
                 node.whenLeaseHeld { completion(.success(buffer)) }
             case .success, .failure:
+                let found = result.failure.flatMap { $0.code == .damaged ? $0 : nil }
                 readRemotely(
                     slot, offset: offset, length: length, buffer: buffer, avoiding: avoiding + [member.node],
-                    since: since, completion: completion)
+                    since: since, damage: damage ?? found, completion: completion)
             }
         }
     }
 
-    /// Nobody is there to ask now: looks again soon, until the request's time limit.
+    /// Nobody is there to ask now: looks again soon, until the request's time limit. Copies that are damaged have a moment to
+    /// repair each other.
     private func retryRead(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64, damage: SheepError?,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let limit = node.options.inputOutputTimeout
+        if let damage, node.clock.now() > since + NodeTiming.damagedRead {
+            return completion(.failure(SheepError(.inputOutput, "\(damage.message); no other copy gives it")))
+        }
         if limit > 0, node.clock.now() - since > limit {
             return completion(.failure(SheepError(.unavailable, "no copy of object \(slot.index) of \(volume.name) answers; see 'dog cluster info'")))
         }
@@ -114,28 +130,16 @@ extension VolumeSession {
         }
     }
 
-    /// A damaged range: reads it from another member and writes it on all, so that the bad copy is overwritten.
-    private func repair(
-        _ slot: ObjectSlot, offset: Int, length: Int, damage: SheepError,
+    /// This sheep's copy is damaged there.
+    private func readElsewhere(
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, damage: SheepError,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        node.repairs.found += 1
-        node.logger.error("\(damage.message); reading it from another copy")
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         guard set.inSync.contains(where: { $0.node != node.identity }) else {
             return completion(.failure(SheepError(.inputOutput, "\(damage.message); there is no other copy")))
         }
-        let first = offset / blockSize * blockSize
-        let end = (offset + length + blockSize - 1) / blockSize * blockSize
-        readRemotely(slot, offset: first, length: end - first, buffer: ByteBuffer(), avoiding: []) { [weak self] result in
-            guard let self, case .success(let blocks) = result else { return completion(result) }
-            if hasOwnObject(slot) {
-                startChange(
-                    .write, index: slot.index, offset: first, length: end - first, data: blocks, durable: false, origin: nil
-                ) { [weak self] error in if error == nil { self?.node.repairs.done += 1 } }
-            }
-            completion(.success(blocks.getSlice(at: blocks.readerIndex + offset - first, length: length)!))
-        }
+        readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], damage: damage, completion: completion)
     }
 
     // MARK: What is stored

@@ -39,7 +39,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var holds = RangeHolds()
     var nextSequence = Sequence(rawValue: 1)
     /// Wait for members to return or for room in the window.
-    var parked: [() -> Void] = []
+    var parked: [Waiter] = []
     /// What the next flush must cover; nil: everything, as at the start of a term.
     var unflushed: UnflushedChanges?
     /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
@@ -47,6 +47,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var flushes: [VolumeFlush<Env>] = []
     var forwarder: Forwarder
     var forwarded = ForwardedChanges()
+    var clientChanges = ClientChanges()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     var lastUse: UInt64 = 0
@@ -154,13 +155,19 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Numbers a block-aligned change and sends it to all members, once nothing overlaps it.
     func startChange(
         _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
-        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, completion: @escaping (SheepError?) -> Void
+        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, since: UInt64? = nil,
+        completion: @escaping (SheepError?) -> Void
     ) {
-        let again = { [weak self] in
-            guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
-            startChange(
-                kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
-                under: hold, completion: completion)
+        let waiter = { [weak self] in
+            let since = since ?? self?.node.clock.now() ?? 0
+            return Waiter(
+                since: since,
+                run: { [weak self] in
+                    guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
+                    startChange(
+                        kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                        under: hold, since: since, completion: completion)
+                }, fail: completion)
         }
         guard mayStart(under: hold) else {
             let work = VolumeRequest.Work.change(
@@ -174,18 +181,22 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: volume.family, index: index)
         let coversObject = kind != .write && length == objectSize || !hasOwnObject(slot)
         if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject, except: hold) {
-            return held.dependents.append(again)
+            return held.dependents.append(waiter())
         }
         if let conflict = window.conflict(index: index, offset: offset, length: length, coversObject: coversObject) {
-            return conflict.dependents.append(again)
+            return conflict.dependents.append(waiter())
         }
-        if window.isFull { return parked.append(again) }
-        if kind == .trim, isKnownAbsent(slot) { return completion(nil) }
+        // Whoever holds the range has read what it writes: it must not lose its place to another.
+        if window.isFull, hold == nil { return parked.append(waiter()) }
+        // A new owner may show nothing where another member still has what its predecessor trimmed; and a durable trim is
+        // answered only when the removal that it finds done is durable.
+        if kind == .trim, !durable, case .owned = mode, isKnownAbsent(slot) { return completion(nil) }
         let change = VolumeChange(
             sequence: nextSequence, kind: kind, index: index, offset: offset, length: length, data: data,
             durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
+        if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)
     }
@@ -225,6 +236,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
         forgetLeavers(change, members.set)
+        if !members.set.inSync.isEmpty, let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
+            // It decides first: what it has no room for reaches nobody else.
+            change.isHeldBack = true
+            return send(change, to: full, version: members.set.version, term: term)
+        }
         for member in members.set.inSync { send(change, to: member, version: members.set.version, term: term) }
         // Without an in-sync member nothing is sent: a syncing one has what a write makes without its ancestors' data until
         // it was compared, and may be the one that the group opens with.
@@ -282,21 +298,62 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard change.wasAnswered(member.disk, sending: sending), !change.isDone, term != nil else { return }
         guard let error else {
             change.acknowledged.append(member.disk)
+            if change.isHeldBack {
+                change.isHeldBack = false
+                return drive(change)
+            }
             let group = PlacementGroup(family: volume.family, index: change.index)
             return finishIfDone(change, node.replicas(of: group, copies: volume.copies))
         }
         node.memberRefused(member, error: error)
+        if !VolumeChange.leavesNothing.contains(error.code) { change.mayBeSomewhere = true }
         switch error.code {
         case .noSpace:
-            // The client learns at once; the change stays until it is on all members, and is tried again.
-            let completion = change.completion
-            change.completion = nil
-            completion?(error)
-            node.clock.schedule(after: 1_000_000_000) { [weak self] in self?.drive(change) }
+            node.foundFull(member)
+            if change.isOnNobody { return fail(change, error) }
+            // Some member has it: the client learns at once; the change stays until it is on all, and is tried again.
+            tell(change, error)
+            driveLater(change, after: 1_000_000_000)
+        case .damaged where isOnlyHope(member, change):
+            fail(change, SheepError(.inputOutput, "\(error.message); there is no other copy"))
         default:
             // The member is behind, ahead or gone: the control log decides; until then it is tried again.
-            node.clock.schedule(after: 20_000_000) { [weak self] in self?.drive(change) }
+            driveLater(change, after: NodeTiming.retry)
         }
+    }
+
+    /// One timer a change: each try may fail at several members at once, which would double the tries each time.
+    private func driveLater(_ change: VolumeChange, after delay: UInt64) {
+        let due = node.clock.now() + delay
+        if let pending = change.retryDue, pending <= due { return }
+        change.retryDue = due
+        node.clock.schedule(after: delay) { [weak self] in
+            guard change.retryDue == due else { return }
+            change.retryDue = nil
+            self?.drive(change)
+        }
+    }
+
+    /// No other member is in sync that could help this one to repair its copy, and nobody has the change.
+    private func isOnlyHope(_ member: Replica, _ change: VolumeChange) -> Bool {
+        let set = node.replicaSet(of: PlacementGroup(family: volume.family, index: change.index), copies: volume.copies)
+        return set.inSync.map(\.disk) == [member.disk] && change.isOnNobody
+    }
+
+    /// The client learns that it failed, though it stays under way.
+    private func tell(_ change: VolumeChange, _ error: SheepError) {
+        let completion = change.completion
+        change.completion = nil
+        completion?(error)
+    }
+
+    /// No member has done it, nor will: it never was.
+    private func fail(_ change: VolumeChange, _ error: SheepError) {
+        remove(change)
+        let completion = change.completion
+        change.completion = nil
+        completion?(error)
+        removed(change)
     }
 
     private func finishIfDone(_ change: VolumeChange, _ members: ReplicaSetCache.Entry) {
@@ -309,16 +366,29 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     private func finish(_ change: VolumeChange) {
-        change.isDone = true
-        window.remove(change)
+        remove(change)
+        let now = node.clock.now()
+        node.latencies.record(now - min(now, change.startedAt))
         note(change)
-        if let origin = change.origin { unconfirmed.append((change.sequence, origin)) }
         let completion = change.completion
         change.completion = nil
         completion?(nil)
+        removed(change)
+    }
+
+    private func remove(_ change: VolumeChange) {
+        change.isDone = true
+        window.remove(change)
+        // What this gateway asked for itself needs no confirmation, and a run that is gone gives none.
+        if let origin = change.origin, origin.boot != node.boot, node.upBoots.contains(origin.boot) {
+            unconfirmed.append((change.sequence, origin))
+        }
+    }
+
+    private func removed(_ change: VolumeChange) {
         let dependents = change.dependents
         change.dependents = []
-        for dependent in dependents { dependent() }
+        for dependent in dependents { dependent.run() }
         if !parked.isEmpty, !window.isFull { unpark() }
         if window.isEmpty { windowEmptied() }
         tellSettledLater()
@@ -331,9 +401,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     func unpark() {
-        let actions = parked
+        let waiters = parked
         parked = []
-        for action in actions { action() }
+        for waiter in waiters { waiter.run() }
     }
 
     private func windowEmptied() {
@@ -389,18 +459,29 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let limit = node.options.inputOutputTimeout
         for change in window.active where now > change.startedAt {
             let age = now - change.startedAt
-            if limit > 0, age > limit, let completion = change.completion {
-                change.completion = nil
-                completion(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
+            if limit > 0, age > limit, change.completion != nil {
+                tell(change, SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
             }
             if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding.map(\.disk)) }
         }
-        guard limit > 0, !waiting.isEmpty else { return }
+        guard limit > 0 else { return }
+        failWaiters(now: now, limit: limit)
+        guard !waiting.isEmpty else { return }
         let expired = waiting.filter { now > $0.receivedAt && now - $0.receivedAt > limit }
         guard !expired.isEmpty else { return }
         waiting.removeAll { request in expired.contains { $0 === request } }
         for request in expired {
             request.fail(SheepError(.unavailable, "volume \(volume.name) could not be opened in time; see 'dog cluster info'"))
+        }
+    }
+
+    /// What waits behind a change that cannot end must not wait for longer than that.
+    private func failWaiters(now: UInt64, limit: UInt64) {
+        var expired = parked.takeExpired(now: now, limit: limit)
+        for change in window.active { expired += change.dependents.takeExpired(now: now, limit: limit) }
+        for hold in holds.holds { expired += hold.dependents.takeExpired(now: now, limit: limit) }
+        for waiter in expired {
+            waiter.fail(SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
         }
     }
 

@@ -63,7 +63,7 @@ extension EpochMember {
 extension ClusterInformation {
     /// What an operator must know: who is missing, what waits, whether copies are complete.
     fileprivate func healthLines(verbose: Bool) -> [String] {
-        waitingLines + redundancyLines + recoveryLines + scrubLines(verbose: verbose)
+        waitingLines + redundancyLines + warnings.map { "Warning: " + $0 } + recoveryLines + scrubLines(verbose: verbose)
     }
 
     private var waitingLines: [String] {
@@ -95,10 +95,11 @@ extension ClusterInformation {
 
     private func scrubLines(verbose: Bool) -> [String] {
         guard verbose || scrub.damagedBlocks > scrub.repairedBlocks else { return [] }
-        let last = scrub.lastPassAt == 0 ? "none complete yet" : "last complete " + DateText.seconds(scrub.lastPassAt)
+        let last = scrub.lastPassAt == 0
+            ? "no pass is complete yet" : "every copy verified, \(scrub.lastPassObjects), at " + DateText.seconds(scrub.lastPassAt)
         return [
-            "Scrub: \(scrub.objectsVerified) objects verified, \(scrub.damagedBlocks) damaged blocks, "
-                + "\(scrub.repairedBlocks) repaired, \(last)"
+            "Scrub: \(scrub.objectsVerified) of \(scrub.objectsTotal) copies verified in this pass, "
+                + "\(scrub.damagedBlocks) damaged blocks, \(scrub.repairedBlocks) repaired; \(last)"
         ]
     }
 }

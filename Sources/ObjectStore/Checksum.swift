@@ -21,3 +21,12 @@ package enum CRC32C {
 
     package static func of(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { of($0) } }
 }
+
+/// CRC64 (ECMA-182, reflected) by ISA-L.
+enum CRC64 {
+    /// Never 0.
+    static func of(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+        guard let base = bytes.baseAddress else { return 1 }
+        return max(1, crc64_ecma_refl(0, base.assumingMemoryBound(to: UInt8.self), UInt64(bytes.count)))
+    }
+}

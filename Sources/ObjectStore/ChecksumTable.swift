@@ -5,7 +5,7 @@ import ObjectModel
 /// 0 says "never written": the block is a hole and reads as zeros. A checksum that computes to 0 is stored as
 /// 0xFFFF_FFFF, which loses nothing but a few of 2^32 values.
 package struct ChecksumTable: ~Copyable {
-    static let neverWritten: UInt32 = 0
+    package static let neverWritten: UInt32 = 0
 
     private let entries: UnsafeMutableBufferPointer<UInt32>
 
@@ -77,6 +77,25 @@ package struct ChecksumTable: ~Copyable {
     func neverWritten(_ blocks: Range<Int>) -> Bool {
         for block in blocks where entries[block] != Self.neverWritten { return false }
         return true
+    }
+
+    /// Some of the blocks were written and some were not.
+    func isMixed(_ blocks: Range<Int>) -> Bool {
+        guard let first = blocks.first else { return false }
+        let isFresh = entries[first] == Self.neverWritten
+        for block in blocks where (entries[block] == Self.neverWritten) != isFresh { return true }
+        return false
+    }
+
+    /// The blocks never written, as runs.
+    func freshRuns(in blocks: Range<Int>) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for block in blocks where entries[block] == Self.neverWritten {
+            if let last = runs.last, last.upperBound == block { runs[runs.count - 1] = last.lowerBound..<block + 1 } else {
+                runs.append(block..<block + 1)
+            }
+        }
+        return runs
     }
 
     /// Holds what was read against the table: never-written blocks become zeros; the first wrong block is returned.

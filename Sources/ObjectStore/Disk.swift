@@ -22,6 +22,12 @@ package enum DiskError: Error, Hashable, Sendable {
         case .wouldBlock: "not in memory"
         }
     }
+
+    /// The medium does not give these bytes back, though the disk may do everything else: EIO, ENODATA, EBADMSG, EILSEQ,
+    /// EUCLEAN. Writing the place anew may heal it.
+    package var isUnreadable: Bool {
+        if case .failed(_, let errno) = self { [5, 61, 74, 84, 117].contains(errno) } else { false }
+    }
 }
 
 /// The port to one file system. Two doers: ``FileDisk`` on real files, and the simulated disk.
@@ -48,6 +54,9 @@ package protocol Disk: AnyObject {
     func readInBackground(
         _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
         completion: @escaping (DiskError?) -> Void)
+
+    /// What is in memory of the range and durable leaves it, so that the next read comes from the medium. Only a hint.
+    func dropCached(_ file: File, at offset: UInt64, length: UInt64)
 
     func write(_ file: File, at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DiskError)
     func truncate(_ file: File, to size: UInt64) throws(DiskError)

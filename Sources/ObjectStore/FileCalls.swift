@@ -99,6 +99,10 @@ enum FileCalls {
         }
     }
 
+    static func dropCached(_ descriptor: Int32, _ offset: UInt64, _ length: UInt64) {
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(length), POSIX_FADV_DONTNEED)
+    }
+
     static func truncate(_ descriptor: Int32, _ size: UInt64) throws(DiskError) {
         guard uninterrupted({ ftruncate(descriptor, off_t(size)) }) == 0 else { throw failure("ftruncate") }
     }

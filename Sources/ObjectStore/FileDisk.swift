@@ -71,6 +71,10 @@ package final class FileDisk: Disk {
         try FileCalls.tryRead(file.descriptor, offset, buffer)
     }
 
+    package func dropCached(_ file: File, at offset: UInt64, length: UInt64) {
+        FileCalls.dropCached(file.descriptor, offset, length)
+    }
+
     package func write(_ file: File, at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DiskError) {
         try FileCalls.write(file.descriptor, offset, buffer)
     }

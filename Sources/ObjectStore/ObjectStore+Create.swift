@@ -113,7 +113,8 @@ extension ObjectStore {
                 unpin(from)
                 if let error {
                     discard(file)
-                    return done(refusal(error))
+                    // Whether it was the source's reading or the copy's writing, the next change will tell.
+                    return done(refusal(error, reading: source))
                 }
                 fill(file, request) { [self] result in name(result, request, hidesAncestor: true, done) }
             }

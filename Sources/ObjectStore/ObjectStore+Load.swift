@@ -39,7 +39,7 @@ extension ObjectStore {
             counters.missingFiles += 1
             return completion(.failure(damage(name, "its file is missing")))
         } catch {
-            return completion(.failure(refusal(error)))
+            return completion(.failure(refusal(error, reading: name)))
         }
         if file.region.isTrusted(name) {
             readTrailer(file, completion)
@@ -77,10 +77,10 @@ extension ObjectStore {
             counters.backgroundReads += 1
             disk.readInBackground(file.handle, at: offset, into: bytes.buffer) { [self] error in
                 // The closure keeps the memory until here.
-                withExtendedLifetime(bytes) { completion(error.map { refusal($0) }) }
+                withExtendedLifetime(bytes) { completion(error.map { refusal($0, reading: file.name) }) }
             }
         } catch {
-            completion(refusal(error))
+            completion(refusal(error, reading: file.name))
         }
     }
 

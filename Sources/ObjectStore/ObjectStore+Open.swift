@@ -21,37 +21,71 @@ extension ObjectStore {
     /// Opens the store on a disk, or makes one on an empty disk.
     ///
     /// Refused: another node's, disk's or cluster's store (`versionMismatch`, naming both), an unknown format, a
-    /// damaged identity or log (`damaged`: the disk's share must be rebuilt), a disk that fails.
+    /// damaged identity or log (`damaged`: the disk's share must be rebuilt), a disk that fails. With
+    /// ``StoreConfiguration/rebuild`` a damaged store is emptied and becomes a new disk of its node.
     package static func open(
         disk: D, configuration: StoreConfiguration,
         completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
     ) {
         do {
-            guard try disk.exists(StoreIdentity.fileName) else {
-                guard try !hasNames(disk) else {
-                    throw SheepError(.damaged, "the store has objects but no identity")
-                }
-                let identity = StoreIdentity(
-                    node: configuration.node ?? .random(), disk: configuration.disk ?? .random(),
-                    cluster: configuration.cluster)
-                return format(disk, identity, configuration, completion)
-            }
-            let identity = try readIdentity(disk)
-            if identity.isBeingWiped {
-                try removeObjects(disk)
-                var clean = identity
-                (clean.isBeingWiped, clean.cluster) = (false, configuration.cluster)
-                try clean.check(against: configuration)
-                return format(disk, clean, configuration, completion)
-            }
-            try identity.check(against: configuration)
-            try openExisting(disk, identity, configuration, completion)
+            try openAny(disk, configuration, completion)
         } catch let error as DiskError {
             completion(.failure(openingFailed(error)))
+        } catch let error as SheepError where error.code == .damaged && configuration.rebuild {
+            rebuild(disk, configuration, completion)
         } catch let error as SheepError {
             completion(.failure(error))
         } catch {
             completion(.failure(SheepError(.unknown, "opening the store failed")))
+        }
+    }
+
+    private static func openAny(
+        _ disk: D, _ configuration: StoreConfiguration,
+        _ completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
+    ) throws {
+        guard try disk.exists(StoreIdentity.fileName) else {
+            guard try !hasNames(disk) else {
+                throw SheepError(.damaged, "the store has objects but no identity; start this sheep with --rebuild to have its share copied from others")
+            }
+            let identity = StoreIdentity(
+                node: configuration.node ?? .random(), disk: configuration.disk ?? .random(),
+                cluster: configuration.cluster)
+            return format(disk, identity, configuration, completion)
+        }
+        let identity = try readIdentity(disk)
+        if identity.isBeingWiped {
+            try removeObjects(disk)
+            var clean = identity
+            (clean.isBeingWiped, clean.cluster) = (false, configuration.cluster)
+            try clean.check(against: configuration)
+            return format(disk, clean, configuration, completion)
+        }
+        try identity.check(against: configuration)
+        try openExisting(disk, identity, configuration, completion)
+    }
+
+    /// Empties a store that cannot say any more what it has. First its identity becomes that of a new disk that is being
+    /// wiped: a stop in the middle must not leave an empty store that passes for the former disk. What the former one had is
+    /// copied from its peers as to any new disk.
+    private static func rebuild(
+        _ disk: D, _ configuration: StoreConfiguration,
+        _ completion: @escaping (Result<(ObjectStore, StartReport), SheepError>) -> Void
+    ) {
+        let node = configuration.node ?? (try? readIdentity(disk))?.node ?? .random()
+        var identity = StoreIdentity(node: node, disk: configuration.rebuiltDisk ?? .random(), cluster: nil)
+        identity.isBeingWiped = true
+        var again = configuration
+        (again.rebuild, again.disk) = (false, identity.disk)
+        replaceIdentity(disk, identity) { [again] error in
+            if let error { return completion(.failure(openingFailed(error))) }
+            open(disk: disk, configuration: again) { result in
+                completion(result.map { store, report in
+                    var report = report
+                    report.wasRebuilt = true
+                    return (store, report)
+                })
+            }
         }
     }
 
@@ -71,6 +105,7 @@ extension ObjectStore {
     private static func readIdentity(_ disk: D) throws -> StoreIdentity {
         let file = try disk.open(StoreIdentity.fileName, create: false)
         defer { disk.close(file) }
+        guard try disk.size(of: file) >= StoreIdentity.size else { throw StoreIdentity.damaged("is truncated") }
         let bytes = AlignedBytes(count: StoreIdentity.size)
         try disk.read(file, at: 0, into: bytes.buffer)
         return try StoreIdentity(decoding: Array(bytes.bytes))
@@ -122,6 +157,7 @@ extension ObjectStore {
             for folder in folders {
                 do { try disk.makeDirectory(folder) } catch .exists { continue }
             }
+            if try disk.exists(ScrubRecord.fileName) { try disk.remove(ScrubRecord.fileName) }
             let catalogue = try RecordLog.create(on: disk, name: CatalogueContents.fileName)
             let intents = try RecordLog.create(on: disk, name: intentLogName)
             let stateFile = try openState(disk)
@@ -225,7 +261,7 @@ extension ObjectStore {
         _ disk: D, _ name: String, _ records: UInt32?, _ body: (LogRecord) -> Void
     ) throws -> RecordLog<D> {
         guard try disk.exists(name) else {
-            throw SheepError(.damaged, "the store's file \(name) is missing; its share must be rebuilt")
+            throw SheepError(.damaged, "the store's file \(name) is missing; start this sheep with --rebuild to have its share copied from others")
         }
         var replayed: UInt32 = 0
         let opened = try RecordLog.open(on: disk, name: name) { record in
@@ -233,11 +269,11 @@ extension ObjectStore {
             if records.map({ replayed <= $0 }) ?? true { body(record) }
         }
         if case .damaged(let slot) = opened.end {
-            throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; its share must be rebuilt")
+            throw SheepError(.damaged, "record \(slot) of the store's file \(name) is damaged; start this sheep with --rebuild to have its share copied from others")
         }
         if let records, replayed < records {
             throw SheepError(
-                .damaged, "the store's file \(name) has \(replayed) records of \(records); its share must be rebuilt")
+                .damaged, "the store's file \(name) has \(replayed) records of \(records); start this sheep with --rebuild to have its share copied from others")
         }
         // After a clean stop with nothing behind its end the log goes on as it was.
         if records != replayed || opened.end == .torn { try opened.log.beginLife(after: records ?? replayed) }

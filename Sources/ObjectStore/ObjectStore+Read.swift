@@ -61,7 +61,7 @@ extension ObjectStore {
         do {
             try disk.tryRead(file.handle, at: UInt64(first * blockSize), into: buffer)
         } catch {
-            guard case .wouldBlock = error else { return completion(refusal(error)) }
+            guard case .wouldBlock = error else { return completion(refusal(error, reading: file.name)) }
             return readBlocksInBackground(file, first: first, into: buffer, completion)
         }
         guard let block = file.table.firstMismatch(first: first, buffer) else { return completion(nil) }
@@ -81,11 +81,11 @@ extension ObjectStore {
                 inFlight -= 1
                 closeIfIdle()
             }
-            if let error { return completion(refusal(error)) }
+            if let error { return completion(refusal(error, reading: file.name)) }
             guard file.table.firstMismatch(first: first, buffer) != nil else { return completion(nil) }
             // A write may have passed by; now the blocks are in memory and nothing passes.
             do throws(DiskError) { try disk.read(file.handle, at: UInt64(first * blockSize), into: buffer) } catch {
-                return completion(refusal(error))
+                return completion(refusal(error, reading: file.name))
             }
             completion(file.table.firstMismatch(first: first, buffer).map { mismatch(file, $0) })
         }
@@ -111,14 +111,17 @@ extension ObjectStore {
         }
     }
 
-    /// Reads every written block from the disk and returns those that do not match their checksums.
+    /// Reads every written block from the disk and returns those that do not match their checksums or cannot be read.
+    /// What is cached is read from the medium all the same where it is durable.
     package func verify(_ name: ObjectName, completion: @escaping (Result<[Int], SheepError>) -> Void) {
         withFile(name) { [self] result in
             switch result {
             case .success(let file):
                 file.pins += 1
                 inFlight += 1
+                disk.dropCached(file.handle, at: 0, length: UInt64(file.shift.objectSize))
                 verify(file, from: 0, AlignedBytes(count: 64 * blockSize), []) { [self] result in
+                    if case .success = result { renewTrailer(file) }
                     unpin(file)
                     inFlight -= 1
                     completion(result)
@@ -126,6 +129,28 @@ extension ObjectStore {
                 }
             case .failure(let error): completion(.failure(error))
             }
+        }
+    }
+
+    /// A table on the disk that is not the one in memory, though it was written back, was lost or rots: it is written again.
+    private func renewTrailer(_ file: OpenFile<D>) {
+        guard !file.tableIsDirty, !file.isDetached, case .open = phase else { return }
+        let bytes = AlignedBytes(count: ObjectFile.trailerSize(file.shift))
+        let found = ChecksumTable(blocks: file.shift.blocksPerObject)
+        let isRead = (try? disk.read(file.handle, at: ObjectFile.headerOffset(file.shift), into: bytes.buffer)) != nil
+        if isRead, ObjectFile.decodeTrailer(bytes.bytes, file.name, file.shift, into: found),
+            UnsafeRawBufferPointer(found.bytes).elementsEqual(UnsafeRawBufferPointer(file.table.bytes))
+        {
+            return
+        }
+        counters.checksumFailures += 1
+        change(file.name, completion: { _ in }) { [self] region, done in
+            if cache.find(file.name) === file {
+                file.region = region
+                markTableDirty(file)
+                region.generation &+= 1
+            }
+            done(nil)
         }
     }
 
@@ -140,9 +165,9 @@ extension ObjectStore {
         let count = min(64, file.table.blocks - first)
         let part = UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[..<(count * blockSize)])
         disk.readInBackground(file.handle, at: UInt64(first * blockSize), into: part) { [self] error in
-            if let error { return completion(.failure(refusal(error))) }
+            if let error, !error.isUnreadable { return completion(.failure(refusal(error))) }
             var bad = bad
-            for block in first..<first + count where !matches(file, block, part, first) {
+            for block in first..<first + count where !matches(file, block, part, first, isRead: error == nil) {
                 counters.checksumFailures += 1
                 bad.append(block)
             }
@@ -151,12 +176,13 @@ extension ObjectStore {
     }
 
     private func matches(
-        _ file: OpenFile<D>, _ block: Int, _ part: UnsafeMutableRawBufferPointer, _ first: Int
+        _ file: OpenFile<D>, _ block: Int, _ part: UnsafeMutableRawBufferPointer, _ first: Int, isRead: Bool
     ) -> Bool {
         let start = (block - first) * blockSize
         let bytes = UnsafeMutableRawBufferPointer(rebasing: part[start..<start + blockSize])
-        if file.table.firstMismatch(first: block, bytes) == nil { return true }
-        // A write may have passed by.
+        if isRead, file.table.firstMismatch(first: block, bytes) == nil { return true }
+        if file.table[block] == ChecksumTable.neverWritten { return true }
+        // A write may have passed by, or another block of the part could not be read.
         do { try disk.read(file.handle, at: UInt64(block * blockSize), into: bytes) } catch { return false }
         return file.table.firstMismatch(first: block, bytes) == nil
     }

@@ -11,7 +11,7 @@ extension ObjectStore {
             parts = try recomputeParts(file)
         } catch {
             disk.close(file.handle)
-            return completion(.failure(refusal(error)))
+            return completion(.failure(refusal(error, reading: file.name)))
         }
         counters.recomputedTables += 1
         recompute(file, parts[...]) { [self] error in
@@ -60,7 +60,7 @@ extension ObjectStore {
                     recompute(file, later, completion)
                 }
             } catch {
-                return completion(refusal(error))
+                return completion(refusal(error, reading: file.name))
             }
         }
         completion(nil)

@@ -1,5 +1,7 @@
 import ObjectModel
 
+private let unlinkedAtOnce = 64
+
 /// The files of names that are gone, in this order: the removal's record durable, the file unlinked, its folder
 /// durable. Only then the name may have a file again: otherwise a power cut could give a new name's record the old file.
 extension ObjectStore {
@@ -35,9 +37,14 @@ extension ObjectStore {
     }
 
     private func unlinkDoomed(_ end: @escaping (SheepError?) -> Void) {
-        let ready = doomed.filter { $0.value <= catalogue.durable }.keys.sorted()
-        guard !ready.isEmpty else { return end(nil) }
-        for name in ready {
+        unlink(doomed.filter { $0.value <= catalogue.durable }.keys.sorted()[...], end)
+    }
+
+    /// Some at a time: each takes the file system a while, and others wait for this thread.
+    private func unlink(_ names: ArraySlice<ObjectName>, _ end: @escaping (SheepError?) -> Void) {
+        let some = names.prefix(unlinkedAtOnce)
+        guard !some.isEmpty else { return end(nil) }
+        for name in some {
             do throws(DiskError) {
                 try disk.remove(ObjectPath.path(name))
             } catch .missing {
@@ -46,12 +53,12 @@ extension ObjectStore {
                 return end(refusal(error))
             }
         }
-        let folders = Set(ready.map(ObjectPath.folderNumber)).sorted().map(ObjectPath.folder)
+        let folders = Set(some.map(ObjectPath.folderNumber)).sorted().map(ObjectPath.folder)
         counters.syncs += 1
         disk.sync(files: [], directories: folders) { [self] error in
             if let error { return end(fail(error)) }
-            for name in ready { doomed[name] = nil }
-            end(nil)
+            for name in some { doomed[name] = nil }
+            unlink(names.dropFirst(unlinkedAtOnce), end)
         }
     }
 }

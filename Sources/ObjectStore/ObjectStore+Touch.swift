@@ -68,7 +68,7 @@ extension ObjectStore {
             try disk.tryRead(file.handle, at: UInt64(offset), into: buffer)
             isDone = true
         } catch {
-            if case .wouldBlock = error {} else { failure = refusal(error) }
+            if case .wouldBlock = error {} else { failure = refusal(error, reading: name) }
         }
         if let failure { throw failure }
         guard isDone else { return false }

@@ -39,7 +39,8 @@ extension ObjectStore {
     ///   - copyOnWrite: an absent target begins as a copy of the nearest ancestor's object.
     ///   - durable: complete only when the write outlives a power cut; such writes share their syncs.
     ///   - completion: nil when the write is applied: every later read sees it, after a kill of the process too.
-    ///     `noSpace` and `inputOutput` may leave any of the blocks old, new or torn.
+    ///     `noSpace`: nothing has changed. `busy` (no space to overwrite shared blocks) and `inputOutput` may leave any of the
+    ///     blocks old, new or torn.
     @_specialize(where D == FileDisk)
     package func write(
         _ target: ObjectName, objectShift: ObjectShift, ancestry: [Birth] = [], version: LogIndex, at offset: Int,
@@ -130,6 +131,11 @@ extension ObjectStore {
     @_specialize(where D == FileDisk)
     @inline(__always)
     func overwrite(_ file: OpenFile<D>, at offset: Int, _ buffer: UnsafeRawBufferPointer) -> SheepError? {
+        if buffer.count > blockSize, file.table.isMixed(offset / blockSize..<(offset + buffer.count) / blockSize),
+            let error = writeFreshBlocks(file, at: offset, buffer)
+        {
+            return error
+        }
         do {
             try disk.write(file.handle, at: UInt64(offset), from: buffer)
         } catch {
@@ -141,6 +147,10 @@ extension ObjectStore {
     }
 
     private func overwrite(_ file: OpenFile<D>, at offset: Int, _ chunks: [UnsafeRawBufferPointer]) -> SheepError? {
+        let length = chunks.reduce(0) { $0 + $1.count }
+        if file.table.isMixed(offset / blockSize..<(offset + length) / blockSize) {
+            return overwrite(file, at: offset, AlignedBytes(joining: chunks).bytes)
+        }
         var end = offset
         for chunk in chunks where !chunk.isEmpty {
             do {
@@ -155,11 +165,53 @@ extension ObjectStore {
         return nil
     }
 
-    /// A write that the disk refused halfway leaves bytes that no checksum knows.
+    /// Of a write over blocks that are there and others that are not: the latter alone need space, so they go first, and when
+    /// they are refused nothing has been overwritten yet.
+    private func writeFreshBlocks(
+        _ file: OpenFile<D>, at offset: Int, _ buffer: UnsafeRawBufferPointer
+    ) -> SheepError? {
+        for run in file.table.freshRuns(in: offset / blockSize..<(offset + buffer.count) / blockSize) {
+            let start = run.lowerBound * blockSize - offset
+            do {
+                try disk.write(
+                    file.handle, at: UInt64(run.lowerBound * blockSize),
+                    from: UnsafeRawBufferPointer(rebasing: buffer[start..<start + run.count * blockSize]))
+            } catch {
+                return interrupted(file, at: offset, buffer.count, error)
+            }
+        }
+        return nil
+    }
+
+    /// A write that the disk refused halfway leaves bytes that no checksum knows. A full disk takes them back.
     private func interrupted(_ file: OpenFile<D>, at offset: Int, _ length: Int, _ error: DiskError) -> SheepError {
         let refusal = refusal(error)
-        recomputeBlocks(file, offset / blockSize..<(offset + length) / blockSize)
-        return refusal
+        let blocks = offset / blockSize..<(offset + length) / blockSize
+        guard refusal.code == .noSpace, !takeBack(file, blocks) else {
+            if refusal.code != .noSpace { recomputeBlocks(file, blocks) }
+            return refusal
+        }
+        recomputeBlocks(file, blocks)
+        return SheepError(.busy, refusal.message + " to write blocks anew that are shared with a copy; it is tried again")
+    }
+
+    /// Punches what was a hole before a refused write; true when all blocks are as they were.
+    private func takeBack(_ file: OpenFile<D>, _ blocks: Range<Int>) -> Bool {
+        let fresh = file.table.freshRuns(in: blocks)
+        do {
+            for run in fresh {
+                try disk.punch(
+                    file.handle, at: UInt64(run.lowerBound * blockSize), length: UInt64(run.count * blockSize))
+            }
+            let bytes = AlignedBytes(count: blockSize)
+            for block in blocks where file.table[block] != ChecksumTable.neverWritten {
+                try disk.read(file.handle, at: UInt64(block * blockSize), into: bytes.buffer)
+                if file.table.firstMismatch(first: block, bytes.buffer) != nil { return false }
+            }
+            return true
+        } catch {
+            return false
+        }
     }
 
     @inline(__always)

@@ -13,7 +13,9 @@ package import ObjectModel
 ///   ancestor's object is durable before. So a catalogue cut off anywhere by a power cut is a state that was.
 /// - **Unlinked last**: a removed object's file goes when the removal's record is durable, and the name is not used
 ///   again before its file is durably gone. So a name without a file is an interrupted create (listed region) or damage (elsewhere).
-/// - The first failure of the disk refuses all later changes; reads are still served, each checked.
+/// - The first write or sync that fails refuses all later changes; reads are still served, each checked. A read that fails is
+///   damage of its object, as a checksum that does not match.
+/// - A write refused for want of space has changed nothing (``SheepError/Code/noSpace``).
 package final class ObjectStore<D: Disk> {
     enum Phase {
         case open
@@ -27,6 +29,8 @@ package final class ObjectStore<D: Disk> {
     package internal(set) var identity: StoreIdentity
     /// Called once, at the first failure of the disk.
     package var onFailure: ((SheepError) -> Void)?
+    /// Called whenever an object turns out damaged here: it must come from a peer. It must not call the store.
+    package var onDamage: ((ObjectName) -> Void)?
     /// Asked before a region is retired; false keeps it listed (its writes are not settled, or not compared yet).
     package var mayRetire: (ListedRegion) -> Bool = { _ in true }
 
@@ -111,6 +115,12 @@ package final class ObjectStore<D: Disk> {
         do { return try disk.space() } catch { throw refusal(error) }
     }
 
+    /// So little is left that it is kept for what clients write: a fiftieth, 4 GiB at most.
+    package var isNearlyFull: Bool {
+        guard let space = try? disk.space() else { return false }
+        return space.free < min(space.total / 50, 4 << 30)
+    }
+
     // MARK: - Refusals and failures
 
     /// Why changes are refused, nil while they are not.
@@ -143,7 +153,15 @@ package final class ObjectStore<D: Disk> {
         return failure
     }
 
+    /// What a failed read means: bytes that the medium does not give back are damage of their object and not the disk's end.
+    func refusal(_ error: DiskError, reading name: ObjectName) -> SheepError {
+        guard error.isUnreadable else { return refusal(error) }
+        counters.unreadable += 1
+        return damage(name, "it cannot be read (\(error.text))")
+    }
+
     func damage(_ name: ObjectName, _ what: String) -> SheepError {
-        SheepError(.damaged, "object \(name) on disk \(identity.disk): \(what); it must come from a peer")
+        onDamage?(name)
+        return SheepError(.damaged, "object \(name) on disk \(identity.disk): \(what); it must come from a peer")
     }
 }

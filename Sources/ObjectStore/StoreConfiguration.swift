@@ -14,6 +14,11 @@ package struct StoreConfiguration: Sendable {
     /// A log is compacted when it has this many records more than twice what it needs.
     package var compactionSlack = 4096
 
+    /// A store whose identity or logs are damaged is emptied and goes on as a new disk, instead of being refused.
+    package var rebuild = false
+    /// Whose identity it gets then; nil: a random one.
+    package var rebuiltDisk: DiskID?
+
     package init() {}
 }
 
@@ -40,8 +45,10 @@ package struct ListedRegion: Hashable, Comparable, Sendable {
 /// What a store found when it was opened.
 package struct StartReport: Sendable {
     package let identity: StoreIdentity
-    /// The disk was empty and has been given its identity.
+    /// The disk was empty, or was emptied, and has been given its identity.
     package let isNew: Bool
+    /// It was damaged, and ``StoreConfiguration/rebuild`` emptied it.
+    package var wasRebuilt = false
     /// The last run closed the store; everything it wrote is durable and agrees with its checksums.
     package let wasClean: Bool
     /// Regions that may hold what peers do not, or lack what they hold.
@@ -65,6 +72,10 @@ package struct StoreStatistics: Hashable, Sendable {
     package var flushes: UInt64 = 0
     /// Blocks and tables that did not match their checksums.
     package var checksumFailures: UInt64 = 0
+    /// Reads that the medium refused.
+    package var unreadable: UInt64 = 0
+    /// Blocks that were written anew with a peer's bytes.
+    package var mendedBlocks: UInt64 = 0
     /// Names outside listed regions whose files are missing.
     package var missingFiles: UInt64 = 0
     /// Requests refused because the disk is full.

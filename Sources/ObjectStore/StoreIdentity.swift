@@ -60,13 +60,18 @@ package struct StoreIdentity: Hashable, Sendable {
             let cluster: ClusterID = try reader.readValue()
             self.cluster = cluster == ClusterID(high: 0, low: 0) ? nil : cluster
             guard try reader.read(UInt32.self) == CRC32C.of(Array(bytes.prefix(Self.size - 4))) else {
-                throw SheepError(.damaged, "the store's identity does not match its checksum")
+                throw Self.damaged("does not match its checksum")
             }
         } catch let error as SheepError {
             throw error
         } catch {
-            throw SheepError(.damaged, "the store's identity is truncated")
+            throw Self.damaged("is truncated")
         }
+    }
+
+    static func damaged(_ what: String) -> SheepError {
+        SheepError(
+            .damaged, "the store's identity \(what); start this sheep with --rebuild to have its share copied from others")
     }
 
     /// All refusals of a disk that is not the one expected, each naming both sides.

@@ -17,6 +17,9 @@ package enum AdministrationRequest: Hashable, Sendable {
     /// Counters of the sheep that is asked.
     case nodeStatistics
     case nodeRecovery
+    /// The limits that an operator set to the recovery of the sheep that is asked.
+    case recoveryThrottle
+    case recoveryThrottleSet(RecoveryThrottle)
     /// Ends the sheep's process.
     case nodeKill(NodeID)
     /// Ends the process of the sheep that is asked.
@@ -34,6 +37,8 @@ package enum AdministrationRequest: Hashable, Sendable {
     case volumeClone(VolumeClone)
     case volumeRollback(VolumeReference)
     case volumeResize(VolumeResize)
+    /// The volume with all its snapshots.
+    case volumeRename(VolumeRename)
     /// Verifies the copies of a volume's objects, or only that they exist; ``AdministrationReply/check(_:)``.
     case volumeCheck(VolumeReference, existenceOnly: Bool = false)
     case attributeSet(AttributeSet)
@@ -49,13 +54,14 @@ package enum AdministrationRequest: Hashable, Sendable {
 
 /// The answer to an ``AdministrationRequest``. A tag byte, then the value. Errors are no reply but a frame with a result.
 package enum AdministrationReply: Hashable, Sendable {
-    /// To format, shutdown, kill, remove, delete, resize, setting an attribute, unlock.
+    /// To format, shutdown, kill, remove, delete, resize, rename, setting an attribute, unlock.
     case done
     case cluster(ClusterInformation)
     case nodes([NodeRecord])
     case space(SpaceReport)
     case statistics(NodeStatistics)
     case recovery([NodeRecovery])
+    case recoveryThrottle(RecoveryThrottle)
     /// To create, snapshot, clone, rollback.
     case created(VolumeCreated)
     /// To list.
@@ -85,6 +91,8 @@ extension AdministrationRequest: WireCodable {
         case 20: self = .nodeKill(try reader.readValue())
         case 21: self = .nodeRemove(try reader.readValue())
         case 22: self = .nodeEnd
+        case 23: self = .recoveryThrottle
+        case 24: self = .recoveryThrottleSet(try reader.readValue())
         case 32: self = .volumeCreate(try reader.readValue())
         case 33: self = .volumeDelete(try reader.readValue())
         case 34: self = .volumeList(name: try reader.readBool() ? try reader.readVolumeName() : nil)
@@ -102,6 +110,7 @@ extension AdministrationRequest: WireCodable {
         case 46: self = .lockList
         case 47: self = .lockUnlock(try reader.readValue())
         case 48: self = .checkProgress(try reader.read())
+        case 49: self = .volumeRename(try reader.readValue())
         default: throw .invalid("administration request")
         }
     }
@@ -110,8 +119,9 @@ extension AdministrationRequest: WireCodable {
         writer.write(tag)
         switch self {
         case .clusterInformation, .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery,
-            .nodeEnd, .lockList:
+            .recoveryThrottle, .nodeEnd, .lockList:
             break
+        case .recoveryThrottleSet(let throttle): writer.write(throttle)
         case .clusterFormat(let value): writer.write(value)
         case .nodeKill(let node), .nodeRemove(let node): writer.write(node)
         case .volumeCreate(let value): writer.write(value)
@@ -127,6 +137,7 @@ extension AdministrationRequest: WireCodable {
         case .volumeSnapshot(let value): writer.write(value)
         case .volumeClone(let value): writer.write(value)
         case .volumeResize(let value): writer.write(value)
+        case .volumeRename(let value): writer.write(value)
         case .attributeSet(let value): writer.write(value)
         case .attributeGet(let value): writer.write(value)
         case .objectLocation(let value): writer.write(value)
@@ -148,6 +159,8 @@ extension AdministrationRequest: WireCodable {
         case .nodeKill: 20
         case .nodeRemove: 21
         case .nodeEnd: 22
+        case .recoveryThrottle: 23
+        case .recoveryThrottleSet: 24
         case .volumeCreate: 32
         case .volumeDelete: 33
         case .volumeList: 34
@@ -165,6 +178,7 @@ extension AdministrationRequest: WireCodable {
         case .lockList: 46
         case .lockUnlock: 47
         case .checkProgress: 48
+        case .volumeRename: 49
         }
     }
 }
@@ -187,6 +201,7 @@ extension AdministrationReply: WireCodable {
         case 13: self = .objectMap(try reader.readValue())
         case 14: self = .locks(try reader.readArray())
         case 15: self = .check(try reader.readValue())
+        case 16: self = .recoveryThrottle(try reader.readValue())
         default: throw .invalid("administration reply")
         }
     }
@@ -210,6 +225,7 @@ extension AdministrationReply: WireCodable {
         case .objectMap(let value): writer.write(tag: 13, value)
         case .locks(let values): writer.write(tag: 14, values)
         case .check(let value): writer.write(tag: 15, value)
+        case .recoveryThrottle(let value): writer.write(tag: 16, value)
         }
     }
 }

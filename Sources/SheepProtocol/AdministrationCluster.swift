@@ -53,12 +53,15 @@ package struct ClusterInformation: Hashable, Sendable, WireCodable {
     package var scrub: ScrubState
     /// Objects that recovery has still to look at, over all nodes.
     package var recovery: RecoveryTotals
+    /// What an operator should know of the sheep's disks, a line each.
+    package var warnings: [String]
 
     package init(
         status: ClusterStatus, format: FormatRecord? = nil, epochs: [EpochRecord] = [], waitingFor: [String] = [],
         waitingRequests: UInt64 = 0, redundancy: RedundancyState = RedundancyState(), scrub: ScrubState = ScrubState(),
-        recovery: RecoveryTotals = RecoveryTotals()
+        recovery: RecoveryTotals = RecoveryTotals(), warnings: [String] = []
     ) {
+        self.warnings = warnings
         (self.status, self.format, self.epochs, self.waitingFor) = (status, format, epochs, waitingFor)
         (self.waitingRequests, self.redundancy) = (waitingRequests, redundancy)
         (self.scrub, self.recovery) = (scrub, recovery)
@@ -74,6 +77,7 @@ package struct ClusterInformation: Hashable, Sendable, WireCodable {
         redundancy = try reader.readValue()
         scrub = try reader.readValue()
         recovery = try reader.readValue()
+        warnings = try reader.readStrings()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -85,6 +89,7 @@ package struct ClusterInformation: Hashable, Sendable, WireCodable {
         writer.write(redundancy)
         writer.write(scrub)
         writer.write(recovery)
+        writer.write(strings: warnings)
     }
 }
 

@@ -31,33 +31,64 @@ package struct RedundancyState: Hashable, Sendable, WireCodable {
     }
 }
 
-/// What the background verification of checksums found since the nodes started.
+/// How far the background verification is, and what was found damaged.
 package struct ScrubState: Hashable, Sendable, WireCodable {
+    /// Of the present pass.
     package var objectsVerified: UInt64
+    package var objectsTotal: UInt64
     package var damagedBlocks: UInt64
     package var repairedBlocks: UInt64
     /// When the last full pass ended, nanoseconds since 1970; 0: none yet.
     package var lastPassAt: UInt64
+    package var lastPassObjects: UInt64
 
     package init(
-        objectsVerified: UInt64 = 0, damagedBlocks: UInt64 = 0, repairedBlocks: UInt64 = 0, lastPassAt: UInt64 = 0
+        objectsVerified: UInt64 = 0, objectsTotal: UInt64 = 0, damagedBlocks: UInt64 = 0, repairedBlocks: UInt64 = 0,
+        lastPassAt: UInt64 = 0, lastPassObjects: UInt64 = 0
     ) {
-        (self.objectsVerified, self.damagedBlocks) = (objectsVerified, damagedBlocks)
-        (self.repairedBlocks, self.lastPassAt) = (repairedBlocks, lastPassAt)
+        (self.objectsVerified, self.objectsTotal, self.damagedBlocks) = (objectsVerified, objectsTotal, damagedBlocks)
+        (self.repairedBlocks, self.lastPassAt, self.lastPassObjects) = (repairedBlocks, lastPassAt, lastPassObjects)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
         objectsVerified = try reader.read()
+        objectsTotal = try reader.read()
         damagedBlocks = try reader.read()
         repairedBlocks = try reader.read()
         lastPassAt = try reader.read()
+        lastPassObjects = try reader.read()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(objectsVerified)
+        writer.write(objectsTotal)
         writer.write(damagedBlocks)
         writer.write(repairedBlocks)
         writer.write(lastPassAt)
+        writer.write(lastPassObjects)
+    }
+}
+
+/// What an operator allows a recovery: to begin with so many objects in each interval. Without a limit it follows the clients alone.
+package struct RecoveryThrottle: Hashable, Sendable, WireCodable {
+    package var objects: UInt32
+    package var intervalMilliseconds: UInt32
+
+    package static let none = RecoveryThrottle(objects: 0, intervalMilliseconds: 0)
+    package var isLimited: Bool { objects > 0 && intervalMilliseconds > 0 }
+
+    package init(objects: UInt32, intervalMilliseconds: UInt32) {
+        (self.objects, self.intervalMilliseconds) = (objects, intervalMilliseconds)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        objects = try reader.read()
+        intervalMilliseconds = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(objects)
+        writer.write(intervalMilliseconds)
     }
 }
 
@@ -106,18 +137,21 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
     package var identity: UInt64
     package var objectsDone: UInt64
     package var objectsTotal: UInt64
-    /// Copies that were missing or differed and were made good.
+    /// Copies that were damaged, missing or differed and were made good, and read again since.
     package var repaired: UInt64
-    /// Objects that no copy could make good.
+    /// Objects that could not be made good.
     package var lost: UInt64
     package var isFinished: Bool
+    /// When it ended, nanoseconds since 1970; 0: it goes on.
+    package var endedAt: UInt64
     /// What was found since the last reply, a line each.
     package var findings: [String]
 
     package init(
         identity: UInt64, objectsDone: UInt64 = 0, objectsTotal: UInt64 = 0, repaired: UInt64 = 0, lost: UInt64 = 0,
-        isFinished: Bool = false, findings: [String] = []
+        isFinished: Bool = false, endedAt: UInt64 = 0, findings: [String] = []
     ) {
+        self.endedAt = endedAt
         (self.identity, self.objectsDone, self.objectsTotal) = (identity, objectsDone, objectsTotal)
         (self.repaired, self.lost, self.isFinished, self.findings) = (repaired, lost, isFinished, findings)
     }
@@ -129,6 +163,7 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
         repaired = try reader.read()
         lost = try reader.read()
         isFinished = try reader.readBool()
+        endedAt = try reader.read()
         findings = try reader.readStrings()
     }
 
@@ -139,6 +174,7 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
         writer.write(repaired)
         writer.write(lost)
         writer.write(isFinished)
+        writer.write(endedAt)
         writer.write(strings: findings)
     }
 }

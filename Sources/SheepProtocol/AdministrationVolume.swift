@@ -66,22 +66,29 @@ package struct VolumeCreate: Hashable, Sendable, WireCodable {
     }
 }
 
+/// Refused with `volumeLocked` while clients have the volume attached at any sheep, or hold Sheepdog's lock.
 package struct VolumeDelete: Hashable, Sendable, WireCodable {
     package var volume: VolumeReference
     /// Refused with `noSuchVolume` unless the volume still has this birth: who undoes a creation must not delete
     /// what another made under the same name meanwhile.
     package var onlyBirth: Birth?
+    /// The sheep whose client asks: a lock that this one holds is the client's own and does not stand in the way.
+    package var lockHolder: NodeID?
 
-    package init(volume: VolumeReference, onlyBirth: Birth? = nil) { (self.volume, self.onlyBirth) = (volume, onlyBirth) }
+    package init(volume: VolumeReference, onlyBirth: Birth? = nil, lockHolder: NodeID? = nil) {
+        (self.volume, self.onlyBirth, self.lockHolder) = (volume, onlyBirth, lockHolder)
+    }
 
     package init(from reader: inout WireReader) throws(WireError) {
         volume = try reader.readValue()
         onlyBirth = try reader.readOptional()
+        lockHolder = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(volume)
         writer.write(optional: onlyBirth)
+        writer.write(optional: lockHolder)
     }
 }
 
@@ -138,6 +145,30 @@ package struct VolumeResize: Hashable, Sendable, WireCodable {
     package func encode(to writer: inout WireWriter) {
         writer.write(name)
         writer.write(size)
+    }
+}
+
+/// Refused with `volumeExists` when the new name is taken, by a volume or by snapshots that a deleted one left.
+package struct VolumeRename: Hashable, Sendable, WireCodable {
+    package var name: String
+    package var newName: String
+    /// Refused with `noSuchVolume` unless the volume still has this birth, as in ``VolumeDelete``.
+    package var onlyBirth: Birth?
+
+    package init(name: String, newName: String, onlyBirth: Birth? = nil) {
+        (self.name, self.newName, self.onlyBirth) = (name, newName, onlyBirth)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        name = try reader.readVolumeName()
+        newName = try reader.readVolumeName()
+        onlyBirth = try reader.readOptional()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(name)
+        writer.write(newName)
+        writer.write(optional: onlyBirth)
     }
 }
 

@@ -36,17 +36,47 @@ package struct DeviceOpen: Hashable, Sendable, WireCodable {
     /// `NAME`, `NAME@TAG` or `NAME@ID`.
     package var name: String
     package var readOnly: Bool
+    /// Who had the volume open before, through another sheep, goes on with that one, whatever has its name by now.
+    package var continuing: DeviceOrigin?
 
-    package init(name: String, readOnly: Bool) { (self.name, self.readOnly) = (name, readOnly) }
+    package init(name: String, readOnly: Bool, continuing: DeviceOrigin? = nil) {
+        (self.name, self.readOnly, self.continuing) = (name, readOnly, continuing)
+    }
 
     package init(from reader: inout WireReader) throws(WireError) {
         name = try reader.readString(maximum: 2 * NameLimit.bytes + 1)
         readOnly = try reader.readBool()
+        continuing = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(name)
         writer.write(readOnly)
+        writer.write(optional: continuing)
+    }
+}
+
+/// The volume that a device was opened on; snapshots and rollbacks give it another birth, but never another family.
+package struct DeviceOrigin: Hashable, Sendable, WireCodable {
+    package var birth: Birth
+    package var family: Family
+    /// It was opened as a snapshot, which stays what it is.
+    package var isSnapshot: Bool
+
+    package init(birth: Birth, family: Family, isSnapshot: Bool) {
+        (self.birth, self.family, self.isSnapshot) = (birth, family, isSnapshot)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        birth = try reader.readValue()
+        family = try reader.readValue()
+        isSnapshot = try reader.readBool()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(birth)
+        writer.write(family)
+        writer.write(isSnapshot)
     }
 }
 
@@ -65,15 +95,17 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
     package var maximumRequest: UInt32
     /// The size of the volume's objects as a power of two.
     package var objectShift: UInt8
+    package var origin: DeviceOrigin
 
     package init(
         handle: DeviceHandle, gateway: NodeID, name: String, description: String, size: UInt64, isReadOnly: Bool,
-        preferredBlockSize: UInt32, maximumRequest: UInt32, objectShift: UInt8
+        preferredBlockSize: UInt32, maximumRequest: UInt32, objectShift: UInt8,
+        origin: DeviceOrigin
     ) {
         (self.handle, self.gateway, self.name) = (handle, gateway, name)
         (self.description, self.size) = (description, size)
         (self.isReadOnly, self.preferredBlockSize) = (isReadOnly, preferredBlockSize)
-        (self.maximumRequest, self.objectShift) = (maximumRequest, objectShift)
+        (self.maximumRequest, self.objectShift, self.origin) = (maximumRequest, objectShift, origin)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -86,6 +118,7 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
         preferredBlockSize = try reader.read()
         maximumRequest = try reader.read()
         objectShift = try reader.readObjectShift()
+        origin = try reader.readValue()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -98,6 +131,7 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
         writer.write(preferredBlockSize)
         writer.write(maximumRequest)
         writer.write(objectShift)
+        writer.write(origin)
     }
 }
 

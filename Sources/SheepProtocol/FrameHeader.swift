@@ -97,10 +97,14 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case recoveryListing = 0x28
     case recoverySlot = 0x29
     case recoveryRead = 0x2A
+    case recoveryDigest = 0x2F
     case usage = 0x2B
     case nodeReport = 0x2C
     /// Drains and gives back all leases, as the first half of a clean shutdown of the cluster.
     case releaseLeases = 0x2D
     case endProcess = 0x2E
+    case scrubSlot = 0x31
+    /// ``VolumeUse`` in and out: how many clients have a volume attached at the sheep that is asked.
+    case volumeUse = 0x32
     case forward = 0x30
 }

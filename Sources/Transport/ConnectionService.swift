@@ -33,6 +33,7 @@ final class ConnectionService<Env: NodeEnvironment> {
     /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
     private var isSuperseded = false
     private var devices: [DeviceHandle: VolumeDevice<Env>] = [:]
+    private var opensUnderWay = 0
     private var nextHandle = DeviceHandle(rawValue: 1)
     /// Devices open at once on one connection.
     private static var largestCount: Int { 256 }
@@ -100,8 +101,8 @@ final class ConnectionService<Env: NodeEnvironment> {
             devices.removeValue(forKey: try DeviceReference(wire: frame.body).handle)?.close()
             done(frame, nil)
         case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
-            .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .usage, .nodeReport, .releaseLeases,
-            .endProcess, .forward, .administer:
+            .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .recoveryDigest, .usage, .nodeReport, .releaseLeases,
+            .endProcess, .scrubSlot, .volumeUse, .forward, .administer:
             guard let peer else {
                 return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
             }
@@ -135,11 +136,17 @@ final class ConnectionService<Env: NodeEnvironment> {
     }
 
     private func open(_ request: DeviceOpen, _ frame: Frame) {
-        guard devices.count < Self.largestCount else {
+        guard devices.count + opensUnderWay < Self.largestCount else {
             return done(frame, SheepError(.busy, "\(Self.largestCount) devices are open on this connection"))
         }
-        directory.open(request.name) { [weak self] result in
-            guard let self else { return }
+        opensUnderWay += 1
+        directory.open(request.name, continuing: request.continuing) { [weak self] result in
+            // Whoever asked has gone meanwhile: nothing may stay attached.
+            guard let self else {
+                if case .success(let device) = result { device.close() }
+                return
+            }
+            opensUnderWay -= 1
             switch result {
             case .failure(let error): done(frame, error)
             case .success(let device):
@@ -151,7 +158,7 @@ final class ConnectionService<Env: NodeEnvironment> {
                     handle: handle, gateway: node.identity, name: information.name, description: information.description,
                     size: information.size, isReadOnly: information.isReadOnly || request.readOnly,
                     preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
-                    objectShift: device.objectShift.rawValue)
+                    objectShift: device.objectShift.rawValue, origin: device.origin)
                 reply(to: frame, .success(PeerReply(body: opened.wire)))
             }
         }
@@ -163,6 +170,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let refusal = refusal(device, offset: request.offset, length: length, longest: UInt64(VolumeLimits.largestRequest)) {
                 return done(frame, refusal)
             }
+            guard length > 0 else { return done(frame, nil) }
             device.read(at: request.offset, length: Int(length), appendingTo: ByteBuffer()) { [weak self] result in
                 self?.reply(to: frame, result.map { PeerReply(payload: $0) })
             }
@@ -176,7 +184,9 @@ final class ConnectionService<Env: NodeEnvironment> {
                 return done(frame, refusal)
             }
             guard length > 0 else { return done(frame, nil) }
-            device.write(frame.payload, at: request.offset, durable: request.durable) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.write(frame.payload, at: request.offset, durable: request.durable, completion: $0)
+            }
         }
     }
 
@@ -185,9 +195,11 @@ final class ConnectionService<Env: NodeEnvironment> {
             if let refusal = refusal(device, offset: request.offset, length: request.length, longest: .max) {
                 return done(frame, refusal)
             }
-            device.zero(
-                at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable
-            ) { [weak self] in self?.done(frame, $0) }
+            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+                device.zero(
+                    at: request.offset, length: request.length, mayDeallocate: request.mayDeallocate, durable: request.durable,
+                    completion: $0)
+            }
         }
     }
 

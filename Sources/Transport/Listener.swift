@@ -13,10 +13,10 @@ package final class Listener<Env: NodeEnvironment> {
     private let directory: VolumeDirectory<Env>
     private let loop: NodeLoop
     private let logger: Logger
+    private var channels: [any Channel] = []
     private let admission: Admission
     private var keyRefusals = RefusalLog()
     private var sheepdogRefusals = RefusalLog()
-    private var channel: (any Channel)?
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     private let peers = PeerConnections<Env>()
     /// Connections that have not sent a byte, or have not proven the key.
@@ -31,7 +31,7 @@ package final class Listener<Env: NodeEnvironment> {
         self.admission = admission
     }
 
-    /// Binds; the port is open when the completion is called without an error.
+    /// Binds; the port is open when the completion is called without an error. May be called for further addresses.
     package func start(host: String, port: Int, completion: @escaping (SheepError?) -> Void) {
         let accept = NIOLoopBound(self, eventLoop: loop.eventLoop)
         ServerBootstrap(group: loop.eventLoop)
@@ -47,10 +47,10 @@ package final class Listener<Env: NodeEnvironment> {
             .bind(host: host, port: port).assumeIsolated().whenComplete { [weak self] result in
                 switch result {
                 case .success(let channel):
-                    self?.channel = channel
+                    self?.channels.append(channel)
                     completion(nil)
                 case .failure(let error):
-                    completion(SheepError(.invalidArgument, "cannot listen on \(host):\(port): \(error); choose another port with -p"))
+                    completion(SheepError(.invalidArgument, "cannot listen on \(host):\(port): \(error); choose another port"))
                 }
             }
     }
@@ -115,7 +115,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     package func stop() {
-        channel?.close(promise: nil)
+        for channel in channels { channel.close(promise: nil) }
         for connection in connections.values { connection.close() }
         for channel in silent.values { channel.close(promise: nil) }
     }

@@ -64,6 +64,8 @@ final class PeerLink {
     private var channel: FrameChannel?
     private(set) var isLinked = false
     private var isDropped = false
+    /// Dialled, or used: the peer's address for data as long as it answers there, else its main one.
+    private var isOnDataNetwork: Bool
     private var nextID: UInt32 = 1
     private var requests: [UInt32: PeerCompletion] = [:]
     var linked: (() -> Void)?
@@ -71,16 +73,25 @@ final class PeerLink {
 
     init(peer: Peer, hello: Hello, key: ClusterKey?, loop: NodeLoop, logger: Logger) {
         (self.peer, self.hello, self.key, self.loop, self.logger) = (peer, hello, key, loop, logger)
+        isOnDataNetwork = peer.dataAddress != nil
     }
+
+    private var address: NodeAddress { isOnDataNetwork ? peer.dataAddress ?? peer.address : peer.address }
+
+    /// So soon a data network that swallows everything is given up, well before the peer counts as dead (8 s).
+    private static var silenceOfDataNetwork: Int { 2000 }
+    /// TCP_USER_TIMEOUT of Linux, in milliseconds: sent bytes that nobody acknowledges for so long end the connection.
+    private static var userTimeout: ChannelOptions.Types.SocketOption { .init(level: .tcp, name: .init(rawValue: 18)) }
 
     func dial() {
         guard !isDropped, channel == nil else { return }
-        let bootstrap = ClientBootstrap(group: loop.eventLoop)
-            .connectTimeout(.seconds(1))
+        var bootstrap = ClientBootstrap(group: loop.eventLoop)
+            .connectTimeout(isOnDataNetwork ? .milliseconds(500) : .seconds(1))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.maxMessagesPerRead, value: 4)
             .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 65_536, maximum: 1 << 20))
-        bootstrap.connect(host: peer.address.host, port: Int(peer.address.port)).assumeIsolated().whenComplete { [weak self] result in
+        if isOnDataNetwork { bootstrap = bootstrap.channelOption(Self.userTimeout, value: Self.silenceOfDataNetwork) }
+        bootstrap.connect(host: address.host, port: Int(address.port)).assumeIsolated().whenComplete { [weak self] result in
             guard let self else {
                 if case .success(let channel) = result { channel.close(promise: nil) }
                 return
@@ -88,9 +99,19 @@ final class PeerLink {
             switch result {
             case .success(let channel) where !isDropped: prove(channel)
             case .success(let channel): channel.close(promise: nil)
-            case .failure: dialLater()
+            case .failure: dialOtherNetwork()
             }
         }
+    }
+
+    /// The main address at once when the one for data does not answer; that one again, like any, after a while.
+    private func dialOtherNetwork() {
+        guard isOnDataNetwork else {
+            isOnDataNetwork = peer.dataAddress != nil
+            return dialLater()
+        }
+        isOnDataNetwork = false
+        dial()
     }
 
     private static let pause: UInt64 = 100_000_000
@@ -150,6 +171,9 @@ final class PeerLink {
             answer == Hello(node: peer.node, boot: peer.boot)
         else { return channel?.close() ?? () }
         isLinked = true
+        if let data = peer.dataAddress {
+            logger.info("linked to \(peer.address) \(isOnDataNetwork ? "over its data address \(data)" : "itself: its data address \(data) does not answer")")
+        }
         complaint = nil
         linked?()
     }
@@ -160,7 +184,9 @@ final class PeerLink {
         isLinked = false
         failAll()
         if isDropped { return }
-        if wasLinked { unlinked?() }
+        guard wasLinked else { return dialOtherNetwork() }
+        isOnDataNetwork = peer.dataAddress != nil
+        unlinked?()
         dialLater()
     }
 

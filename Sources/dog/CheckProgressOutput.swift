@@ -1,4 +1,5 @@
 import Client
+import Listings
 import SheepProtocol
 
 extension SheepClient {
@@ -26,12 +27,21 @@ extension CheckProgress {
     func tell(of subject: String, json: Bool) throws {
         if json {
             Terminal.print(JSON.object([
-                ("objects", .number(objectsDone)), ("repaired", .number(repaired)), ("lost", .number(lost)),
+                ("objects", .number(objectsDone)), ("verified", .number(verified)), ("repaired", .number(repaired)),
+                ("lost", .number(lost)), ("endedAt", .number(endedAt / 1_000_000_000)),
             ]).text())
         } else {
             Terminal.print("finish check&repair \(subject): \(objectsDone) objects, \(repaired) repaired, \(lost) lost")
+            let every = lost == 0 ? "every object verified" : "objects verified"
+            Terminal.print("\(every): \(verified) of \(objectsTotal) at \(DateText.seconds(endedAt))")
         }
         try Terminal.flush()
+        // A copy that nobody could make good is a failure even when other copies serve.
         guard lost == 0 else { throw CommandFailure("\(lost) objects of \(subject) can not be made good") }
     }
+}
+
+extension CheckProgress {
+    /// Objects of which all copies were read, compared and found good, or made good and read again.
+    fileprivate var verified: UInt64 { objectsDone - min(objectsDone, lost) }
 }

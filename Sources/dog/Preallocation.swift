@@ -4,14 +4,13 @@ import SheepProtocol
 /// Takes all the space of a volume: every object becomes the volume's own, or every one that is not a hole.
 enum Preallocation {
     static func run(name: String, sheep: SheepClient, keepingHoles: Bool = false) async throws {
-        let what = "Failed to preallocate VDI \(name)"
-        do throws(ClientError) {
-            let volume = try await sheep.openVolume(name, readOnly: false)
-            try await fill(volume, keepingHoles: keepingHoles)
-            try await volume.flush()
-            try await volume.close()
-        } catch {
-            throw error.failure(what)
+        try await sheep.withVolume(VolumeReference(name: name), readOnly: false) { volume in
+            do throws(ClientError) {
+                try await fill(volume, keepingHoles: keepingHoles)
+                try await volume.flush()
+            } catch {
+                throw error.failure("Failed to preallocate VDI \(name)")
+            }
         }
     }
 

@@ -78,8 +78,11 @@ enum Daemon {
                 outcome.end.withLock { $0 = end }
                 kill(getpid(), SIGUSR2)
             }
-            try sheep.start()
             try writePidFile(options.pidFile)
+            do throws(SheepError) { try sheep.start() } catch {
+                if let path = options.pidFile { unlink(path) }
+                throw error
+            }
             logger.info("sheep serves on \(options.host):\(options.port), store \(options.store)")
             if let ready { detach(ready, log: options.logDirectory + "/sheep.log") }
             return wait(for: signals, sheep: sheep, log: log, outcome: outcome, pidFile: options.pidFile)

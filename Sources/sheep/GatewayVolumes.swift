@@ -57,9 +57,25 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
         let placed = state.epochs.last?.members ?? []
         return state.nodes.values.filter(\.isUp).map { row in
             let weight = row.isGateway ? 0 : placed.first { $0.node == row.id }?.virtualNodes ?? UInt32(row.virtualNodes ?? 128)
-            return SheepdogNode(
-                host: row.address.host, port: row.address.port, virtualNodes: UInt16(clamping: weight), zone: row.zone)
+            return described(row, virtualNodes: weight)
         }.byAddress
+    }
+
+    private func described(_ row: NodeRow, virtualNodes: UInt32) -> SheepdogNode {
+        SheepdogNode(
+            host: row.address.host, port: row.address.port, virtualNodes: UInt16(clamping: virtualNodes), zone: row.zone,
+            data: row.dataAddress.map { .init(host: $0.host, port: $0.port) })
+    }
+
+    var locks: [VID: SheepdogLock] {
+        let state = node.control.state
+        var locks: [VID: SheepdogLock] = [:]
+        for (birth, lock) in state.locks {
+            guard let volume = state.volume(birth) else { continue }
+            let owners = lock.owners.compactMap { state.nodes[$0] }.map { described($0, virtualNodes: UInt32($0.virtualNodes ?? 128)) }
+            locks[volume.vid] = SheepdogLock(isShared: lock.isShared, owners: owners)
+        }
+        return locks
     }
 
     var space: (path: String, total: UInt64, free: UInt64) {
@@ -159,13 +175,10 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
         SheepError(.noSuchVolume, "volume \(volume.name) does not exist any more")
     }
 
-    /// Refused where another sheep's clients have the lock, or other front-ends' clients have it open here.
+    /// Refused where another sheep's clients have the lock, or other front-ends' clients have it open.
     func delete(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
-        if let lock = node.control.state.locks[volume.birth], !lock.owners.contains(node.identity) {
-            return completion(SheepError(.volumeLocked, "volume \(volume.name) is locked by clients of another sheep"))
-        }
         let selector: VolumeReference.Selector = volume.isWorking ? .working : .id(volume.snapshotID)
-        let order = VolumeDelete(volume: VolumeReference(name: volume.name, selector: selector), onlyBirth: volume.birth)
+        let order = VolumeDelete(volume: VolumeReference(name: volume.name, selector: selector), onlyBirth: volume.birth, lockHolder: node.identity)
         node.administer(.volumeDelete(order)) { completion(Self.error(of: $0)) }
     }
 
@@ -181,7 +194,8 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
     }
 
     func rename(_ volume: SheepdogVolume, to name: String, completion: @escaping (SheepError?) -> Void) {
-        completion(SheepError(.notSupported, "volume \(volume.name) cannot be renamed"))
+        let order = VolumeRename(name: volume.name, newName: name, onlyBirth: volume.birth)
+        node.administer(.volumeRename(order)) { completion(Self.error(of: $0)) }
     }
 
     func lock(_ volume: SheepdogVolume, shared: Bool, completion: @escaping (SheepError?) -> Void) {

@@ -50,11 +50,13 @@ final class Sheep: @unchecked Sendable {
 
     // MARK: Start, on the main thread
 
-    /// Store, engine, node, listener, front-ends: returns when all of them serve.
+    /// Store, engine, node, listener, front-ends: returns when all of them listen and the sheep begins to join.
     func start() throws(SheepError) {
         let report = try onLoop { self.openStore($0) }
-        try onLoop { self.startNode(report, $0) }
+        try onLoop { self.makeNode(report, $0) }
+        // Whatever cannot listen shows before the others hear of this sheep; clients wait until it serves.
         for frontend in frontends { try frontend.start() }
+        loop.post { [self] in node?.start() }
     }
 
     /// Begins something on the loop and waits for its outcome.
@@ -74,8 +76,13 @@ final class Sheep: @unchecked Sendable {
         do throws(DiskError) {
             let disk = try FileDisk(path: folder.path) { [loop] work in loop.post(work) }
             self.disk = disk
-            ObjectStore.open(disk: disk, configuration: StoreConfiguration()) { [self] result in
+            var configuration = StoreConfiguration()
+            configuration.rebuild = options.rebuild
+            ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
                 store = try? result.get().0
+                if case .success(let (_, report)) = result, report.wasRebuilt {
+                    logger.critical("the store's metadata were damaged: it is empty now, disk \(report.identity.disk), and is filled from others")
+                }
                 done(result.map(\.1))
             }
         } catch {
@@ -83,7 +90,7 @@ final class Sheep: @unchecked Sendable {
         }
     }
 
-    private func startNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
+    private func makeNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
         do throws(SheepError) {
             let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
             let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
@@ -103,13 +110,21 @@ final class Sheep: @unchecked Sendable {
             self.listener = listener
             frontends = makeFrontends(
                 options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)
-            listener.start(host: options.host, port: Int(options.port)) { error in
-                if let error { return done(.failure(error)) }
-                node.start()
-                done(.success(()))
+            listen(listener, options.listenAddresses[...]) { error in
+                done(error.map { .failure($0) } ?? .success(()))
             }
         } catch {
             done(.failure(error))
+        }
+    }
+
+    private func listen(
+        _ listener: Listener<RealEnvironment>, _ addresses: ArraySlice<NodeAddress>, _ completion: @escaping (SheepError?) -> Void
+    ) {
+        guard let address = addresses.first else { return completion(nil) }
+        listener.start(host: address.host, port: Int(address.port)) { [self] error in
+            if let error { return completion(error) }
+            listen(listener, addresses.dropFirst(), completion)
         }
     }
 

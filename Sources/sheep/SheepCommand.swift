@@ -5,6 +5,7 @@ import Gateway
 import Glibc
 import Logging
 import NBDFrontend
+import SheepProtocol
 import Transport
 
 /// The options of `sheep`, and nothing else: what they mean is checked here, before anything is opened.
@@ -38,6 +39,9 @@ struct SheepCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Store nothing: a gateway for clients only.")
     var gateway = false
 
+    @Option(name: [.customShort("i"), .customLong("ioaddr")], help: ArgumentHelp("host=ADDRESS[,port=PORT]: a network of its own for data between sheep, which use the main address when it fails.", valueName: "address"))
+    var dataAddress: String?
+
     @Option(name: .shortAndLong, help: ArgumentHelp("level=error|warning|info|debug,dst=default|stdout,dir=DIR", valueName: "log"))
     var log = "level=info"
 
@@ -58,6 +62,9 @@ struct SheepCommand: ParsableCommand {
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Copies of an object lie in different zones (default: each sheep its own).", valueName: "zone"))
     var zone: String?
+
+    @Option(name: [.customShort("R"), .customLong("recovery")], help: ArgumentHelp("Recovery begins so many objects at most in each interval (default: as fast as clients do not suffer).", valueName: "max=N,interval=MS"))
+    var recovery: String?
 
     @Flag(name: .customShort("v"), help: "Print the version.")
     var printVersion = false
@@ -85,6 +92,15 @@ struct SheepCommand: ParsableCommand {
 
     @Option(name: .customLong("down-out"), help: ArgumentHelp("Seconds after which the data of a sheep that is down moves elsewhere; 0: at once.", valueName: "seconds"))
     var downOut: UInt32 = 300
+
+    @Option(name: .customLong("scrub-days"), help: ArgumentHelp("Days in which everything stored is read and compared once; 0: only by 'dog cluster check'.", valueName: "days"))
+    var scrubDays: UInt32 = 7
+
+    @Option(name: .customLong("scrub-rate"), help: ArgumentHelp("MiB a second that the first such pass reads while no client wants anything.", valueName: "MiB"))
+    var scrubRate: UInt32 = 16
+
+    @Flag(help: "A store whose metadata are damaged is emptied, and its share copied from other sheep; a sound one stays as it is.")
+    var rebuild = false
 
     /// Wrong options end it with 1, as scripts that start sheep know it.
     static func main() {
@@ -124,6 +140,7 @@ struct SheepOptions: Sendable {
     var logToStandardOutput: Bool
     var pidFile: String?
     var nbd: NBDConfiguration?
+    var rebuild = false
     var keyFile: String?
     var admitLegacy: [AddressRange]
 
@@ -152,7 +169,8 @@ struct SheepOptions: Sendable {
         guard let port = UInt16(command.port), port > 0 else { throw ValidationError("Invalid port number '\(command.port)'") }
         self.port = port
         engineDirectory = try Self.engineDirectory(command.cluster)
-        node = NodeOptions(address: NodeAddress(host: command.myAddress ?? command.bindAddress, port: port))
+        node = NodeOptions(address: NodeAddress(host: try Self.ownHost(command), port: port))
+        node.dataAddress = try command.dataAddress.map { try Self.dataAddress($0, port: port) }
         if let text = command.zone {
             guard let zone = UInt32(text) else {
                 throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")
@@ -172,10 +190,15 @@ struct SheepOptions: Sendable {
         guard ["client", "always"].contains(command.durability) else {
             throw ValidationError("Invalid durability '\(command.durability)': client or always")
         }
+        if let text = command.recovery { node.recoveryThrottle = try Self.throttle(text) }
         node.alwaysDurable = command.durability == "always"
         node.neverSyncs = command.nosync
         node.inputOutputTimeout = UInt64(command.ioTimeout) * 1_000_000_000
         node.downOut = UInt64(command.downOut) * 1_000_000_000
+        node.scrubPeriod = UInt64(command.scrubDays) * 86_400_000_000_000
+        guard command.scrubRate > 0 else { throw ValidationError("Invalid scrub rate '0': MiB a second, or --scrub-days 0 for none") }
+        node.scrubRate = UInt64(command.scrubRate) << 20
+        rebuild = command.rebuild
         foreground = command.foreground
         logDirectory = store
         logToStandardOutput = command.foreground
@@ -192,12 +215,67 @@ struct SheepOptions: Sendable {
         return String(cString: current) + "/" + path
     }
 
+    /// `host=ADDRESS[,port=PORT]`; without a port that of `-p`.
+    private static func dataAddress(_ text: String, port: UInt16) throws -> NodeAddress {
+        var address = NodeAddress(host: "", port: port)
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
+            guard pair.count == 2 else { throw ValidationError("Invalid ioaddr option '\(part)': key=value is wanted") }
+            switch pair[0] {
+            case "host": address.host = pair[1]
+            case "port":
+                guard let port = UInt16(pair[1]), port > 0 else { throw ValidationError("Invalid port number '\(pair[1])'") }
+                address.port = port
+            default: throw ValidationError("Invalid ioaddr option '\(pair[0])': host and port are known")
+            }
+        }
+        guard !address.host.isEmpty else { throw ValidationError("Invalid ioaddr '\(text)': host=ADDRESS is wanted") }
+        return address
+    }
+
+    /// Where sheep, `dog` and Sheepdog's own clients come; the main one first. A wildcard has the address for data in it.
+    var listenAddresses: [NodeAddress] {
+        let main = NodeAddress(host: host, port: port)
+        guard let data = node.dataAddress, data != main else { return [main] }
+        let isCovered = ["0.0.0.0", "::"].contains(host) && data.port == port
+        return isCovered ? [main] : [main, data]
+    }
+
     private static func engineDirectory(_ text: String) throws -> String? {
         if text == "local" { return nil }
         guard text.hasPrefix("local:") else {
             throw ValidationError("Unknown cluster engine '\(text)': this sheep has local[:DIR]")
         }
         return String(text.dropFirst("local:".count))
+    }
+
+    /// Where others find this sheep: "everywhere" is no place.
+    private static func ownHost(_ command: SheepCommand) throws -> String {
+        let host = command.myAddress ?? command.bindAddress
+        guard (1...NodeAddress.longestHost).contains(host.utf8.count), !host.contains(where: \.isWhitespace) else {
+            throw ValidationError("Invalid address '\(host)': 1 to \(NodeAddress.longestHost) bytes without blanks")
+        }
+        guard !["0.0.0.0", "::", "[::]", "*"].contains(host) else {
+            throw ValidationError("Other sheep cannot reach this one at '\(host)': name its address with -y")
+        }
+        return host
+    }
+
+    private static func throttle(_ text: String) throws -> RecoveryThrottle {
+        var throttle = RecoveryThrottle.none
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let pair = part.split(separator: "=", maxSplits: 1)
+            guard pair.count == 2, let number = UInt32(pair[1]), number > 0 else {
+                throw ValidationError("Invalid recovery throttle '\(text)': max=N,interval=MS with positive numbers is wanted")
+            }
+            switch pair[0] {
+            case "max": throttle.objects = number
+            case "interval": throttle.intervalMilliseconds = number
+            default: throw ValidationError("Invalid recovery throttle '\(text)': there is no '\(pair[0])', only max and interval")
+            }
+        }
+        guard throttle.isLimited else { throw ValidationError("Invalid recovery throttle '\(text)': both max and interval are wanted") }
+        return throttle
     }
 
     private static func nbd(_ command: SheepCommand) throws -> NBDConfiguration? {

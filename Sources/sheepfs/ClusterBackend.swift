@@ -25,6 +25,8 @@ final class ClusterBackend: FUSEBackend {
         client.resize(name, to: size, completion: completion)
     }
 
+    func awaitAnswer() -> Bool { client.awaitAnswer() }
+
     // MARK: Texts
 
     func report(_ report: FUSEReport, completion: @escaping (Result<String, SheepError>) -> Void) {

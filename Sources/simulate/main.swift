@@ -6,20 +6,25 @@ import Simulation
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the cluster in a simulated world, one run a seed.",
-        discussion: "A seed and a profile are one run: with --trace a failing one is replayed and told line by line.")
+        discussion: """
+            A seed and a profile are one run: with --trace a failing one is replayed and told line by line, with --shrink it is
+            reduced to the faults, orders and clients that it takes, and what is left of it is told.
+            """)
 
     @Option(help: "Seeds: A or A-B.") var seeds = "1-200"
-    @Option(help: "What goes wrong: \(Profile.all.map(\.name).joined(separator: ", ")).") var profile = "smoke"
+    @Option(help: "What goes wrong: \((Profile.all.map(\.name) + [Self.logProfile]).joined(separator: ", ")).") var profile = "smoke"
     @Flag(help: "Tell everything that happens.") var trace = false
     @Flag(help: "Stop at the first seed that fails.") var stopAtFailure = false
+    @Flag(help: "Reduce the first seed that fails to what it takes, and tell that.") var shrink = false
 
     func run() throws {
-        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
-            throw ValidationError("there is no profile \(profile)")
-        }
         let bounds = seeds.split(separator: "-").compactMap { UInt64($0) }
         guard let first = bounds.first, let last = bounds.last, first <= last, bounds.count <= 2 else {
             throw ValidationError("seeds are given as A or A-B")
+        }
+        if profile == Self.logProfile { return try runLog(seeds: first...last) }
+        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
+            throw ValidationError("there is no profile \(profile)")
         }
         var total = Counters()
         var failed: [UInt64] = []
@@ -32,10 +37,29 @@ struct Simulate: ParsableCommand {
             failed.append(seed)
             for failure in cluster.world.failures { print("seed \(seed): \(failure)") }
             fflush(nil)
+            if shrink {
+                shrink(seed, chosen)
+                break
+            }
             if stopAtFailure { break }
         }
         report(total, seeds: last - first + 1, failed: failed)
         if !failed.isEmpty { throw ExitCode(1) }
+    }
+
+    private func shrink(_ seed: UInt64, _ profile: Profile) {
+        guard var shrinker = Shrinker(seed: seed, profile: profile, progress: { print("shrinking: \($0)"); fflush(nil) }) else { return }
+        let restriction = shrinker.shrink()
+        let cluster = SimulatedCluster(seed: seed, profile: profile, restriction: restriction)
+        var lines: [String] = []
+        cluster.world.trace = { lines.append($0) }
+        cluster.run()
+        print("What is left of it:")
+        for fault in cluster.happenings.faults { print("  fault \(fault.number): \(fault.text)") }
+        for order in cluster.happenings.orders { print("  order \(order.number): \(order.text)") }
+        for client in cluster.happenings.clients { print("  \(client.name)") }
+        var filter = TraceFilter(subject: cluster.world.subject)
+        for line in lines { if let shown = filter.filter(line) { print(shown) } }
     }
 
     private func report(_ total: Counters, seeds: UInt64, failed: [UInt64]) {
@@ -43,7 +67,11 @@ struct Simulate: ParsableCommand {
         let tenths = total.nanoseconds / 360_000_000_000
         print("simulated hours \(tenths / 10).\(tenths % 10), events \(total.events)")
         print("requests \(total.requests), of which failed \(total.failedRequests); orders \(total.orders)")
-        for kind in FaultKind.allCases { print("fault \(kind.rawValue): \(total.faults[kind] ?? 0)") }
+        print("faults injected:")
+        for kind in FaultKind.allCases where total.faults[kind] != nil {
+            let name = kind.rawValue + String(repeating: " ", count: max(0, 14 - kind.rawValue.count))
+            print("  \(name)\(total.faults[kind]!)")
+        }
     }
 }
 

@@ -20,6 +20,8 @@ import Testing
             (["vdi", "create", "a", "1G", "-c", "32"], ""),
             (["vdi", "create", "a", "5P", "-z", "20"], "VDI size is larger than 4503599627370496 bytes"),
             (["vdi", "create", "a@b", "1G"], "The value 'a@b' is invalid"),
+            (["vdi", "rename", "a"], ""),
+            (["vdi", "rename", "a", "b@c"], "The value 'b@c' is invalid"),
             (["vdi", "delete", "a", "-s", "0"], ""),
             (["vdi", "setattr", "a", "k", "v", "-d"], "A value and '-d' exclude each other\n"),
             (["cluster", "format", "-b", "ext4"], "Invalid store 'ext4'"),

@@ -138,6 +138,21 @@ import Testing
         }
     }
 
+    @Test("rename: the volume and its snapshots; a taken and a missing name in Sheepdog's words")
+    func rename() async throws {
+        try await FakeSheep.with { sheep async throws in
+            #expect(try await run(sheep, "vdi create x 1M").status == 0)
+            #expect(try await run(sheep, "vdi snapshot x -s abc").status == 0)
+            #expect(try await run(sheep, "vdi create z 1M").status == 0)
+            #expect(try await run(sheep, "vdi rename x y").status == 0)
+            #expect(sheep.cluster.content(of: "y")?.count == 1 << 20 && sheep.cluster.content(of: "x") == nil)
+            let missing = try await run(sheep, "vdi rename x y")
+            #expect(missing.error == "Failed to open VDI x (snapshot id: 0 snapshot tag: ): No VDI found\n")
+            let taken = try await run(sheep, "vdi rename y z")
+            #expect(taken.error == "Failed to rename VDI y to z: VDI exists already\n" && taken.status == 1)
+        }
+    }
+
     @Test("resize: grows; shrinking is wrong usage")
     func resize() async throws {
         try await FakeSheep.with { sheep async throws in

@@ -16,6 +16,12 @@ extension FakeCluster.State {
         case .volumeResize(let resize):
             let place = try index(of: VolumeReference(name: resize.name))
             volumes[place].record.size = resize.size
+        case .volumeRename(let rename):
+            _ = try index(of: VolumeReference(name: rename.name))
+            guard !volumes.contains(where: { $0.record.name == rename.newName }) else { throw SheepError(.volumeExists, "") }
+            for place in volumes.indices where volumes[place].record.name == rename.name {
+                volumes[place].record.name = rename.newName
+            }
         case .attributeSet(let set): try setAttribute(set)
         case .attributeGet(let get):
             guard let value = volumes[try index(of: get.volume)].attributes[get.key] else {

@@ -12,7 +12,8 @@ extension FakeCluster.State {
         devices[handle] = record.birth
         return DeviceOpened(
             handle: handle, gateway: NodeID(high: 0, low: 1), name: request.name, description: "fake", size: record.size, isReadOnly: request.readOnly,
-            preferredBlockSize: 4096, maximumRequest: 32 << 20, objectShift: record.objectShift)
+            preferredBlockSize: 4096, maximumRequest: 32 << 20, objectShift: record.objectShift,
+            origin: DeviceOrigin(birth: record.birth, family: Family(rawValue: 1), isSnapshot: record.isSnapshot))
     }
 
     private func place(_ handle: DeviceHandle, _ offset: UInt64, _ length: UInt64) throws -> Int {

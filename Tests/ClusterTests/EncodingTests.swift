@@ -12,9 +12,11 @@ import Testing
         .nodesDown(.init(victims: [.init(node: node, boot: boot), .init(node: NodeID(8), boot: boot)], proven: true)),
         .nodeUp(.init(
             node: node, boot: boot, address: NodeAddress(host: "::1", port: 7000), zone: 5, virtualNodes: 64,
-            disks: [DiskAnnouncement(id: disk, capacity: 1 << 40)])),
+            disks: [DiskAnnouncement(id: disk, capacity: 1 << 40)], lostPower: true,
+            dataAddress: NodeAddress(host: "10.0.0.1", port: 7100))),
         .nodeUp(.init(node: node, boot: boot, address: NodeAddress(host: "h", port: 1), zone: nil, virtualNodes: nil, disks: [])),
         .nodeOut(node, byOperator: true), .planPlacement, .diskOut(disk, boot: boot),
+        .groupsOut(disk, boot: boot, [GroupRange(first: 3, last: 3)]),
         .syncing(disk, boot: boot, ranges), .inSync(disk, boot: boot, ranges),
         .openGroups(present: [disk, DiskID(9)], preferred: [disk]), .shutdown, .cleanStop(node, boot: boot),
         .createVolume(.init(name: "volume ä", size: 1 << 40, copies: 2, objectShift: 24)),
@@ -25,6 +27,7 @@ import Testing
         .resizeVolume(.init(volume: birth, size: 9, term: nil)), .deleteVolume(.init(volume: birth, term: Term(rawValue: 1))),
         .setAttribute(.init(volume: birth, key: "key", value: [1, 2, 3], exclusive: true)),
         .setAttribute(.init(volume: birth, key: "key", value: nil, exclusive: false)),
+        .renameVolume(.init(volume: birth, name: "näme")),
         .forgetVolume(birth), .acquireLease(birth, node, boot: boot), .releaseLease(birth, node, Term(rawValue: 2)),
         .lockVolume(birth, owner: node, shared: true), .unlockVolume(birth, owner: node), .unlockVolume(birth, owner: nil),
     ]

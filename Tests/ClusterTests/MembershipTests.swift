@@ -129,6 +129,27 @@ import Testing
         #expect(talk.inSync() == [1, 2, 3])
     }
 
+    @Test("a disk with damaged objects leaves their groups only where another member is in sync, and syncs them again")
+    func groupsOut() {
+        var talk = Conversation.formatted()
+        _ = talk.create("a")
+        let group = GroupRange(first: 5, last: 5)
+        #expect(talk.say(.groupsOut(DiskID(1), boot: BootID(1, 9), [group])).refusal == .stale)
+        #expect(talk.say(.groupsOut(DiskID(1), boot: BootID(1, 1), [group])) == .done)
+        func inSync(_ group: UInt16) -> Set<DiskID> {
+            Set(talk.state.replicas(of: PlacementGroup(rawValue: group), copies: 3).inSync.map(\.disk))
+        }
+        #expect(inSync(5) == [DiskID(2), DiskID(3)] && inSync(4).count == 3 && inSync(6).count == 3)
+        #expect(talk.say(.groupsOut(DiskID(2), boot: BootID(2, 1), [group])) == .done)
+        #expect(talk.say(.groupsOut(DiskID(3), boot: BootID(3, 1), [group])).refusal == .unavailable, "it has the only copy")
+        #expect(inSync(5) == [DiskID(3)])
+        let plan = RecoveryPlan(for: DiskID(1), in: talk.state)
+        #expect(plan.tasks.map(\.range) == [group] && plan.tasks.first?.sources.map(\.disk) == [DiskID(3)])
+        talk.say(.syncing(DiskID(1), boot: BootID(1, 1), [group]))
+        #expect(talk.say(.inSync(DiskID(1), boot: BootID(1, 1), [group])) == .done)
+        #expect(inSync(5) == [DiskID(1), DiskID(3)])
+    }
+
     @Test("a number of copies that no volume has yet: who is up is in sync")
     func firstOfItsCopies() {
         var talk = Conversation.formatted()

@@ -122,7 +122,9 @@ private struct ControlWorld {
             let command = ControlCommand.nodeOut(NodeID(node), byOperator: Bool.random(using: &random))
             return givesUp(command) && Int.random(in: 0..<10, using: &random) > 0 ? .planPlacement : command
         case 8...9: return .planPlacement
-        case 10: return .diskOut(DiskID(node), boot: boot(node))
+        case 10:
+            return Bool.random(using: &random)
+                ? .diskOut(DiskID(node), boot: boot(node)) : .groupsOut(DiskID(node), boot: boot(node), ranges())
         case 11...12: return .syncing(DiskID(node), boot: boot(node), ranges())
         case 13...15: return .inSync(DiskID(node), boot: boot(node), ranges())
         case 16...17:
@@ -146,6 +148,7 @@ private struct ControlWorld {
         case 9: return .setAttribute(.init(volume: birth, key: "k", value: Bool.random(using: &random) ? [1] : nil, exclusive: false))
         case 10: return .lockVolume(birth, owner: NodeID(node), shared: Bool.random(using: &random))
         case 11: return .unlockVolume(birth, owner: NodeID(node))
+        case 13: return .renameVolume(.init(volume: birth, name: "v\(number % 5)"))
         case 12: return .releaseLease(birth, NodeID(node), talk.state.owner(of: birth)?.term ?? .zero)
         default: return .acquireLease(birth, NodeID(node), boot: boot(node))
         }

@@ -13,6 +13,7 @@ import Testing
             .cloneVolume(.init(source: birth, name: "b")), .rollbackVolume(.init(volume: birth, snapshot: birth, term: nil)),
             .resizeVolume(.init(volume: birth, size: 1, term: nil)), .deleteVolume(.init(volume: birth, term: nil)),
             .setAttribute(.init(volume: birth, key: "k", value: [], exclusive: false)), .forgetVolume(birth),
+            .renameVolume(.init(volume: birth, name: "b")),
             .acquireLease(birth, NodeID(1), boot: BootID(1, 1)), .lockVolume(birth, owner: NodeID(1), shared: false),
             .unlockVolume(birth, owner: nil),
         ]
@@ -89,6 +90,65 @@ import Testing
         #expect(talk.state.volumesInFamily(Family(rawValue: first.rawValue)) == [first, second, clone])
         #expect(talk.say(.cloneVolume(.init(source: first, name: "a"))).refusal == .volumeExists)
         #expect(talk.say(.cloneVolume(.init(source: Birth(rawValue: 999), name: "c"))).refusal == .noSuchSnapshot)
+    }
+
+    @Test("rename: the volume with its snapshots, open or locked; not into a name in use")
+    func rename() {
+        var talk = Conversation.formatted()
+        let first = talk.create("a")
+        let second = talk.snapshot(first, "s")
+        talk.acquire(second, 2)
+        talk.say(.lockVolume(second, owner: NodeID(2), shared: false))
+        let other = talk.create("c")
+        func rename(_ birth: Birth, _ name: String) -> ControlResult { talk.say(.renameVolume(.init(volume: birth, name: name))) }
+        #expect(rename(second, "c").refusal == .volumeExists)
+        #expect(rename(second, "a").refusal == .volumeExists)
+        #expect(rename(second, "").refusal == .invalidArgument)
+        #expect(rename(first, "b").refusal == .readOnly)
+        #expect(rename(Birth(rawValue: 999), "b").refusal == .noSuchVolume)
+        let before = talk.state.volume(second)!
+        #expect(rename(second, "b") == .done)
+        #expect(talk.state.volume(named: "a") == nil && talk.state.snapshots(ofVolumeNamed: "a").isEmpty)
+        var renamed = before
+        renamed.name = "b"
+        #expect(talk.state.volume(named: "b") == renamed, "nothing but the name changes")
+        #expect(talk.state.snapshot(ofVolumeNamed: "b", tag: "s")?.birth == first)
+        #expect(talk.state.owner(of: second)?.owner == NodeID(2) && talk.state.locks[second]?.owners == [NodeID(2)])
+        let term = Term(rawValue: 1)
+        let third = talk.snapshot(second, "t", term: term)
+        #expect(talk.say(.rollbackVolume(.init(volume: third, snapshot: first, term: term))).refusal == nil)
+        // The old name is free, also for a volume with snapshots of the same tags.
+        let newer = talk.create("a")
+        #expect(talk.state.volume(newer)?.snapshotID == 1)
+        // Snapshots that a deleted volume left keep its name.
+        _ = talk.snapshot(other, "s")
+        talk.say(.deleteVolume(.init(volume: talk.state.volume(named: "c")!.birth, term: nil)))
+        #expect(rename(newer, "c").refusal == .volumeExists)
+        #expect(rename(other, "d").refusal == .readOnly)
+    }
+
+    @Test("who had a volume open finds it again: after snapshots, rollbacks and renames, and never another of its name")
+    func successor() {
+        var talk = Conversation.formatted()
+        let first = talk.create("a")
+        let family = talk.state.volume(first)!.family
+        func successor(_ birth: Birth) -> Birth? { talk.state.successor(of: birth, named: "a", in: family)?.birth }
+        #expect(successor(first) == first)
+        let second = talk.snapshot(first, "s")
+        #expect(successor(first) == second)
+        talk.say(.renameVolume(.init(volume: second, name: "b")))
+        let stranger = talk.create("a")
+        #expect(successor(first) == second && successor(second) == second)
+        guard case .volume(let third) = talk.say(.rollbackVolume(.init(volume: second, snapshot: first, term: nil))) else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(successor(second) == third && successor(first) == third)
+        talk.say(.forgetVolume(second))
+        #expect(successor(second) == nil, "forgotten, and the name is another's")
+        talk.say(.deleteVolume(.init(volume: third, term: nil)))
+        #expect(successor(third) == nil && successor(first) == nil)
+        #expect(talk.state.volume(named: "a")?.birth == stranger)
     }
 
     @Test("rollback: a new child of the snapshot goes on, the old working birth is deleted")

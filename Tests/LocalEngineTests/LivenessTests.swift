@@ -74,6 +74,56 @@ import Testing
         #expect(ask(member, isDead: node(2)))
     }
 
+    @Test("what a node shows is seen by the others, the last of it only, also after its end; a torn report is not")
+    func shown() throws {
+        let folder = TemporaryFolder()
+        let first = try Member(1, in: folder)
+        let second = try Member(2, in: folder)
+        #expect(turn([first.loop, second.loop]) { first.recorder.caughtUpCount + second.recorder.caughtUpCount == 2 })
+        #expect(second.engine.shown() == [:])
+        first.engine.show([1, 2, 3])
+        #expect(second.engine.shown() == [node(1): [1, 2, 3]])
+        let long = (0..<20_000).map { UInt8(truncatingIfNeeded: $0) }
+        first.engine.show(long)
+        #expect(second.engine.shown() == [node(1): long])
+        first.engine.show([])
+        #expect(second.engine.shown() == [node(1): []])
+        #expect(first.engine.shown() == [:], "not its own")
+        first.engine.show([7, 7])
+        first.engine.stop()
+        first.engine.show([8])
+        #expect(second.engine.shown() == [node(1): [7, 7]])
+        #expect(alive(second) == [node(2)])
+        let file = open(try folder.directory.path + "/\(node(1)).alive", O_RDWR)
+        #expect(pwrite(file, [UInt8(9)], 1, 4096 + 8) == 1)
+        close(file)
+        #expect(second.engine.shown() == [:])
+    }
+
+    @Test("a process that a signal stopped is seen to be stopped, until it goes on or ends")
+    func stoppedProcess() throws {
+        let child = try #require(spawn(["sleep", "600"]))
+        let mark = ProcessMark(of: child)
+        #expect(!mark.isStopped)
+        kill(child, SIGSTOP)
+        var status: Int32 = 0
+        waitpid(child, &status, WUNTRACED)
+        #expect(mark.isStopped)
+        #expect(try ProcessMark(wire: mark.wire).isStopped)
+        kill(child, SIGCONT)
+        waitpid(child, &status, 8 /* WCONTINUED */)
+        #expect(!mark.isStopped)
+        kill(child, SIGKILL)
+        waitpid(child, &status, 0)
+        #expect(!mark.isStopped)
+        let folder = TemporaryFolder()
+        let first = try Member(1, in: folder)
+        let second = try Member(2, in: folder)
+        #expect(!second.engine.isStopped(node(1)))
+        #expect(!second.engine.isStopped(node(3)), "nobody")
+        _ = first
+    }
+
     @Test("a liveness file that is removed ends the engine: others could take a new one for its lock")
     func aliveFileRemoved() throws {
         let folder = TemporaryFolder()

@@ -113,6 +113,22 @@ final class SimulatedLoop: EngineLoop, @unchecked Sendable {
         #expect(loop.run { alive == [node(1), node(2)] })
     }
 
+    @Test("what a node shows is seen by the others, also after its end")
+    func shown() {
+        let loop = SimulatedLoop()
+        let log = SimulatedLog(seed: 6)
+        let first = Sheep(1, log, loop), second = Sheep(2, log, loop)
+        first.engine.show([1])
+        first.engine.show([2])
+        #expect(second.engine.shown() == [node(1): [2]])
+        #expect(first.engine.shown() == [:])
+        log.setAlive(node(1), false)
+        first.engine.show([3])
+        #expect(second.engine.shown() == [node(1): [2]])
+        log.stopped.insert(node(1))
+        #expect(second.engine.isStopped(node(1)))
+    }
+
     @Test("looks renew the lease by the clock, and a failed engine's lease ends")
     func lease() {
         let loop = SimulatedLoop()

@@ -60,6 +60,102 @@ import Testing
         #expect(error?.code == .damaged)
     }
 
+    @Test("a damaged block is mended only with the bytes that its checksum says")
+    func mend() throws {
+        let driver = try settled()
+        try driver.world.disk.flipBit(in: ObjectPath.path(name(0)), at: 5000)
+        func mend(_ bytes: [UInt8]) throws -> Int {
+            try bytes.withUnsafeBytes { raw in
+                try driver.await { driver.store.mend(name(0), at: 0, from: raw, completion: $0) }
+            }
+        }
+        #expect(try mend(filled(7, blocks: 2)) == 0)
+        #expect(throws: SheepError.self) { try driver.block(name(0), 1) }
+        #expect(try mend(filled(1, blocks: 2)) == 2)
+        #expect(try driver.block(name(0), 1) == filled(1))
+        #expect(driver.write(name(0), 1, filled(4)) == nil)
+        #expect(try mend(filled(1, blocks: 2)) == 1, "the second block is newer here")
+        #expect(try driver.block(name(0), 1) == filled(4))
+        #expect(driver.close() == nil)
+    }
+
+    @Test("what cannot be read is damage, told once by name, and not the end of the disk")
+    func unreadable() throws {
+        let driver = try settled()
+        var told: [ObjectName] = []
+        driver.store.onDamage = { told.append($0) }
+        driver.world.disk.faults.readFails = 1
+        let error = #expect(throws: SheepError.self) { try driver.block(name(0), 0) }
+        #expect(error?.code == .damaged && told == [name(0)] && !driver.store.hasFailed)
+        driver.world.disk.faults = .none
+        #expect(try driver.await { driver.store.verify(name(0), completion: $0) } == [])
+        #expect(driver.write(name(0), 0, filled(2)) == nil)
+    }
+
+    @Test("a lost write is found by reading through, also when its block was not written back to the table's place")
+    func lostWrite() throws {
+        let driver = try settled()
+        driver.world.disk.faults.writeLost = 1
+        driver.world.disk.faults.prefix = "objects/"
+        #expect(driver.write(name(0), 1, filled(3)) == nil)
+        driver.world.disk.faults = .none
+        #expect(try driver.await { driver.store.verify(name(0), completion: $0) } == [1])
+        let bytes = filled(3)
+        let mended = try bytes.withUnsafeBytes { raw in
+            try driver.await { driver.store.mend(name(0), at: blockSize, from: raw, completion: $0) }
+        }
+        #expect(mended == 1)
+        #expect(try driver.await { driver.store.verify(name(0), completion: $0) } == [])
+    }
+
+    @Test("a full disk takes back what it wrote of a refused write, over blocks old and new")
+    func fullTakesBack() throws {
+        let driver = try settled()
+        let space = try driver.store.space()
+        driver.world.disk.capacity = Int((space.total - space.free) / UInt64(blockSize)) + 1
+        #expect(driver.write(name(0), 0, filled(9, blocks: 8))?.code == .noSpace)
+        #expect(try driver.read(name(0), at: 0, 8 * blockSize) == filled(1, blocks: 2) + filled(0, blocks: 6))
+        #expect(driver.write(name(0), 4, filled(9)) == nil, "the block that was taken back is free")
+        driver.world.disk.capacity += 1000
+        #expect(driver.close() == nil)
+        try driver.open()
+        #expect(try driver.read(name(0), at: 0, 5 * blockSize) == filled(1, blocks: 2) + filled(0, blocks: 2) + filled(9))
+    }
+
+    @Test("damaged metadata are refused; with the order to rebuild the store is empty and another disk", arguments: 0..<24 as Range<UInt64>)
+    func rebuild(seed: UInt64) throws {
+        let driver = try StoreDriver(SimulatedWorld(seed: 3))
+        #expect(driver.write(name(0), 0, filled(1), durable: true) == nil)
+        let former = driver.report.identity
+        driver.world.kill()
+        driver.world.disk.garble(seed)
+        #expect(throws: SheepError.self) { try driver.open() }
+        driver.configuration.rebuild = true
+        try driver.open()
+        #expect(driver.report.isNew && driver.report.wasRebuilt && driver.report.identity.disk != former.disk)
+        #expect(driver.store.object(name(0)) == nil)
+        #expect(driver.write(name(0), 0, filled(2)) == nil)
+        #expect(driver.close() == nil)
+        let present = driver.report.identity
+        try driver.open()
+        #expect(!driver.report.isNew && driver.report.identity.disk == present.disk, "a sound store stays as it is")
+        #expect(try driver.block(name(0), 0) == filled(2))
+    }
+
+    @Test("the scrub's place survives a restart; a damaged one is none")
+    func scrubRecord() throws {
+        let driver = try settled()
+        #expect(driver.store.scrubRecord() == nil)
+        var record = ScrubRecord()
+        (record.family, record.index, record.verified, record.lastEndedAt) = (Family(rawValue: 7), 8, 9, 10)
+        driver.store.write(record)
+        #expect(driver.close() == nil)
+        try driver.open()
+        #expect(driver.store.scrubRecord() == record)
+        try driver.world.disk.flipBit(in: "scrub", at: 20)
+        #expect(driver.store.scrubRecord() == nil)
+    }
+
     @Test("a create that power cut short is reported; withdrawn, the name is absent again")
     func interruptedCreate() throws {
         var seen = 0

@@ -13,14 +13,17 @@ private let totals = RecoveryTotals(
 @Suite struct AdministrationTests {
     static let requests: [AdministrationRequest] = [
         .clusterInformation, .clusterFormat(ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: true)),
-        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .nodeKill(node), .nodeEnd,
+        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
+        .recoveryThrottleSet(RecoveryThrottle(objects: 1, intervalMilliseconds: 2)), .nodeKill(node), .nodeEnd,
         .nodeRemove(node), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
         .volumeDelete(VolumeDelete(volume: byTag)),
-        .volumeDelete(VolumeDelete(volume: working, onlyBirth: Birth(rawValue: 9))), .volumeList(name: nil),
+        .volumeDelete(VolumeDelete(volume: working, onlyBirth: Birth(rawValue: 9), lockHolder: node)), .volumeList(name: nil),
         .volumeList(name: "alice"), .volumeFind(VolumeReference(name: "bob", selector: .id(7))),
         .volumeSnapshot(VolumeSnapshot(name: "alice", tag: "")),
         .volumeClone(VolumeClone(source: byTag, name: "bob")), .volumeRollback(byTag),
         .volumeResize(VolumeResize(name: "alice", size: 5)), .volumeCheck(working), .volumeCheck(working, existenceOnly: true),
+        .volumeRename(VolumeRename(name: "alice", newName: "bøb")),
+        .volumeRename(VolumeRename(name: "alice", newName: "b", onlyBirth: Birth(rawValue: 3))),
         .attributeSet(AttributeSet(volume: working, key: "k", value: [1, 2, 3], exclusive: true)),
         .attributeSet(AttributeSet(volume: working, key: "k", value: nil, exclusive: false)),
         .attributeGet(AttributeGet(volume: byTag, key: "k")), .attributeList(working),
@@ -45,8 +48,9 @@ private let totals = RecoveryTotals(
             ],
             waitingFor: ["127.0.0.1:7001"], waitingRequests: 6,
             redundancy: RedundancyState(zones: 1, largestCopies: 3, degradedGroups: 4, unavailableGroups: 5),
-            scrub: ScrubState(objectsVerified: 1, damagedBlocks: 2, repairedBlocks: 3, lastPassAt: 4),
-            recovery: totals)),
+            scrub: ScrubState(
+                objectsVerified: 1, objectsTotal: 5, damagedBlocks: 2, repairedBlocks: 3, lastPassAt: 4, lastPassObjects: 6),
+            recovery: totals, warnings: ["w"])),
         .nodes([record]), .nodes([]),
         .space(SpaceReport(nodes: [NodeSpace(number: 0, size: 3, used: 1, available: 2)], virtualSize: 9)),
         .statistics(NodeStatistics(client: counters(1), peer: counters(100))),
@@ -65,7 +69,7 @@ private let totals = RecoveryTotals(
             LockRecord(name: "n", snapshotID: 1, tag: "t", vid: VID(rawValue: 2), isShared: true, owners: ["a:1", "b:2"])
         ]),
         .check(CheckProgress(
-            identity: 1, objectsDone: 2, objectsTotal: 3, repaired: 4, lost: 5, isFinished: true, findings: ["bad"])),
+            identity: 1, objectsDone: 2, objectsTotal: 3, repaired: 4, lost: 5, isFinished: true, endedAt: 6, findings: ["bad"])),
     ]
 
     @Test("every reply survives the round trip, no truncation does", arguments: replies)

@@ -8,10 +8,12 @@ import Testing
 
     @Test("every body of a device operation survives the round trip, no truncation does")
     func bodies() throws {
+        let origin = DeviceOrigin(birth: Birth(rawValue: 8), family: Family(rawValue: 7), isSnapshot: true)
         try expectRoundTrip(DeviceOpen(name: "alice@monday", readOnly: true))
+        try expectRoundTrip(DeviceOpen(name: "alice", readOnly: false, continuing: origin))
         try expectRoundTrip(DeviceOpened(
             handle: handle, gateway: NodeID(high: 5, low: 6), name: "alice", description: "a volume", size: 5, isReadOnly: false,
-            preferredBlockSize: 4096, maximumRequest: 1 << 25, objectShift: 22))
+            preferredBlockSize: 4096, maximumRequest: 1 << 25, objectShift: 22, origin: origin))
         try expectRoundTrip(DeviceReference(handle: handle))
         try expectRoundTrip(DeviceRead(handle: handle, offset: 5, length: 6))
         try expectRoundTrip(DeviceWrite(handle: handle, offset: 5, durable: true, identity: identity))

@@ -41,16 +41,34 @@ struct PeerTests {
             RecoverySlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true))
         try expectRoundTrip(
             SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: false, table: [0, 1, .max]))
-        try expectRoundTrip(RecoveryRead(receiverBoot: context.receiverBoot, object: name, offset: 4096, length: 4096))
+        try expectRoundTrip(RecoveryRead(
+                receiverBoot: context.receiverBoot, object: name,
+                ranges: [.init(offset: 4096, length: 4096), .init(offset: 0, length: 8192)]))
+        try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name))
+        try expectRoundTrip(RecoveryDigests([0, 1, .max]))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
-        try expectRoundTrip(Ping(logIndex: context.volumeEntry))
-        try expectRoundTrip(Ping(logIndex: context.volumeEntry, joining: ListeningPlace(host: "fe80::1", port: 7001)))
-        try expectRoundTrip(PingAnswer(logIndex: context.volumeEntry, isLinkedBack: true))
+        let load = ClientLoad(changes: 1, tail: 2, calmTail: 3)
+        try expectRoundTrip(load)
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load))
+        try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load, joining: ListeningPlace(host: "fe80::1", port: 7001)))
+        try expectRoundTrip(PingAnswer(logIndex: context.volumeEntry, load: load, isLinkedBack: true))
         try expectRoundTrip(BirthUsage(birth: name.birth, own: 1, shared: 2))
         try expectRoundTrip(
             ForwardRequest(
-                volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3))
-        try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true))
+                volume: name.birth, kind: .flush, durable: true, offset: 1, length: 2, origin: origin, repliesSeenBelow: 3,
+                logIndex: context.volumeEntry))
+        try expectRoundTrip(VolumeUse(volume: name.birth, users: 3))
+        try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true, warnings: ["full"]))
+        try expectRoundTrip(
+            ScrubSlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true, outvoted: [name]))
+        try expectRoundTrip(
+            SlotSummary(
+                objects: [SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: true, table: [])],
+                unsettled: [
+                    UnsettledRecord(
+                        term: context.term, sequence: Sequence(rawValue: 1), object: name, kind: .write, offset: 0, length: 4096,
+                        origin: origin)
+                ], repaired: 1, lost: 2, isBusy: true, bytesRead: 3))
         try expectRoundTrip(WireList([slot, ObjectSlot(family: slot.family, index: 9)]))
     }
 

@@ -44,11 +44,14 @@ def checksum(path):
 class Bed:
     """One scenario's place in the world. As a context manager it ends every process and removes every file."""
 
-    def __init__(self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False):
+    def __init__(
+        self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False, store_size=None, failing_disks=False
+    ):
         """With a network of its own each sheep is on a host of its own, and the cluster has a key."""
         self.full = full
         self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
         self.background = []
+        self.mounts = []
         self.network = None
         try:
             key = None
@@ -58,6 +61,11 @@ class Bed:
                 subprocess.run([binaries() / "dog", "cluster", "key", key], check=True, timeout=30)
             self.cluster = Cluster(
                 self.directory / "cluster", sheep_count, sheep_ports, options=sheep_options, network=self.network, key=key)
+            for sheep in self.cluster.sheep:
+                if store_size:
+                    self.mount(sheep.store, store_size)
+                if failing_disks:
+                    self.make_failing(sheep)
             self.cluster.start(copies)
         except BaseException:
             self.close()
@@ -78,15 +86,48 @@ class Bed:
                 process.wait()
         if hasattr(self, "cluster"):
             self.cluster.kill()
+        for path in reversed(self.mounts):
+            subprocess.run(["umount", "-l", path], check=False)
         if self.network is not None:
             self.network.end()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def mount(self, path, size):
+        """A file system of its own there, in a file of so many bytes; it ends with the scenario."""
+        image = self.directory / f"{path.name}.image"
+        with open(image, "wb") as file:
+            file.truncate(size)
+        self.run("mkfs.ext4", "-q", "-F", "-m", "0", image)
+        path.mkdir(parents=True, exist_ok=True)
+        self.run("mount", "-o", "loop", image, path)
+        self.mounts.append(path)
+
+    def make_failing(self, sheep):
+        """What `fault` then does to the sheep's disk; before it is started."""
+        library = self.directory / "failing_disk.so"
+        if not library.exists():
+            self.run("cc", "-shared", "-fPIC", "-O1", "-o", library, SUPPORT / "failing_disk.c", "-ldl")
+        sheep.environment = {
+            "LD_PRELOAD": str(library), "SHEEP_FAULTS": str(self.fault_file(sheep)), "SHEEP_FAULTS_BELOW": str(sheep.store.resolve())}
+
+    def fault_file(self, sheep):
+        return self.directory / f"faults{sheep.number}"
+
+    def fault(self, sheep, *kinds):
+        """From now on these calls fail on the sheep's disk, with EIO: read, write, sync; none: it is well."""
+        self.fault_file(sheep).write_text(" ".join(kinds))
 
     def show_logs(self):
         for sheep in self.cluster.sheep:
             print(f"--- log of sheep {sheep.number} ends with\n{sheep.log_tail()}", flush=True)
 
     # Shorthands
+
+    def information_warnings(self):
+        return self.cluster.information()["warnings"]
+
+    def information_scrub(self):
+        return self.cluster.information()["scrub"]
 
     @property
     def sheep(self):

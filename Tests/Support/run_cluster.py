@@ -10,6 +10,7 @@ VOLUME, SIZE    the volume that a new cluster gets (demo, 10G)
 """
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def start_sheep(cluster):
             sheep.start_daemon()
             sheep.wait_listening()
         except RuntimeError as error:
-            raise Problem(f"{error}\nIts log is in {sheep.store}.")
+            raise Problem(f"{error}\nIts log is in {sheep.store}. `make stop` ends those that were started.")
 
 
 def format_once(cluster):
@@ -128,7 +129,13 @@ def stop():
     if not any(sheep.is_running() for sheep in cluster.sheep):
         print("It does not run.")
         return
-    cluster.dog("cluster", "shutdown")
+    try:
+        cluster.dog("cluster", "shutdown")
+    except CommandFailed as error:
+        # Not formatted yet, or nobody answers: then each is asked by itself.
+        print(f"{error}\nStopping the sheep one by one.")
+        for sheep in cluster.sheep:
+            sheep.signal(signal.SIGTERM)
     for sheep in cluster.sheep:
         sheep.wait_ended(60)
     print(f"Stopped; its data is in {cluster.directory}")

@@ -28,6 +28,7 @@ class Sheep:
     key: Path = None
     pid: int = 0
     child: subprocess.Popen = None
+    environment: dict = field(default_factory=dict)
 
     @property
     def store(self):
@@ -65,7 +66,7 @@ class Sheep:
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command(), "-f", "-l", "dst=stdout", str(self.store)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment})
         self.pid = self.child.pid
 
     def start_daemon(self):

@@ -106,6 +106,29 @@ struct VectorTests {
         #expect(try client.ask(.diskInformation, length: ClusterRecords.diskInformationSize).data.readableBytes == 263_688)
     }
 
+    @Test("the locks of all volumes, 1428 bytes each")
+    func volumeStates() throws {
+        let vid = VID.preferred(for: "pv").rawValue
+        _ = try client.new("pv", size: 16 << 20)
+        server.onLoop { backend in
+            backend.lock(backend.volume(named: "pv")!, shared: true) { _ in }
+            backend.lock(backend.volume(named: "pv")!, shared: true) { _ in }
+            backend.nodes[0].data = .init(host: "10.0.0.9", port: 7100)
+        }
+        #expect(try client.ask(.getVolumeStates, length: 1427).result == .bufferTooSmall)
+        let reply = try client.ask(.getVolumeStates, length: 512 * 1428)
+        #expect(reply.result == .success && reply.data.readableBytes == 1428)
+        func number(at offset: Int) -> UInt32? { reply.data.getInteger(at: offset, endianness: .little) }
+        #expect(number(at: 0) == vid && reply.data.getBytes(at: 4, length: 5) == [3, 0, 0, 0, 22])
+        #expect(number(at: 12) == 0 && number(at: 16) == 3 && number(at: 60) == 2)
+        #expect([64, 68, 72].map(number) == [2, 2, 0])
+        let owner = [UInt8](repeating: 0, count: 12) + [127, 0, 0, 1, 0x58, 0x1B] + [UInt8](repeating: 0, count: 12)
+            + [10, 0, 0, 9, 0xBC, 0x1B, 0, 0, 0, 0]
+        #expect(reply.data.getBytes(at: 20, length: 40) == owner)
+        #expect(reply.data.getBytes(at: 188, length: 40) == owner)
+        #expect(reply.data.getInteger(at: 188 + 40 + 16, endianness: .little, as: UInt16.self) == 7001)
+    }
+
     @Test("before the format")
     func unformatted() throws {
         server.onLoop { $0.readiness = .waitingForFormat }

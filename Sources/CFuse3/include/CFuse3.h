@@ -33,7 +33,7 @@ struct cfuse_changes {
     uint64_t new_size;
 };
 
-/// Called on the session's threads, several at once. Names and bytes are valid during the call only.
+/// Called by ``cfuse_process``. Names and bytes are valid during the call only.
 struct cfuse_operations {
     void (*lookup)(void *context, cfuse_request request, uint64_t parent, const char *name);
     void (*forget)(void *context, uint64_t inode, uint64_t count);
@@ -61,16 +61,23 @@ struct cfuse_options {
     bool writeback;
     /// libfuse prints every request.
     bool debug;
-    unsigned int threads;
 };
 
 /// NULL when libfuse refuses the options. `context` is handed to every operation.
 cfuse_session *cfuse_create(const struct cfuse_operations *operations, void *context, struct cfuse_options options);
 /// 0, or -1 when the path cannot be mounted on; libfuse says why on standard error.
 int cfuse_mount(cfuse_session *session, const char *path);
-/// Serves until the file system is unmounted; 0, or a negative error number.
-int cfuse_serve(cfuse_session *session);
-/// Frees the session after ``cfuse_serve`` returned, or when it was never mounted.
+/// The device that requests come from, readable when there is one; from now on reading it does not block.
+int cfuse_device(cfuse_session *session);
+/// The most bytes that a request has, and with which ``cfuse_receive`` must be called.
+size_t cfuse_longest_request(void);
+/// Takes a request from the kernel: its bytes, 0 when the file system was unmounted, or a negative error number (EAGAIN: there is none).
+long cfuse_receive(cfuse_session *session, void *space);
+/// Calls the operation that the request names; the bytes are needed during the call only.
+void cfuse_process(cfuse_session *session, void *request, size_t size);
+/// Sleeps until there is a request, or the file system was unmounted.
+void cfuse_wait(cfuse_session *session);
+/// Frees the session, after ``cfuse_receive`` gave 0 and all is answered, or when it was never mounted.
 void cfuse_destroy(cfuse_session *session);
 /// umount2(2), or what fusermount3 does for users; 0 or an error number.
 int cfuse_unmount(const char *path, bool lazily);

@@ -7,8 +7,9 @@ package import ObjectModel
 extension ControlCommand: WireCodable {
     private enum Code: UInt8 {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
+        case groupsOut = 24
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
-        case forgetVolume
+        case forgetVolume, renameVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
     }
 
@@ -21,6 +22,7 @@ extension ControlCommand: WireCodable {
         case .nodeOut: self = .nodeOut(try reader.readValue(), byOperator: try reader.readBool())
         case .planPlacement: self = .planPlacement
         case .diskOut: self = .diskOut(try reader.readValue(), boot: try reader.readValue())
+        case .groupsOut: self = .groupsOut(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .syncing: self = .syncing(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .inSync: self = .inSync(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .openGroups: self = .openGroups(present: try reader.readArray(), preferred: try reader.readArray())
@@ -34,6 +36,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume: self = .deleteVolume(try reader.readValue())
         case .setAttribute: self = .setAttribute(try reader.readValue())
         case .forgetVolume: self = .forgetVolume(try reader.readValue())
+        case .renameVolume: self = .renameVolume(try reader.readValue())
         case .acquireLease:
             self = .acquireLease(try reader.readValue(), try reader.readValue(), boot: try reader.readValue())
         case .releaseLease:
@@ -57,7 +60,8 @@ extension ControlCommand: WireCodable {
         case .diskOut(let disk, let boot):
             writer.write(disk)
             writer.write(boot)
-        case .syncing(let disk, let boot, let ranges), .inSync(let disk, let boot, let ranges):
+        case .groupsOut(let disk, let boot, let ranges), .syncing(let disk, let boot, let ranges),
+            .inSync(let disk, let boot, let ranges):
             writer.write(disk)
             writer.write(boot)
             writer.write(ranges)
@@ -75,6 +79,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume(let delete): writer.write(delete)
         case .setAttribute(let attribute): writer.write(attribute)
         case .forgetVolume(let birth): writer.write(birth)
+        case .renameVolume(let rename): writer.write(rename)
         case .acquireLease(let birth, let node, let boot):
             writer.write(birth)
             writer.write(node)
@@ -101,6 +106,7 @@ extension ControlCommand: WireCodable {
         case .nodeOut: .nodeOut
         case .planPlacement: .planPlacement
         case .diskOut: .diskOut
+        case .groupsOut: .groupsOut
         case .syncing: .syncing
         case .inSync: .inSync
         case .openGroups: .openGroups
@@ -114,6 +120,7 @@ extension ControlCommand: WireCodable {
         case .deleteVolume: .deleteVolume
         case .setAttribute: .setAttribute
         case .forgetVolume: .forgetVolume
+        case .renameVolume: .renameVolume
         case .acquireLease: .acquireLease
         case .releaseLease: .releaseLease
         case .lockVolume: .lockVolume

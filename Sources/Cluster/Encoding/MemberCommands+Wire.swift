@@ -44,7 +44,7 @@ extension ControlCommand.NodeUp: WireCodable {
             node: try reader.readValue(), boot: try reader.readValue(), address: try reader.readValue(),
             zone: try reader.readBool() ? try reader.read() : nil,
             virtualNodes: try reader.readBool() ? try reader.read() : nil,
-            disks: try reader.readArray(), lostPower: try reader.readBool())
+            disks: try reader.readArray(), lostPower: try reader.readBool(), dataAddress: try reader.readOptional())
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -57,5 +57,6 @@ extension ControlCommand.NodeUp: WireCodable {
         if let virtualNodes { writer.write(virtualNodes) }
         writer.write(disks)
         writer.write(lostPower)
+        writer.write(optional: dataAddress)
     }
 }

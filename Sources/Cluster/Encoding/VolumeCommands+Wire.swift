@@ -74,6 +74,17 @@ extension ControlCommand.DeleteVolume: WireCodable {
     }
 }
 
+extension ControlCommand.RenameVolume: WireCodable {
+    package init(from reader: inout WireReader) throws(WireError) {
+        self.init(volume: try reader.readValue(), name: try reader.readString(maximum: .max))
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(name)
+    }
+}
+
 extension ControlCommand.SetAttribute: WireCodable {
     package init(from reader: inout WireReader) throws(WireError) {
         self.init(

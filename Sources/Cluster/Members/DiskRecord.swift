@@ -18,6 +18,8 @@ package struct DiskRecord: Hashable, Sendable {
 
     /// Whether the disk holds what it is no longer placed for.
     package var isHolding: Bool { standings.values.contains { !$0.holding.isEmpty } }
+    /// Some group is being filled here.
+    package var isSyncing: Bool { standings.values.contains { $0.layers.contains { $0.state == .syncing } } }
 }
 
 extension DiskRecord: WireCodable {

@@ -58,6 +58,10 @@ extension Membership {
     }
 
     private func checkNodeUp(_ up: ControlCommand.NodeUp) throws(SheepError) {
+        guard (1...NodeAddress.longestHost).contains(up.address.host.utf8.count) else {
+            throw SheepError(
+                .invalidArgument, "node \(up.node) has an address of \(up.address.host.utf8.count) bytes; 1 to \(NodeAddress.longestHost) are allowed")
+        }
         guard up.disks.count <= 255, disks.count + up.disks.count < Int(UInt16.max) else {
             throw SheepError(.invalidArgument, "node \(up.node) announces \(up.disks.count) disks; 255 a node is the most")
         }
@@ -80,6 +84,7 @@ extension Membership {
         let isSameProcess = node.isUp && node.boot == up.boot
         (node.boot, node.address, node.zone, node.virtualNodes) = (up.boot, up.address, zone, up.virtualNodes)
         (node.isUp, node.downSince, node.downTime, node.cleanStop) = (true, nil, nil, nil)
+        node.dataAddress = up.dataAddress
         node.isRemoved = node.isRemoved && isSameProcess
         node.diskIDs = up.disks.map(\.id).sorted()
         nodes[up.node] = node

@@ -6,6 +6,8 @@ package struct NodeRecord: Hashable, Sendable {
 
     package let id: NodeID
     package var address: NodeAddress
+    /// Where other sheep reach it first; nil: at ``address``.
+    package var dataAddress: NodeAddress?
     package var zone: UInt32
     /// As the node announced: 0 for a gateway; nil: by capacity.
     package var virtualNodes: UInt16?
@@ -47,6 +49,7 @@ extension NodeRecord: WireCodable {
         downSince = try reader.readOptional()
         downTime = try reader.readBool() ? try reader.read() : nil
         cleanStop = try reader.readOptional()
+        dataAddress = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -64,5 +67,6 @@ extension NodeRecord: WireCodable {
         writer.write(downTime != nil)
         if let downTime { writer.write(downTime) }
         writer.write(optional: cleanStop)
+        writer.write(optional: dataAddress)
     }
 }

@@ -36,6 +36,13 @@ package struct Standing: Hashable, Sendable {
         return result
     }
 
+    /// Out for these k where it is in sync.
+    package func out(_ copies: CopyCounts, since index: LogIndex) -> Standing {
+        var result = self
+        result.rebuild { $0.append(Layer(copies: copies.subtracting(exceptions), state: .out, since: index)) }
+        return result
+    }
+
     /// The process that synced is gone, or what it copied from was no authority: what was syncing for these k is out,
     /// since the same entry.
     package func interrupted(_ copies: CopyCounts = .all) -> Standing {

@@ -8,6 +8,29 @@ extension Membership {
         change(disk, ranges, at: index) { $0.syncing(.all) }
     }
 
+    /// The disk leaves the in-sync sets of these groups for the k of which another member that is up is in sync: who would
+    /// else have nobody to copy from stays, damaged as it is.
+    mutating func groupsOut(
+        _ disk: DiskID, boot: BootID, _ ranges: [GroupRange], at index: LogIndex, copiesInUse: CopyCounts
+    ) throws(SheepError) {
+        try check(disk, boot: boot)
+        var changes = StandingChanges()
+        var isAny = false
+        for piece in pieces(of: ranges) {
+            let members = members(of: PlacementGroup(rawValue: piece.first))
+            guard let own = members.first(where: { $0.disk == disk }) else { continue }
+            let others = members.filter { $0.disk != disk && nodes[disks[$0.disk]!.node]!.isUp }
+            let leaving = Self.served(by: others).intersection(own.inSync).intersection(copiesInUse)
+            guard !leaving.isEmpty else { continue }
+            isAny = true
+            changes.set(disk, piece, to: own.standing.out(leaving, since: index))
+        }
+        guard isAny else {
+            throw SheepError(.unavailable, "disk \(disk) has the only copies in sync of these groups: nobody has them to copy from")
+        }
+        changes.apply(to: &self, at: index)
+    }
+
     /// The disk has everything of these groups that the members in sync have.
     ///
     /// It takes effect for the k of which another member is in sync: without one there was nothing to copy from, and only

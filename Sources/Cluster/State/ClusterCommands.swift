@@ -24,10 +24,14 @@ extension ControlState {
         if isNewProcess { shutdownIndex = nil }
     }
 
-    /// From here on nobody may write: all leases end, and none is granted until a node comes up anew.
-    mutating func shutDown(at moment: VolumeTree.Moment) {
+    /// From here on nobody may write: no lease is held, and none is granted until a node comes up anew. An owner with changes
+    /// under way would leave copies that differ, and all of them would pass for complete.
+    mutating func shutDown(at moment: VolumeTree.Moment) throws(SheepError) {
+        if let birth = leaseTable.births.first {
+            let name = tree[birth]?.name ?? "\(birth)"
+            throw SheepError(.busy, "volume \(name) is in use: changes are under way that are not on all members yet")
+        }
         shutdownIndex = shutdownIndex ?? moment.index
-        for birth in leaseTable.births { vacate(birth) }
     }
 
     /// Nobody could write after the shutdown, so a member that wrote everything and stopped has missed nothing as long as no

@@ -12,13 +12,15 @@ extension ControlState {
         case .planPlacement:
             _ = membership.planPlacement(at: moment.index, time: moment.time, copiesInUse: copiesInUse)
         case .diskOut(let disk, let boot): try membership.diskOut(disk, boot: boot, at: moment.index)
+        case .groupsOut(let disk, let boot, let ranges):
+            try membership.groupsOut(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
         case .syncing(let disk, let boot, let ranges):
             try membership.syncing(disk, boot: boot, ranges, at: moment.index)
         case .inSync(let disk, let boot, let ranges):
             try membership.inSync(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
         case .openGroups(let present, let preferred):
             membership.openGroups(present: present, preferred: preferred, at: moment.index)
-        case .shutdown: shutDown(at: moment)
+        case .shutdown: try shutDown(at: moment)
         case .cleanStop(let node, let boot): try cleanStop(node, boot: boot, at: moment)
 
         case .createVolume(let create): return try createVolume(create, at: moment)
@@ -33,6 +35,9 @@ extension ControlState {
         case .setAttribute(let attribute):
             try checkVolumesMayChange()
             try tree.setAttribute(attribute)
+        case .renameVolume(let rename):
+            try checkVolumesMayChange()
+            try tree.rename(rename)
         case .forgetVolume(let birth):
             _ = try formatted()
             try tree.forgetDeleted(birth)

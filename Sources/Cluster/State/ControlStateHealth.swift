@@ -49,7 +49,10 @@ extension ControlState {
                 closed.hasAny = true
                 for member in last {
                     let node = nodes[disks[member.disk]!.node]!
-                    if node.isUp { closed.canOpen = true } else {
+                    if node.isUp {
+                        // A disk that its node does not announce any more cannot open anything.
+                        if disks[member.disk]!.isAttached { closed.canOpen = true } else { closed.allMembersAreUp = false }
+                    } else {
                         closed.allMembersAreUp = false
                         absent.insert(node.id)
                     }

@@ -51,6 +51,27 @@ extension ControlState {
     /// Living snapshots of a name, oldest first; the working volume may be gone.
     package func snapshots(ofVolumeNamed name: String) -> [VolumeRecord] { tree.snapshots(named: name) }
 
+    /// What goes on of a volume that was open as `birth` under `name`: itself, or what a snapshot or a rollback put in its place,
+    /// under whatever name it has now. Nil: it is deleted. A volume of another family that got the name since is another one.
+    package func successor(of birth: Birth, named name: String, in family: Family) -> VolumeRecord? {
+        var name = name
+        // Rollbacks follow one another by ascending births, so this ends.
+        var next = tree[birth]
+        while let record = next {
+            if record.isWorking { return record }
+            guard record.isDeleted else {
+                name = record.name
+                break
+            }
+            guard record.snapshotAt == nil else { break }
+            // A rollback buries the working birth and gives birth to another in one entry.
+            let heir = tree[Birth(rawValue: record.lastEntry.rawValue)]
+            guard let heir, heir.birth > record.birth, heir.family == family else { return nil }
+            next = heir
+        }
+        return tree.volume(named: name).flatMap { $0.family == family ? $0 : nil }
+    }
+
     /// Itself first, the root last; empty for an unknown birth.
     package func ancestry(of birth: Birth) -> [Birth] { tree.ancestry(of: birth) }
     /// In the order of birth.

@@ -96,6 +96,21 @@ extension VolumeTree {
         }
     }
 
+    /// The name is the snapshots' too, and goes with them: rollback, clone and listings find them under the volume's name.
+    /// Nothing that data requests know changes, so no owner is asked.
+    mutating func rename(_ command: ControlCommand.RenameVolume) throws(SheepError) {
+        let present = try checkedWorking(command.volume)
+        try checkNameIsFree(command.name)
+        let left = snapshots(named: command.name)
+        // Their tags and ids might be those of snapshots that come along.
+        guard left.isEmpty else {
+            throw SheepError(
+                .volumeExists,
+                "\(left.count) snapshots of a deleted volume \(command.name) are left: choose another name, or delete them first")
+        }
+        for birth in snapshots(named: present.name).map(\.birth) + [present.birth] { update(birth) { $0.name = command.name } }
+    }
+
     mutating func setAttribute(_ command: ControlCommand.SetAttribute) throws(SheepError) {
         let record = try checkedLiving(command.volume)
         guard (1...Self.longestName).contains(command.key.utf8.count), command.value?.count ?? 0 <= Self.longestAttribute else {

@@ -21,7 +21,7 @@ package final class AliveLocks: Sendable {
         do throws(EngineFailure) {
             own = try folder.directory.openEntry(Self.name(node), O_RDWR | O_CREAT)!
             isTaken = try Self.take(own, loop)
-            if isTaken { try Bulletin.write(ProcessMark.own.wire, at: Bulletin.markOffset, to: own) }
+            if isTaken { try Bulletin.write(ProcessMark(of: getpid()).wire, at: Bulletin.markOffset, to: own) }
         } catch {
             throw SheepError(.unavailable, error.text)
         }

@@ -29,7 +29,8 @@ struct Rotation {
 
 extension LocalEngine {
     /// Reads all there is, following seals whose entries have been delivered.
-    /// - Returns: the end was reached; false when there is no segment at all yet (then one is being made).
+    /// - Returns: the end was reached; false when there is no segment at all yet (then one is being made), or another one after
+    ///   what is being delivered.
     func readToEnd() throws(EngineFailure) -> Bool {
         if segment == nil, try !openNewest() {
             makeSegment()
@@ -42,7 +43,10 @@ extension LocalEngine {
                 continue
             }
             queue.saw(try current.read().map { .entry($0.index, $0.payload) })
-            guard current.isSealed, queue.isIdle else { return true }
+            guard current.isSealed else { return true }
+            // What stands in the next segment is seen when this one's entries were delivered; until then this was no look at
+            // the end: a sheep that stood still could take its node lease for valid.
+            guard queue.isIdle else { return try folder.open(current.next) == nil }
             assert(delivered.next == current.next)
             guard let following = try folder.open(current.next) else {
                 standAtEnd()

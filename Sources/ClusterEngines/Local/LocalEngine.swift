@@ -106,10 +106,10 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         guard phase == .running else { return }
         let started = loop.now()
         do throws(EngineFailure) {
-            guard try readToEnd() else { return }
-            queue.looked(startedAt: started)
+            let reachedEnd = try readToEnd()
+            if reachedEnd { queue.looked(startedAt: started) }
             settle()
-            try writeUnwritten()
+            if reachedEnd { try writeUnwritten() }
         } catch { fail(error) }
     }
 

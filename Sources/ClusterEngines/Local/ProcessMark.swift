@@ -1,17 +1,20 @@
 import Glibc
-import ObjectModel
+package import ObjectModel
 
 /// Names a process of this machine well enough to look at it in /proc: by its number, its start time, for numbers are used
 /// again, and the namespace that the number belongs to.
 ///
 /// It proves nothing and is only a hint: nobody is taken for dead by it.
-struct ProcessMark: Hashable, WireCodable {
-    var process: Int32
+package struct ProcessMark: Hashable, WireCodable {
+    private var process: Int32
     /// In clock ticks since the machine started; the same after an execve(2).
-    var started: UInt64
-    var namespace: UInt64
+    private var started: UInt64
+    private var namespace: UInt64
 
-    static let own = ProcessMark(process: getpid(), started: Statistics(of: getpid())?.started ?? 0, namespace: ownNamespace)
+    /// A process in this one's namespace.
+    package init(of process: Int32) {
+        (self.process, started, namespace) = (process, Statistics(of: process)?.started ?? 0, Self.ownNamespace)
+    }
 
     private static let ownNamespace: UInt64 = {
         var status = stat()
@@ -19,7 +22,7 @@ struct ProcessMark: Hashable, WireCodable {
     }()
 
     /// The process lives, in a namespace that is seen from here, and was stopped by a signal or a debugger.
-    var isStopped: Bool {
+    package var isStopped: Bool {
         guard namespace != 0, namespace == Self.ownNamespace, let now = Statistics(of: process), now.started == started else { return false }
         return now.state == UInt8(ascii: "T") || now.state == UInt8(ascii: "t")
     }
@@ -43,13 +46,13 @@ struct ProcessMark: Hashable, WireCodable {
 }
 
 extension ProcessMark {
-    init(from reader: inout WireReader) throws(WireError) {
+    package init(from reader: inout WireReader) throws(WireError) {
         process = try reader.read()
         started = try reader.read()
         namespace = try reader.read()
     }
 
-    func encode(to writer: inout WireWriter) {
+    package func encode(to writer: inout WireWriter) {
         writer.write(process)
         writer.write(started)
         writer.write(namespace)

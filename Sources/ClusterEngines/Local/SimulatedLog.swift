@@ -20,9 +20,11 @@ package final class SimulatedLog {
 
     package let tuning: Tuning
     private var generator: SplitMix64
-    /// The state before the first of `entries`; nil: before everything.
+    /// The state after the latest seal; nil: there was none.
     private(set) var base: (index: LogIndex, snapshot: [UInt8])?
+    /// Those of the last two segments.
     private var entries: [[UInt8]] = []
+    private var firstIndex = LogIndex(rawValue: 1)
     /// What a sync has covered.
     package private(set) var durable = LogIndex.zero
     private var engines: [NodeID: SimulatedEngine] = [:]
@@ -61,8 +63,6 @@ package final class SimulatedLog {
 
     // MARK: For the engines
 
-    private var firstIndex: LogIndex { (base?.index ?? .zero).next }
-
     func enter(_ engine: SimulatedEngine) {
         precondition(engines[engine.node] == nil, "two engines of one node: setAlive(node, false) comes before a restart")
         engines[engine.node] = engine
@@ -87,7 +87,8 @@ package final class SimulatedLog {
     func items(after index: LogIndex) -> [DeliveryQueue.Item] {
         var items: [DeliveryQueue.Item] = []
         var next = index.next
-        if let base, base.index > index {
+        // Who starts begins with the newest snapshot; who runs reads on.
+        if let base, index.next < firstIndex || index == .zero {
             items.append(.restored(base.index, base.snapshot))
             next = base.index.next
         }
@@ -100,12 +101,13 @@ package final class SimulatedLog {
 
     func synced(upTo index: LogIndex) { durable = max(durable, min(index, last)) }
 
-    var isFull: Bool { entries.count >= tuning.sealAfter && entries.last?.isEmpty == false }
+    var isFull: Bool { last.rawValue - (base?.index.rawValue ?? 0) >= tuning.sealAfter && entries.last?.isEmpty == false }
 
-    /// Replaces the log up to and with the seal `index` by the state after it.
+    /// Notes the state after the seal `index`, and cuts away what stands before the seal before it: the last two segments stay.
     func cut(at index: LogIndex, snapshot: [UInt8]) {
-        guard index >= firstIndex, index <= durable else { return }
-        entries.removeFirst(Int(index.rawValue - firstIndex.rawValue) + 1)
+        guard index > (base?.index ?? .zero), index <= durable else { return }
+        if let base { entries.removeFirst(Int(base.index.rawValue + 1 - firstIndex.rawValue)) }
+        firstIndex = base?.index.next ?? firstIndex
         base = (index, snapshot)
     }
 }

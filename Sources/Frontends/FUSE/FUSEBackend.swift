@@ -18,4 +18,10 @@ package protocol FUSEBackend: BlockDeviceProvider, SendableMetatype {
     var sheepAddress: String { get }
     /// Uses another sheep of the cluster from now on; what is under way is finished first.
     func useSheep(_ address: String, completion: @escaping (SheepError?) -> Void)
+    /// Waits for a moment, without sleeping, for the one answer that is to come, if that pays; true when it is there.
+    func awaitAnswer() -> Bool
+}
+
+extension FUSEBackend {
+    package func awaitAnswer() -> Bool { false }
 }

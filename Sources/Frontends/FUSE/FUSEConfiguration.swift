@@ -11,8 +11,6 @@ package struct FUSEConfiguration: Sendable {
     package var pageCache = false
     /// libfuse prints every request on standard error.
     package var debug = false
-    /// Take requests from the kernel.
-    package var threads: UInt32 = 4
     /// Seconds for requests under way, and pages to be written, when the file system is stopped.
     package var drainSeconds = 5.0
 

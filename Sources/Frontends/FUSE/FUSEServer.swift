@@ -7,7 +7,7 @@ package import ObjectModel
 
 /// The FUSE front-end: one mounted tree.
 ///
-/// libfuse's threads take requests; everything else happens on the one event loop given, which is the backend's as well.
+/// Everything happens on the one event loop given, which is the backend's as well; only what may block has threads of its own.
 /// ``start()`` alone is called from elsewhere.
 /// `@unchecked Sendable`: all state is touched on the event loop only, but for `start`, which comes before all.
 package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Sendable {
@@ -53,6 +53,8 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             handle(operation, request)
         } forget: { [unowned self] inode, count in
             files.forget(inode, count)
+        } awaitAnswer: { [unowned self] in
+            backend.awaitAnswer()
         }
         do throws(SheepError) {
             try session.mount(on: path)

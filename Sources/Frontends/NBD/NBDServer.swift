@@ -23,8 +23,7 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
     private let eventLoop: any EventLoop
     private var listeners: [any Channel] = []
     private var unixPaths: [UnixSocketPath] = []
-    private var lastReplied: ObjectIdentifier?
-    private var repliesInARow = 0
+    private var loneClient = LoneClient()
     private var connections: [ObjectIdentifier: NBDConnection<Provider>] = [:]
     private var stopped: (() -> Void)?
 
@@ -128,12 +127,7 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
     }
 
     /// None but this connection was replied to for a while. Called for each burst of replies.
-    func isAlone(_ connection: NBDConnection<Provider>) -> Bool {
-        let identifier = ObjectIdentifier(connection)
-        repliesInARow = identifier == lastReplied ? repliesInARow + 1 : 0
-        lastReplied = identifier
-        return repliesInARow > 16
-    }
+    func isAlone(_ connection: NBDConnection<Provider>) -> Bool { loneClient.isAlone(connection) }
 
     func ended(_ connection: NBDConnection<Provider>) {
         connections[ObjectIdentifier(connection)] = nil

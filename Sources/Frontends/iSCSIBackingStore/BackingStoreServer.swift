@@ -71,6 +71,7 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
         let connection = BackingStoreConnection(server: self)
         try channel.pipeline.syncOperations.addHandler(connection)
         connections[ObjectIdentifier(connection)] = connection
+        sockets = nil
         statistics.connections = connections.count
         statistics.connectionsAccepted += 1
     }
@@ -91,8 +92,38 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
         }
     }
 
+    // MARK: The next request
+
+    private var nextRequest = NextRequestPoll()
+    /// Taken from clients and not answered.
+    private var underWay = 0
+    private var begunSinceReply = 0
+    /// Of all connections; made anew when one comes or goes.
+    private var sockets: [CInt]?
+
+    func requestBegan() {
+        underWay += 1
+        begunSinceReply += 1
+    }
+
+    func requestEnded() { underWay -= 1 }
+
+    /// tgt takes one connection for each of its threads and lets any of them do the next request: where just one was under
+    /// way in all, it is looked for on every connection.
+    func repliesFlushed() {
+        guard underWay == 0 else { return }
+        defer { begunSinceReply = 0 }
+        guard begunSinceReply == 1 else { return }
+        if sockets == nil { sockets = connections.count <= Self.mostPolled ? connections.values.compactMap(\.socket) : [] }
+        if let sockets, !sockets.isEmpty { nextRequest.wait(for: sockets) }
+    }
+
+    /// tgt has 16 threads; to ask after more sockets takes longer than to be woken.
+    private static var mostPolled: Int { 32 }
+
     func ended(_ connection: BackingStoreConnection<Backend>) {
         connections[ObjectIdentifier(connection)] = nil
+        sockets = nil
         statistics.connections = connections.count
         stopIfDone()
     }

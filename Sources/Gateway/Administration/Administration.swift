@@ -37,11 +37,16 @@ extension SheepNode {
         case .clusterCheck: startCheck(of: nil, verify: true, completion)
         case .nodeSpace: nodeSpace(completion)
         case .nodeRecovery: nodeRecovery(completion)
+        case .recoveryThrottle: completion(.success(.recoveryThrottle(recovery.throttle)))
+        case .recoveryThrottleSet(let throttle):
+            recovery.throttle = throttle
+            completion(.success(.done))
         case .nodeRemove(let node): remove(node, completion)
         case .volumeCreate(let create): self.create(create, completion)
         case .volumeList(let name): listVolumes(named: name, completion)
         case .volumeFind(let reference): completion(Result { () throws(SheepError) in .volume(record(try find(reference), usage: nil)) })
         case .volumeClone(let clone): self.clone(clone, completion)
+        case .volumeRename(let rename): self.rename(rename, completion)
         case .volumeCheck(let reference, let existenceOnly):
             withVolume(reference, completion) { self.startCheck(of: $0, verify: !existenceOnly, completion) }
         case .attributeSet(let set): setAttribute(set, completion)

@@ -30,8 +30,11 @@ struct CheckRuns {
 }
 
 extension SheepNode {
-    /// Starts to compare all copies of a volume's (or every volume's) objects, block checksums re-read from the data; or
-    /// only whether all copies are there.
+    /// Slots audited at the same time.
+    private static var width: Int { 4 }
+
+    /// Starts to read and compare all copies of a volume's (or every volume's) objects and to make good what is damaged; or
+    /// to look only whether all copies are there.
     func startCheck(of volume: VolumeRow?, verify: Bool, _ completion: @escaping AdministrationCompletion) {
         allSlots(of: volume.map { [$0.family] }) { [self] result in
             switch result {
@@ -42,7 +45,7 @@ extension SheepNode {
                     checks.update(identity) { ($0.lost, $0.findings) = (1, [finding]) }
                 }
                 completion(checks.progress(of: identity))
-                checkNext(slots[...], identity: identity, verify: verify, tries: 0)
+                CheckRun(node: self, slots: slots, identity: identity, verify: verify).start(width: Self.width)
             }
         }
     }
@@ -55,85 +58,54 @@ extension SheepNode {
         return "\(groups) of \(PlacementGroup.count) placement groups have no copy in sync, their objects were not checked; waiting for "
             + waitedFor.joined(separator: ", ")
     }
+}
 
-    private func checkNext(_ slots: ArraySlice<ObjectSlot>, identity: UInt64, verify: Bool, tries: Int) {
-        guard isServing, let slot = slots.first else { return checks.update(identity) { $0.isFinished = true } }
-        compare(slot, verify: verify) { [self] findings in
-            // What differs while writes are under way is looked at again before it is called a finding.
-            if !findings.isEmpty, tries < 20 {
-                clock.schedule(after: 5 * NodeTiming.retry) { [weak self] in
-                    self?.checkNext(slots, identity: identity, verify: verify, tries: tries + 1)
-                }
-                return
-            }
-            checks.update(identity) {
+/// One check: audits slot after slot, several at a time.
+private final class CheckRun<Env: NodeEnvironment> {
+    private let node: SheepNode<Env>
+    private var slots: ArraySlice<ObjectSlot>
+    private let identity: UInt64
+    private let verify: Bool
+    private var underWay = 0
+    private var audits: [ObjectSlot: SlotAudit<Env>] = [:]
+
+    init(node: SheepNode<Env>, slots: [ObjectSlot], identity: UInt64, verify: Bool) {
+        (self.node, self.slots, self.identity, self.verify) = (node, slots[...], identity, verify)
+    }
+
+    func start(width: Int) {
+        for _ in 0..<width {
+            underWay += 1
+            next()
+        }
+    }
+
+    private func next() {
+        guard node.isServing, let slot = slots.popFirst() else { return end() }
+        let audit = SlotAudit(node: node, slot: slot, reads: verify) { [self] result in
+            audits[slot] = nil
+            node.checks.update(identity) {
                 $0.objectsDone += 1
-                $0.lost += UInt64(findings.count)
-                $0.findings += findings
+                $0.repaired += result.repaired
+                $0.lost += result.findings.isEmpty ? 0 : 1
+                $0.findings += result.findings
             }
             // The loop gets air between two slots.
-            clock.schedule(after: 0) { [weak self] in self?.checkNext(slots.dropFirst(), identity: identity, verify: verify, tries: 0) }
+            node.clock.schedule(after: 0) { [self] in next() }
         }
+        audits[slot] = audit
+        audit.start()
     }
 
-    /// Compares a slot over all its in-sync members, for each number of copies that its volumes have.
-    private func compare(_ slot: ObjectSlot, verify: Bool, completion: @escaping ([String]) -> Void) {
-        let state = control.state
-        var findings: [String] = []
-        let counts = state.copiesInUse(in: slot.family).counts
-        var remaining = counts.count + 1
-        let done = {
-            remaining -= 1
-            if remaining == 0 { completion(findings) }
-        }
-        for copies in counts {
-            let members = replicaSet(of: slot.group, copies: copies).inSync.compactMap { state.nodes[$0.node] }
-            compare(slot, copies: copies, members: members, verify: verify) { found in
-                findings += found
-                done()
+    private func end() {
+        underWay -= 1
+        guard underWay == 0 else { return }
+        node.checks.update(identity) {
+            if !slots.isEmpty {
+                $0.lost += 1
+                $0.findings.append("\(slots.count) objects were not checked: this sheep was called down meanwhile; check again")
             }
+            ($0.isFinished, $0.endedAt) = (true, node.clock.wallClock())
         }
-        done()
-    }
-
-    private func compare(
-        _ slot: ObjectSlot, copies: UInt8, members: [NodeRow], verify: Bool, completion: @escaping ([String]) -> Void
-    ) {
-        var answers: [(NodeRow, Result<[SourceObject], SheepError>)] = []
-        var remaining = members.count + 1
-        let done = { [self] in
-            remaining -= 1
-            if remaining == 0 { completion(differences(slot, copies: copies, verify: verify, answers: answers)) }
-        }
-        for member in members {
-            describe(slot, at: member, verify: verify) { result in
-                answers.append((member, result))
-                done()
-            }
-        }
-        done()
-    }
-
-    private func differences(
-        _ slot: ObjectSlot, copies: UInt8, verify: Bool, answers: [(NodeRow, Result<[SourceObject], SheepError>)]
-    ) -> [String] {
-        var findings: [String] = []
-        var first: (node: NodeRow, tables: [ObjectName: [UInt32]])?
-        for (node, answer) in answers {
-            switch answer {
-            case .failure(let error): findings.append("\(node.address): object \(slot.index): \(error.message)")
-            case .success(let objects):
-                let living = objects.filter { control.state.volume($0.name.birth).map { $0.copies == copies && !$0.isDeleted } ?? false }
-                let tables = Dictionary(uniqueKeysWithValues: living.map { ($0.name, verify ? $0.table : []) })
-                guard let reference = first else {
-                    first = (node, tables)
-                    continue
-                }
-                for name in Set(tables.keys).union(reference.tables.keys).sorted() where tables[name] != reference.tables[name] {
-                    findings.append("object \(name) differs between \(reference.node.address) and \(node.address)")
-                }
-            }
-        }
-        return findings
     }
 }

@@ -32,9 +32,13 @@ extension SheepNode {
             information.waitingRequests = reports.reduce(0) { $0 + $1.waitingRequests }
             for report in reports {
                 information.recovery.add(report.recovery)
-                information.scrub.damagedBlocks += report.scrub.damagedBlocks
-                information.scrub.repairedBlocks += report.scrub.repairedBlocks
+                information.scrub.add(report.scrub)
+                information.warnings += report.warnings
             }
+            // The oldest pass speaks for all; a disk that has none yet, for none.
+            let passes = answers.filter { !(state.nodes[$0.key]?.isGateway ?? true) }.map(\.value.scrub.lastPassAt)
+            information.scrub.lastPassAt = (store == nil ? passes : passes + [report.scrub.lastPassAt]).min() ?? 0
+            information.warnings.sort()
             completion(.success(.cluster(information)))
         }
     }
@@ -76,11 +80,28 @@ extension SheepNode {
         return redundancy
     }
 
-    /// First every sheep gives its leases back, with everything on all members; then the log says so, and each ends.
+    /// First every sheep gives its leases back, with everything on all members; then the log says so, and each ends. A lease
+    /// that was on its way meanwhile makes it try again.
     func shutdownCluster(_ completion: @escaping AdministrationCompletion) {
+        shutdownCluster(until: clock.now() + NodeTiming.shutdownTry, completion)
+    }
+
+    private func shutdownCluster(until end: UInt64, _ completion: @escaping AdministrationCompletion) {
+        let again = { [weak self] (error: SheepError) in
+            guard let self, clock.now() < end else {
+                return completion(.failure(SheepError(error.code, "\(error.message); see 'dog cluster info', or stop the sheep by SIGTERM")))
+            }
+            clock.schedule(after: NodeTiming.tick) { [weak self] in self?.shutdownCluster(until: end, completion) }
+        }
         askAll(.releaseLeases, as: Nothing.self) { [self] _ in
-            releaseAll { [self] in
-                propose(.shutdown, completion) { _ in .done }
+            beginReleasing()
+            releaseAll {}
+            control.propose(.shutdown) { result in
+                switch result {
+                case .refused(let error) where error.code == .busy: again(error)
+                case .refused(let error): completion(.failure(error))
+                case .done, .lease, .volume: completion(.success(.done))
+                }
             }
         }
     }
@@ -94,5 +115,16 @@ extension RecoveryTotals {
         bytesTotal += other.bytesTotal
         objectsExamined += other.objectsExamined
         objectsFetched += other.objectsFetched
+    }
+}
+
+extension ScrubState {
+    /// All but the time of the last pass.
+    mutating func add(_ other: ScrubState) {
+        objectsVerified += other.objectsVerified
+        objectsTotal += other.objectsTotal
+        damagedBlocks += other.damagedBlocks
+        repairedBlocks += other.repairedBlocks
+        lastPassObjects += other.lastPassObjects
     }
 }

@@ -48,9 +48,16 @@ extension SheepNode {
         report.recovery = RecoveryTotals(
             objectsDone: progress.done, objectsTotal: progress.total, bytesDone: progress.fetchedBytes,
             bytesTotal: progress.fetchedBytes, objectsExamined: progress.done, objectsFetched: progress.fetchedObjects)
-        report.scrub.damagedBlocks = repairs.found
-        report.scrub.repairedBlocks = repairs.done
+        if store != nil { report.scrub = scrubber.state }
+        report.warnings = diskWarnings
         return report
+    }
+
+    private var diskWarnings: [String] {
+        guard let store else { return [] }
+        if store.hasFailed { return ["the disk of \(name) failed; replace it, then start the sheep anew"] }
+        if recovery.waitsForSpace { return ["\(name) is nearly full: it takes no copies that it should have; make space or add disks"] }
+        return store.isNearlyFull ? ["\(name) is nearly full"] : []
     }
 
     func nodeSpace(_ completion: @escaping AdministrationCompletion) {
@@ -61,9 +68,14 @@ extension SheepNode {
                 guard let report = entry.row.id == identity ? self.report : answers[entry.row.id] else { continue }
                 nodes.append(
                     NodeSpace(
-                        number: UInt32(number), size: report.size, used: report.size - report.free, available: report.free))
+                        number: UInt32(number), size: report.size, used: report.size - min(report.free, report.size),
+                        available: report.free))
             }
-            let virtualSize = control.state.volumes.filter { !$0.isFrozen && !$0.isDeleted }.reduce(0) { $0 + $1.size }
+            // Sparse volumes may have more than 2^64 bytes together.
+            let virtualSize = control.state.volumes.filter { !$0.isFrozen && !$0.isDeleted }.reduce(UInt64(0)) { sum, volume in
+                let (next, overflows) = sum.addingReportingOverflow(volume.size)
+                return overflows ? .max : next
+            }
             completion(.success(.space(SpaceReport(nodes: nodes, virtualSize: virtualSize))))
         }
     }

@@ -16,6 +16,16 @@ extension SheepNode {
         }
     }
 
+    /// The owner of an open volume is not asked: who has it open goes on, by birth.
+    func rename(_ rename: VolumeRename, _ completion: @escaping AdministrationCompletion) {
+        withVolume(VolumeReference(name: rename.name), completion) { volume in
+            if let only = rename.onlyBirth, only != volume.birth {
+                return completion(.failure(SheepError(.noSuchVolume, "volume \(volume.name) is another one by now")))
+            }
+            propose(.renameVolume(.init(volume: volume.birth, name: rename.newName)), completion) { _ in .done }
+        }
+    }
+
     private func created(_ birth: Birth?) -> AdministrationReply {
         guard let birth, let volume = control.state.volume(birth) else { return .done }
         return .created(VolumeCreated(birth: birth, vid: volume.vid))
@@ -168,11 +178,47 @@ extension SheepNode {
         if let only = delete.onlyBirth, only != volume.birth {
             return completion(.failure(SheepError(.noSuchVolume, "volume \(volume.name) is another one by now")))
         }
-        if let session = sessions[volume.birth], session.users > 0 {
-            return completion(
-                .failure(SheepError(.volumeLocked, "volume \(volume.name) is attached by \(session.users) clients: detach them first")))
+        if let lock = control.state.locks[volume.birth], !(delete.lockHolder.map(lock.owners.contains) ?? false) {
+            return completion(.failure(SheepError(.volumeLocked, "volume \(volume.name) is locked by clients of \(addresses(lock.owners))")))
         }
-        propose(.deleteVolume(.init(volume: volume.birth, term: term(of: volume.birth))), completion) { _ in .done }
+        whenUnused(volume, completion) { [self] in
+            propose(.deleteVolume(.init(volume: volume.birth, term: term(of: volume.birth))), completion) { _ in .done }
+        }
+    }
+
+    /// Runs `action` if no client has the volume attached, here or at any other sheep that is up; what was attached at a dead one
+    /// is forgotten with it. Who attaches while the others are asked finds the volume gone.
+    private func whenUnused(_ volume: VolumeRow, _ completion: @escaping AdministrationCompletion, action: @escaping () -> Void) {
+        guard volume.isWorking else { return action() }
+        askAll(.volumeUse, body: VolumeUse(volume: volume.birth).wire, as: VolumeUse.self) { [self] answers in
+            var users = answers.mapValues { Int($0.users) }
+            users[identity] = self.users(of: volume.birth)
+            let using = users.filter { $0.value > 0 }
+            guard using.isEmpty else {
+                let count = using.values.reduce(0, +)
+                return completion(
+                    .failure(
+                        SheepError(
+                            .volumeLocked,
+                            "volume \(volume.name) is attached by \(count) client\(count == 1 ? "" : "s") of \(addresses(using.keys.sorted())): detach them first")))
+            }
+            let silent = control.state.nodes.values.filter { $0.isUp && users[$0.id] == nil }.map(\.id).sorted()
+            guard silent.isEmpty else {
+                return completion(
+                    .failure(
+                        SheepError(
+                            .unavailable,
+                            "\(addresses(silent)) does not say whether clients have volume \(volume.name) attached there: try again")))
+            }
+            action()
+        }
+    }
+
+    /// Clients that have the volume attached at this sheep.
+    func users(of birth: Birth) -> Int { sessions[birth]?.users ?? 0 }
+
+    private func addresses(_ nodes: [NodeID]) -> String {
+        nodes.map { control.state.nodes[$0]?.address.description ?? $0.description }.joined(separator: ", ")
     }
 
     // MARK: Lists

@@ -21,6 +21,8 @@ package final class SimulatedDisk: Disk {
     package var faults = DiskFaults.none
     /// Blocks of 4 KiB in all.
     package var capacity = Int.max / blockSize
+    /// How many times longer than usual everything in the background takes.
+    package var slowness: UInt64 = 1
     private var generator: SeededGenerator
     private let schedule: (_ afterNanoseconds: UInt64, @escaping () -> Void) -> Void
     private var directories: [String: SimulatedDirectory] = [".": SimulatedDirectory()]
@@ -68,6 +70,48 @@ package final class SimulatedDisk: Disk {
         let directory = try split(name).directory
         directory.makeDurable(directory.changes)
     }
+
+    /// Flips a bit somewhere in what the objects' files hold, as the seed says.
+    package func rot(_ seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let names = objectNames
+        guard !names.isEmpty, let name = Optional(names[random.below(names.count)]), let file = try? file(name) else { return }
+        let blocks = file.seen.blocks.keys.sorted()
+        guard !blocks.isEmpty else { return }
+        let offset = blocks[random.below(blocks.count)] * UInt64(blockSize) + UInt64(random.below(blockSize))
+        file.flipBit(at: offset, random.below(8))
+    }
+
+    /// Takes the file of some object away, as the seed says.
+    package func loseAnObject(_ seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let names = objectNames
+        if !names.isEmpty { try? lose(names[random.below(names.count)]) }
+    }
+
+    /// Damages one of the files that say what the store has: a bit in what was durable, or the file's end is gone.
+    package func garble(_ seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let name = ["catalogue", "catalogue", "intents", "identity"][random.below(4)]
+        guard let file = try? file(name), file.seen.size > 0 else { return }
+        if name != "identity" {
+            // The first record, which every log has: whatever follows, this is no torn end.
+            file.flipBit(at: UInt64(random.below(40)), random.below(8))
+        } else if random.chance(0.5) {
+            file.flipBit(at: 16 + UInt64(random.below(48)), random.below(8))
+        } else {
+            file.truncate(to: UInt64(random.below(Int(file.seen.size))))
+        }
+    }
+
+    private var objectNames: [String] {
+        directories.keys.sorted().filter { $0.hasPrefix("objects/") }.flatMap { folder in
+            directories[folder]!.seen.keys.sorted().map { folder + "/" + $0 }
+        }
+    }
+
+    /// From now on there is room for so many blocks more.
+    package func fillUp(leaving blocks: Int) { capacity = usedBlocks + blocks }
 
     /// Files that this process has open.
     package var openFiles: [String] { openHandles.filter { $0.value > 0 }.keys.sorted() }
@@ -180,6 +224,9 @@ package final class SimulatedDisk: Disk {
         try read(file, at: offset, into: buffer)
     }
 
+    /// All reads see the medium here.
+    package func dropCached(_ file: File, at offset: UInt64, length: UInt64) {}
+
     package func write(_ file: File, at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DiskError) {
         check(file)
         if draw(faults.writeFails, file) { throw .failed(call: "pwrite", errno: 5) }
@@ -234,7 +281,7 @@ package final class SimulatedDisk: Disk {
     /// Runs the body after a delay of up to 10 ms, unless the process is gone by then.
     private func later(_ body: @escaping () -> Void) {
         let born = process
-        schedule(1_000 + generator.next() % 10_000_000) { [self] in
+        schedule((1_000 + generator.next() % 10_000_000) * slowness) { [self] in
             if born == process { body() }
         }
     }

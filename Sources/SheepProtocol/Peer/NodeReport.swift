@@ -9,11 +9,14 @@ package struct NodeReport: Hashable, Sendable, WireCodable {
     package var isRecovering: Bool
     package var recovery: RecoveryTotals
     package var scrub: ScrubState
+    /// What an operator should know of this sheep's disk, a line each.
+    package var warnings: [String]
 
     package init(
         size: UInt64 = 0, free: UInt64 = 0, waitingRequests: UInt64 = 0, isRecovering: Bool = false,
-        recovery: RecoveryTotals = RecoveryTotals(), scrub: ScrubState = ScrubState()
+        recovery: RecoveryTotals = RecoveryTotals(), scrub: ScrubState = ScrubState(), warnings: [String] = []
     ) {
+        self.warnings = warnings
         (self.size, self.free, self.waitingRequests) = (size, free, waitingRequests)
         (self.isRecovering, self.recovery, self.scrub) = (isRecovering, recovery, scrub)
     }
@@ -25,6 +28,7 @@ package struct NodeReport: Hashable, Sendable, WireCodable {
         isRecovering = try reader.readBool()
         recovery = try reader.readValue()
         scrub = try reader.readValue()
+        warnings = try reader.readStrings()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -34,5 +38,6 @@ package struct NodeReport: Hashable, Sendable, WireCodable {
         writer.write(isRecovering)
         writer.write(recovery)
         writer.write(scrub)
+        writer.write(strings: warnings)
     }
 }

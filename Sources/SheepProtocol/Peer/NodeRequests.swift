@@ -15,22 +15,55 @@ package struct Hello: Hashable, WireCodable {
     }
 }
 
-/// Proof of life both ways; carries how far the sender's control log is, so that nobody stays behind.
+/// Proof of life both ways; carries how far the sender's control log is, so that nobody stays behind, and how its clients fare,
+/// so that nobody's recovery holds them up.
 package struct Ping: Hashable, WireCodable {
     package var logIndex: LogIndex
+    package var load: ClientLoad
     /// Where the sender listens, while it is not up but wants to be: the other connects to it too and says whether it could.
     package var joining: ListeningPlace?
 
-    package init(logIndex: LogIndex, joining: ListeningPlace? = nil) { (self.logIndex, self.joining) = (logIndex, joining) }
+    package init(logIndex: LogIndex, load: ClientLoad, joining: ListeningPlace? = nil) {
+        (self.logIndex, self.load, self.joining) = (logIndex, load, joining)
+    }
 
     package init(from reader: inout WireReader) throws(WireError) {
         logIndex = try reader.readValue()
+        load = try reader.readValue()
         joining = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(logIndex)
+        writer.write(load)
         writer.write(optional: joining)
+    }
+}
+
+/// How the clients of a gateway fare: their changes in the last second and the 99th percentile of the time they took.
+package struct ClientLoad: Hashable, Sendable, WireCodable {
+    package var changes: UInt32
+    /// Microseconds; 0 when there were too few changes to tell.
+    package var tail: UInt32
+    /// The same as it is while no sheep recovers.
+    package var calmTail: UInt32
+
+    package static let none = ClientLoad(changes: 0, tail: 0, calmTail: 0)
+
+    package init(changes: UInt32, tail: UInt32, calmTail: UInt32) {
+        (self.changes, self.tail, self.calmTail) = (changes, tail, calmTail)
+    }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        changes = try reader.read()
+        tail = try reader.read()
+        calmTail = try reader.read()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(changes)
+        writer.write(tail)
+        writer.write(calmTail)
     }
 }
 
@@ -52,18 +85,23 @@ package struct ListeningPlace: Hashable, WireCodable {
 
 package struct PingAnswer: Hashable, WireCodable {
     package var logIndex: LogIndex
+    package var load: ClientLoad
     /// The one that answers has a connection of its own to the one that asked. Only meant for one that wants to join.
     package var isLinkedBack: Bool
 
-    package init(logIndex: LogIndex, isLinkedBack: Bool) { (self.logIndex, self.isLinkedBack) = (logIndex, isLinkedBack) }
+    package init(logIndex: LogIndex, load: ClientLoad, isLinkedBack: Bool) {
+        (self.logIndex, self.load, self.isLinkedBack) = (logIndex, load, isLinkedBack)
+    }
 
     package init(from reader: inout WireReader) throws(WireError) {
         logIndex = try reader.readValue()
+        load = try reader.readValue()
         isLinkedBack = try reader.readBool()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(logIndex)
+        writer.write(load)
         writer.write(isLinkedBack)
     }
 }
@@ -88,6 +126,21 @@ package struct BirthUsage: Hashable, WireCodable {
     }
 }
 
+/// A volume and, in the answer, the clients that have it attached at one sheep.
+package struct VolumeUse: Hashable, WireCodable {
+    package var volume: Birth
+    package var users: UInt32
+    package init(volume: Birth, users: UInt32 = 0) { (self.volume, self.users) = (volume, users) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        volume = try reader.readValue()
+        users = try reader.read()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(users)
+    }
+}
+
 /// A change or question that a gateway without the lease passes to the owner.
 package struct ForwardRequest: Hashable, WireCodable {
     package enum Kind: UInt8, Hashable, Sendable {
@@ -105,14 +158,17 @@ package struct ForwardRequest: Hashable, WireCodable {
     package var origin: ChangeOrigin
     /// The sender has the reply to every change of its own below this number.
     package var repliesSeenBelow: UInt64
+    /// The last entry of the control log that the sender acted upon: the owner serves when it has seen that too. So a gateway
+    /// that the sender's client knows to be called down is refused from then on, whatever of it is still on its way.
+    package var logIndex: LogIndex
 
     package init(
         volume: Birth, kind: Kind, durable: Bool, offset: UInt64, length: UInt64, origin: ChangeOrigin,
-        repliesSeenBelow: UInt64
+        repliesSeenBelow: UInt64, logIndex: LogIndex
     ) {
         (self.volume, self.kind, self.durable) = (volume, kind, durable)
         (self.offset, self.length, self.origin) = (offset, length, origin)
-        self.repliesSeenBelow = repliesSeenBelow
+        (self.repliesSeenBelow, self.logIndex) = (repliesSeenBelow, logIndex)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -124,6 +180,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         length = try reader.read()
         origin = try reader.readValue()
         repliesSeenBelow = try reader.read()
+        logIndex = try reader.readValue()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -134,6 +191,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         writer.write(length)
         writer.write(origin)
         writer.write(repliesSeenBelow)
+        writer.write(logIndex)
     }
 }
 

@@ -114,31 +114,86 @@ package struct SourceObject: Hashable, WireCodable {
     }
 }
 
-/// Reads a range of exactly this object, without its ancestors. The reply's payload is the data.
+/// Reads ranges of exactly this object, without its ancestors. The reply's payload is their data, one after the other.
 package struct RecoveryRead: Hashable, WireCodable {
+    package struct Range: Hashable, WireCodable {
+        package var offset: UInt32
+        package var length: UInt32
+        package init(offset: UInt32, length: UInt32) { (self.offset, self.length) = (offset, length) }
+        package init(from reader: inout WireReader) throws(WireError) {
+            offset = try reader.read()
+            length = try reader.read()
+            guard length > 0, UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
+                throw .invalid("range in the object")
+            }
+        }
+        package func encode(to writer: inout WireWriter) {
+            writer.write(offset)
+            writer.write(length)
+        }
+    }
+
+    /// The bytes of all ranges together at most.
+    package static let largest = 1 << 20
+
     package var receiverBoot: BootID
     package var object: ObjectName
-    package var offset: UInt32
-    package var length: UInt32
+    /// At least one.
+    package var ranges: [Range]
 
-    package init(receiverBoot: BootID, object: ObjectName, offset: UInt32, length: UInt32) {
-        (self.receiverBoot, self.object, self.offset, self.length) = (receiverBoot, object, offset, length)
+    package init(receiverBoot: BootID, object: ObjectName, ranges: [Range]) {
+        (self.receiverBoot, self.object, self.ranges) = (receiverBoot, object, ranges)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
         receiverBoot = try reader.readValue()
         object = try reader.readValue()
-        offset = try reader.read()
-        length = try reader.read()
-        guard UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
-            throw .invalid("range in the object")
-        }
+        ranges = try reader.readArray()
+        let bytes = ranges.reduce(UInt64(0)) { $0 + UInt64($1.length) }
+        guard !ranges.isEmpty, bytes <= Self.largest else { throw .invalid("ranges in the object") }
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(receiverBoot)
         writer.write(object)
-        writer.write(offset)
-        writer.write(length)
+        writer.write(ranges)
+    }
+}
+
+/// Asks for a digest of each 64 KiB of exactly this object; the reply is a ``RecoveryDigests``.
+package struct RecoveryDigest: Hashable, WireCodable {
+    package var receiverBoot: BootID
+    package var object: ObjectName
+
+    package init(receiverBoot: BootID, object: ObjectName) { (self.receiverBoot, self.object) = (receiverBoot, object) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        receiverBoot = try reader.readValue()
+        object = try reader.readValue()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(receiverBoot)
+        writer.write(object)
+    }
+}
+
+/// In order; 0 says nothing about its part.
+package struct RecoveryDigests: Hashable, WireCodable {
+    package var values: [UInt64]
+
+    package init(_ values: [UInt64]) { self.values = values }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        let count = Int(try reader.read(UInt32.self))
+        guard count <= reader.remaining / 8 else { throw .truncated(need: count * 8, have: reader.remaining) }
+        values = []
+        values.reserveCapacity(count)
+        for _ in 0..<count { values.append(try reader.read()) }
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(UInt32(values.count))
+        for value in values { writer.write(value) }
     }
 }

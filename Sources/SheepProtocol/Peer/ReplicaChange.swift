@@ -88,7 +88,7 @@ package struct ReplicaChange: Hashable, WireCodable {
     }
 }
 
-/// A change that a replica made or is making and that the owner has not called settled.
+/// A change that a replica made or is making and that the owner has not called settled. It lies within one object.
 package struct UnsettledRecord: Hashable, WireCodable {
     package var term: Term
     package var sequence: Sequence
@@ -97,13 +97,15 @@ package struct UnsettledRecord: Hashable, WireCodable {
     package var offset: UInt32
     package var length: UInt32
     package var origin: ChangeOrigin?
+    /// It failed on the way: each of its blocks may be old, new or torn.
+    package var isPartial: Bool
 
     package init(
         term: Term, sequence: Sequence, object: ObjectName, kind: ChangeKind, offset: UInt32, length: UInt32,
-        origin: ChangeOrigin?
+        origin: ChangeOrigin?, isPartial: Bool = false
     ) {
         (self.term, self.sequence, self.object, self.kind) = (term, sequence, object, kind)
-        (self.offset, self.length, self.origin) = (offset, length, origin)
+        (self.offset, self.length, self.origin, self.isPartial) = (offset, length, origin, isPartial)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -115,6 +117,10 @@ package struct UnsettledRecord: Hashable, WireCodable {
         offset = try reader.read()
         length = try reader.read()
         origin = try reader.readOptional()
+        isPartial = try reader.readBool()
+        guard UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
+            throw .invalid("range in the object")
+        }
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -125,5 +131,6 @@ package struct UnsettledRecord: Hashable, WireCodable {
         writer.write(offset)
         writer.write(length)
         writer.write(optional: origin)
+        writer.write(isPartial)
     }
 }

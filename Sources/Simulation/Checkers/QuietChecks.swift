@@ -2,6 +2,7 @@ import Cluster
 import Gateway
 import ObjectModel
 import ObjectStore
+import SheepProtocol
 
 /// What must hold when faults and clients have stopped and the cluster has come to rest.
 struct QuietChecks {
@@ -12,6 +13,7 @@ struct QuietChecks {
 
     func run() {
         checkStates()
+        checkMembers()
         readEverything()
         checkSpace()
         checkReplicas()
@@ -26,6 +28,19 @@ struct QuietChecks {
         for state in states where state.appliedIndex == first.appliedIndex && state.digest != first.digest {
             world.fail("control states differ at entry \(first.appliedIndex)")
         }
+    }
+
+    /// Nothing is on its way any more, and the log knows nobody but those who run and those who were removed.
+    private func checkMembers() {
+        guard let state = cluster.latestState else { return }
+        let expected = Set(cluster.sheep.map(\.identity))
+        for node in state.nodes.values.sorted(by: { $0.id < $1.id }) where node.isUp != expected.contains(node.id) {
+            world.fail("sheep\(node.id.high) is called \(node.isUp ? "up" : "down")")
+        }
+        for disk in state.disks.values.sorted(by: { $0.id < $1.id }) where disk.isHolding {
+            world.fail("sheep\(disk.node.high) still holds what it is not placed for")
+        }
+        if state.pendingPlacement { world.fail("an epoch is due") }
     }
 
     // MARK: Contents
@@ -84,11 +99,38 @@ struct QuietChecks {
             }
         }
         for name in holders.keys.sorted() { checkHolders(name, holders[name]!) }
+        checkUsage(Set(holders.keys))
+    }
+
+    /// What the cluster says that a volume takes is what there is of it.
+    private func checkUsage(_ names: Set<ObjectName>) {
+        guard let sheep = cluster.sheep.first, let use = GatewayUse(sheep, world: world) else { return }
+        var answer: Result<AdministrationReply, SheepError>?
+        use.administer(.volumeList(name: nil)) { answer = $0 }
+        _ = world.run(until: world.now + 10_000_000_000) { answer != nil }
+        use.close()
+        guard case .success(.volumes(let records)) = answer else {
+            return world.fail("the volumes cannot be listed: \(String(describing: answer))")
+        }
+        for record in records {
+            let objects = names.count { name in
+                name.birth == record.birth
+                    && !(cluster.sheep.lazy.compactMap { $0.store?.object(name) }.first?.isHole ?? true)
+            }
+            let bytes = UInt64(objects) << UInt64(record.objectShift)
+            if record.usage?.own != bytes {
+                world.fail("\(record.name) is said to take \(String(describing: record.usage?.own)) bytes, and takes \(bytes)")
+            }
+        }
     }
 
     private func checkHolders(_ name: ObjectName, _ holders: [SimulatedSheep]) {
         guard let node = cluster.sheep.first?.serving, let volume = node.control.state.volume(name.birth) else { return }
         let set = node.control.state.replicas(of: name.group, copies: volume.copies)
+        let placed = min(Int(volume.copies), node.control.state.zones)
+        if set.inSync.count != placed || !set.syncing.isEmpty || !set.out.isEmpty {
+            world.fail("\(name) of \(volume.name) has \(set.inSync.count) in-sync members of \(placed), \(set.syncing.count) syncing, \(set.out.count) out")
+        }
         let wanted = set.inSync.map(\.node).sorted()
         let found = holders.map(\.identity).sorted()
         if wanted != found {

@@ -80,8 +80,8 @@ final class VolumeModel {
         return writes
     }
 
-    func rollbackEnded(_ number: Int, acknowledged: Bool) {
-        ended(number, 0..<(size / UInt64(sectorSize)), acknowledged: acknowledged, durable: false)
+    func rollbackEnded(_ number: Int, acknowledged: Bool, durable: Bool) {
+        ended(number, 0..<(size / UInt64(sectorSize)), acknowledged: acknowledged, durable: durable)
     }
 
     func flushed(calledAt call: UInt64) {
@@ -100,7 +100,9 @@ final class VolumeModel {
             guard var history = sectors[sector] ?? (stamp == 0 ? nil : SectorHistory(initial: 0)) else { continue }
             if !history.observed(stamp, from: call, to: world.now), !isWrong {
                 isWrong = true
-                world.fail("\(reader) read \(name) sector \(sector): \(stamp), called at \(World.seconds(call)); \(history.text)")
+                world.fail(
+                    "\(reader) read \(name) sector \(sector): \(stamp), called at \(World.seconds(call)); \(history.text)",
+                    about: .init(volume: name, sector: sector))
             }
             sectors[sector] = history
         }
@@ -113,7 +115,9 @@ final class VolumeModel {
             if let stamp = SectorContents.stamp(of: bytes[number * sectorSize..<(number + 1) * sectorSize], sector: sector) {
                 return (sector, stamp)
             }
-            world.fail("\(what): sector \(sector) is torn or misplaced: \(bytes[number * sectorSize..<number * sectorSize + 16])")
+            world.fail(
+                "\(what): sector \(sector) is torn or misplaced: \(bytes[number * sectorSize..<number * sectorSize + 16])",
+                about: .init(volume: name, sector: sector))
             return nil
         }
     }
@@ -128,7 +132,9 @@ final class VolumeModel {
             guard let history = sectors[sector] else { continue }
             let candidates = history.candidates(stamp, from: snapshot.called, to: snapshot.ended)
             guard let first = candidates.map(\.called).min(), let last = candidates.map(history.lastMoment).max() else {
-                world.fail("snapshot \(snapshot.tag) of \(name) shows \(stamp) in sector \(sector); \(history.text)")
+                world.fail(
+                    "snapshot \(snapshot.tag) of \(name) shows \(stamp) in sector \(sector); \(history.text)",
+                    about: .init(volume: name, sector: sector))
                 continue
             }
             earliest = max(earliest, first)

@@ -7,21 +7,32 @@ final class Administrator {
     private var world: World { cluster.world }
     private(set) var isIdle = true
     private var made = 0
+    private var minimumCopies = 1
 
     init(cluster: SimulatedCluster) { self.cluster = cluster }
 
     func begin() {
+        // A volume of one copy keeps stores from being lost, which the other half of the runs shall see.
+        if cluster.profile.weights.contains(where: { $0.kind == .wipe }) { minimumCopies = 1 + world.below(2) }
         make("vol0", copies: cluster.profile.copies)
         waitAndAct()
     }
 
-    private func waitAndAct() {
-        world.schedule(after: world.draw(200_000_000...cluster.profile.administrationTime)) { [self] in
+    private func waitAndAct(_ number: Int = 1) {
+        var delay: UInt64 = 0
+        cluster.numbered(3, number) { delay = world.draw(200_000_000...cluster.profile.administrationTime) }
+        world.schedule(after: delay) { [self] in
             guard cluster.clientsAreActive else { return }
-            if isIdle { act() }
-            waitAndAct()
+            if isIdle, cluster.mayOrder(number) {
+                present = number
+                cluster.numbered(4, number) { act() }
+            }
+            waitAndAct(number + 1)
         }
     }
+
+    /// The number of the order that was drawn last.
+    private var present = 0
 
     private var living: [VolumeModel] { cluster.volumes.filter { !$0.isGone } }
 
@@ -29,7 +40,7 @@ final class Administrator {
         guard let volume = world.pick(living) else { return }
         switch world.below(100) {
         case 0..<15:
-            if living.count < 3 { make("vol\(made)", copies: UInt8(1 + world.below(Int(cluster.profile.copies)))) }
+            if living.count < 3 { make("vol\(made)", copies: drawCopies()) }
         case 15..<50:
             if volume.snapshots.count < 4 { snapshot(volume) }
         case 50..<65:
@@ -44,6 +55,10 @@ final class Administrator {
         default:
             if living.count > 1 { delete(volume) }
         }
+    }
+
+    private func drawCopies() -> UInt8 {
+        UInt8(minimumCopies + world.below(Int(cluster.profile.copies) + 1 - minimumCopies))
     }
 
     // MARK: Orders
@@ -63,6 +78,7 @@ final class Administrator {
         }
         isIdle = false
         cluster.counters.orders += 1
+        cluster.noteOrder(present, what)
         world.log("admin at \(sheep.name)", what)
         use.administer(request) { [self] result in
             isIdle = true
@@ -101,6 +117,11 @@ final class Administrator {
         }
     }
 
+    private func drawCopies() -> UInt8 {
+        let (least, most) = (Int(cluster.profile.leastCopies), Int(cluster.profile.copies))
+        return UInt8(least + world.below(most - least + 1))
+    }
+
     private func make(_ name: String, copies: UInt8) {
         made += 1
         let objectSize = UInt64(1) << UInt64(cluster.profile.objectShift)
@@ -120,7 +141,7 @@ final class Administrator {
 
     private func use(_ volume: VolumeModel) {
         cluster.volumes.append(volume)
-        for number in 0..<(1 + world.below(2)) { cluster.addClient("client\(number)-\(volume.name)", of: volume) }
+        for number in 0..<(1 + world.below(cluster.profile.clients)) { cluster.addClient("client\(number)-\(volume.name)", of: volume) }
     }
 
     private func snapshot(_ volume: VolumeModel) {
@@ -159,11 +180,11 @@ final class Administrator {
     private func rollback(_ volume: VolumeModel, to snapshot: SnapshotModel) {
         let number = volume.rollbackCalled(to: snapshot)
         let reference = VolumeReference(name: volume.name, selector: .tag(snapshot.tag))
-        order(.volumeRollback(reference), "roll \(volume.name) back to \(snapshot.tag)") { outcome in
+        order(.volumeRollback(reference), "roll \(volume.name) back to \(snapshot.tag)") { [cluster] outcome in
             if case .done = outcome {
-                volume.rollbackEnded(number, acknowledged: true)
+                volume.rollbackEnded(number, acknowledged: true, durable: cluster.profile.alwaysDurable)
             } else {
-                volume.rollbackEnded(number, acknowledged: false)
+                volume.rollbackEnded(number, acknowledged: false, durable: false)
             }
         }
     }

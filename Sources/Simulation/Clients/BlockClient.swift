@@ -1,3 +1,4 @@
+import Cluster
 import FrontendKit
 import Gateway
 import NIOCore
@@ -27,6 +28,7 @@ final class BlockClient {
     }
 
     var isIdle: Bool { inFlight == 0 }
+    private var isAlwaysDurable: Bool { cluster.profile.alwaysDurable }
     /// When the oldest request under way was made.
     var oldestCall: UInt64? { calls.values.min() }
 
@@ -36,7 +38,14 @@ final class BlockClient {
         guard let use, let device else { return open() }
         if use.process.isStopping || shallLeave { return leaveWhenIdle() }
         if world.chance(0.002) { shallLeave = true }
-        if inFlight < depth { request(use, device) }
+        if inFlight < depth {
+            // Now and then many at once, which meet.
+            let burst = world.chance(0.15) ? 2 * depth : 1
+            for _ in 0..<burst { request(use, device) }
+            return
+        }
+        // What comes in while the gateway stands still is there when it goes on, and others have written since.
+        if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.03) { read(use, device, drawRange()) }
     }
 
     private func open() {
@@ -135,11 +144,60 @@ final class BlockClient {
         let call = began("writes \(stamp) to \(range)\(durable ? " durably" : "")")
         var data = ByteBuffer()
         for sector in range { data.writeBytes(SectorContents.bytes(stamp, sector: sector)) }
-        use.call({ [data] done in
-            device.write(data, at: range.lowerBound * UInt64(sectorSize), durable: durable) { done($0.map { .failure($0) } ?? .success(())) }
+        send(ClientWrite(call: call, stamp: stamp, number: number, range: range, data: data, durable: durable), use, device)
+    }
+
+    /// A write under way, with the same bytes however often and through whichever gateway it is sent.
+    private struct ClientWrite {
+        let call: Int
+        let stamp: Stamp
+        /// Of this sending.
+        var number: Int
+        let range: Range<UInt64>
+        let data: ByteBuffer
+        let durable: Bool
+    }
+
+    private func send(_ write: ClientWrite, _ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>) {
+        use.call({ done in
+            device.write(write.data, at: write.range.lowerBound * UInt64(sectorSize), durable: write.durable) {
+                done($0.map { .failure($0) } ?? .success(()))
+            }
         }) { [self] (result: Result<Void, SheepError>) in
-            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: durable) }
+            if case .failure = result, use.isBroken, cluster.profile.clientsRepeat { return sendAgain(write, lost: use.process) }
+            finish(write.call, result) { volume.ended(write.number, write.range, acknowledged: $0, durable: write.durable || isAlwaysDurable) }
         }
+    }
+
+    /// Through whichever gateway the client uses next, once that one knows that the lost run is over: until then the lost one
+    /// may still pass the write on, and from then on it must not. The client has no way to say that it is a repeat, so the write
+    /// may happen twice, and undo what another client wrote in between: it counts as two writes of the same bytes.
+    private func sendAgain(_ write: ClientWrite, lost: SheepProcess) {
+        let giveUp = { [self] in
+            finish(write.call, .failure(SheepError(.unavailable, "the gateway is gone, and no other was found"))) {
+                volume.ended(write.number, write.range, acknowledged: $0, durable: write.durable)
+            }
+        }
+        if volume.isGone || !cluster.clientsAreActive { return whenForgotten(lost, then: giveUp) }
+        if let use, let device, !use.isBroken, knows(use.sheep, isOver: lost) {
+            world.log(name, "#\(write.call) again at \(use.sheep.name)")
+            volume.ended(write.number, write.range, acknowledged: false, durable: false)
+            var again = write
+            again.number = volume.called(write.range, stamp: write.stamp)
+            return send(again, use, device)
+        }
+        world.schedule(after: 20_000_000) { [self] in sendAgain(write, lost: lost) }
+    }
+
+    private func knows(_ sheep: SimulatedSheep, isOver lost: SheepProcess) -> Bool {
+        guard let record = sheep.serving?.control.state.nodes[lost.node] else { return false }
+        return !record.isUp || record.boot != lost.boot
+    }
+
+    /// What a run that has ended left on the wires does nothing any more where it is known to be over.
+    private func whenForgotten(_ lost: SheepProcess, then action: @escaping () -> Void) {
+        if cluster.sheep.allSatisfy({ $0.serving == nil || knows($0, isOver: lost) }) { return action() }
+        world.schedule(after: 20_000_000) { [self] in whenForgotten(lost, then: action) }
     }
 
     private func zero(
@@ -153,7 +211,8 @@ final class BlockClient {
                 done($0.map { .failure($0) } ?? .success(()))
             }
         }) { [self] (result: Result<Void, SheepError>) in
-            finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: false) }
+            let end = { [self] in finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: isAlwaysDurable) } }
+            if case .failure = result, use.isBroken { whenForgotten(use.process, then: end) } else { end() }
         }
     }
 

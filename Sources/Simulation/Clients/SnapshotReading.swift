@@ -63,7 +63,9 @@ final class SnapshotReading {
     private func note(_ contents: [(UInt64, Stamp)]) {
         for (sector, stamp) in contents {
             if let known = snapshot.contents[sector], known != stamp {
-                world.fail("snapshot \(snapshot.tag) of \(volume.name) changed in sector \(sector): \(known) became \(stamp)")
+                world.fail(
+                    "snapshot \(snapshot.tag) of \(volume.name) changed in sector \(sector): \(known) became \(stamp)",
+                    about: .init(volume: volume.name, sector: sector))
             }
             snapshot.contents[sector] = stamp
         }

@@ -1,9 +1,15 @@
+package import LocalEngine
+
 /// What a run of the simulator does and how much may go wrong in it.
 package struct Profile: Sendable {
     package var name: String
     package var nodes = 3
     package var copies: UInt8 = 3
+    /// Volumes have so many copies at least.
+    package var leastCopies: UInt8 = 1
     package var objectShift: UInt8 = 20
+    /// In so long a sheep scrubs all it has; 0: never. Nanoseconds.
+    package var scrubPeriod: UInt64 = 0
     /// How long clients work while faults happen, in nanoseconds.
     package var duration: UInt64 = 15_000_000_000
     /// Between a client's requests at most.
@@ -12,21 +18,44 @@ package struct Profile: Sendable {
     package var administrationTime: UInt64 = 2_500_000_000
     /// Between faults at most.
     package var faultTime: UInt64 = 4_000_000_000
+    /// Sheep with storage that there are at most; above ``nodes``, fresh ones join.
+    package var largestNodes = 3
+    /// Sheep without storage, clients' doors only.
+    package var gateways = 0
+    /// Of each sheep; fewer make runs of groups that are alike longer, and so the control state's work less.
+    package var virtualNodes: UInt16?
+    /// Down for so long, a sheep is taken out, in nanoseconds.
+    package var downOut: UInt64 = 300_000_000_000
+    /// Sheep run with `--durability=always`.
+    package var alwaysDurable = false
+    /// Of each volume, at most.
+    package var clients = 2
+    /// How quick the control log is.
+    package var log = SimulatedLog.Tuning()
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
     package var clocksDrift = false
-    package var longestPause: UInt64 = 6_000_000_000
+    /// A client whose gateway is gone repeats its writes through another, once the log calls the former run down.
+    package var clientsRepeat = false
 
     /// Kills, restarts, clean stops.
     package static let smoke = Profile(name: "smoke", weights: [(.kill, 6), (.stop, 2), (.reset, 2)])
     /// Everything that ends processes, stops them for a while or cuts their links, close together.
     package static let kills = Profile(
         name: "kills", duration: 40_000_000_000, faultTime: 3_000_000_000,
-        weights: [(.kill, 8), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 2)])
+        weights: [(.kill, 8), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 3)])
     /// Power cuts as well.
     package static let power = Profile(
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
-        weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2)])
+        weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2), (.release, 2)])
+
+    /// One disk after the other rots, loses writes, fails or fills up; kills between and beside it.
+    package static let disks = Profile(
+        name: "disks", leastCopies: 3, scrubPeriod: 20_000_000_000, duration: 40_000_000_000, faultTime: 2_500_000_000,
+        weights: [
+            (.bitRot, 4), (.loseFiles, 2), (.lostWrites, 3), (.misdirectedWrites, 3), (.readErrors, 3), (.diskFails, 3),
+            (.diskFull, 3), (.allFull, 2), (.slowDisk, 2), (.garble, 2), (.kill, 5), (.stop, 1), (.reset, 2),
+        ])
 
     /// Links that are cut, in one direction or both, slow or broken again and again, while processes die and stand still.
     package static let network = Profile(
@@ -34,20 +63,46 @@ package struct Profile: Sendable {
         weights: [
             (.partition, 5), (.cutLink, 3), (.oneWay, 4), (.slowLink, 3), (.brittleLink, 2), (.lostReply, 3), (.reset, 2),
             (.kill, 3), (.killAll, 1), (.stop, 1), (.pause, 3),
-        ], longestPause: 12_000_000_000)
+        ], clientsRepeat: true)
     /// The same, on machines whose steady clocks are up to 5 % off and whose wall clocks jump by up to a year.
     package static let clocks = Profile(
         name: "clocks", duration: 30_000_000_000, faultTime: 3_000_000_000,
         weights: [
             (.clockJump, 4), (.partition, 3), (.oneWay, 2), (.slowLink, 1), (.lostReply, 1), (.kill, 3), (.stop, 1), (.pause, 5),
-        ], clocksDrift: true, longestPause: 12_000_000_000)
+        ], clocksDrift: true, clientsRepeat: true)
 
-    package static let all = [smoke, kills, power, network, clocks]
+    /// Sheep that join, are removed, are dead for longer than `--down-out`, come back empty; kills in the middle of all that.
+    package static let members = Profile(
+        name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1,
+        virtualNodes: 6, downOut: 4_000_000_000, log: slowLog,
+        weights: [
+            (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 6), (.stop, 2), (.reset, 1),
+            (.killAll, 1), (.pause, 1),
+        ])
+    /// Every acknowledgement is durable, leases move between gateways under load, the power fails.
+    package static let durable = Profile(
+        name: "durable", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 2_000_000_000, alwaysDurable: true,
+        clients: 3,
+        weights: [(.release, 8), (.kill, 3), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
+
+    /// Sheep learn of entries at very different moments.
+    private static let slowLog: SimulatedLog.Tuning = {
+        var tuning = SimulatedLog.Tuning()
+        tuning.sync = 100_000...20_000_000
+        tuning.notice = 10_000...150_000_000
+        return tuning
+    }()
+
+    package static let all = [smoke, kills, power, members, durable, disks, network, clocks]
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {
     case kill, killAll, stop, reset, pause, powerCut, powerCutAll
+    case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, garble
     case partition, cutLink, oneWay, slowLink, brittleLink, lostReply, clockJump
+    /// A fresh sheep joins; a running one, or a dead one, is removed; one is dead for longer than `--down-out`; one loses its
+    /// store and comes back as another; one gives all its leases back.
+    case join, remove, removeDead, longDeath, wipe, release
 }
 
 /// What happened in a run.

@@ -2,6 +2,7 @@ import Cluster
 import Gateway
 package import LocalEngine
 import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 /// Sheep, their log and network, clients and faults, from the format to the quiet end.
@@ -10,28 +11,54 @@ package final class SimulatedCluster {
     let profile: Profile
     package let switchboard: Switchboard
     package let log: SimulatedLog
-    private(set) var sheep: [SimulatedSheep] = []
+    /// Those that are to run when all is quiet.
+    var sheep: [SimulatedSheep] = []
+    /// Sheep whose stores are lost: nobody comes back under these identities.
+    var lostIdentities: [NodeID] = []
+    private var sheepMade = 0
     var volumes: [VolumeModel] = []
     private(set) var clients: [BlockClient] = []
+    private var clientsMade = 0
     private var administrator: Administrator!
+    private var trouble: DiskTrouble!
+    private(set) var nodeOperator: NodeOperator!
+    private let seed: UInt64
+    private let restriction: Restriction
+    /// What was injected, ordered and begun, by number.
+    package private(set) var happenings = Happenings()
     package var counters = Counters()
     var clientsAreActive = true
     private(set) var faultsAreActive = true
     private var faultsEndedAt: UInt64?
     private var stamps: UInt64 = 0
 
-    package init(seed: UInt64, profile: Profile) {
-        world = World(seed: seed)
-        self.profile = profile
+    package init(seed: UInt64, profile: Profile, restriction: Restriction = Restriction()) {
+        world = World(seed: seed ^ (restriction.variation << 48))
+        (self.seed, self.profile, self.restriction) = (seed, profile, restriction)
         switchboard = Switchboard(world: world)
-        log = SimulatedLog(seed: world.random.next())
-        for number in 1...profile.nodes {
-            var options = NodeOptions(address: NodeAddress(host: "10.0.0.\(number)", port: 7000))
-            options.zone = UInt32(number)
-            let clock = profile.clocksDrift ? MachineClock(rate: world.draw(950_000...1_050_000)) : MachineClock()
-            sheep.append(SimulatedSheep(number: number, world: world, log: log, switchboard: switchboard, options: options, clock: clock))
-        }
+        // On a slow network much more is under way when something goes wrong.
+        switchboard.delay = 20_000...world.pick([200_000, 3_000_000, 15_000_000])!
+        log = SimulatedLog(seed: world.random.next(), tuning: profile.log)
+        for _ in 1...profile.nodes { addSheep() }
+        for _ in 0..<profile.gateways { addSheep(isGateway: true) }
         administrator = Administrator(cluster: self)
+        nodeOperator = NodeOperator(cluster: self)
+        trouble = DiskTrouble(cluster: self)
+    }
+
+    /// One more sheep that nobody knows yet, in a zone of its own if none is given; it does not run yet.
+    @discardableResult
+    func addSheep(zone: UInt32? = nil, address: NodeAddress? = nil, isGateway: Bool = false) -> SimulatedSheep {
+        sheepMade += 1
+        var options = NodeOptions(address: address ?? NodeAddress(host: "10.0.0.\(sheepMade)", port: 7000))
+        options.zone = zone ?? UInt32(sheepMade)
+        options.virtualNodes = isGateway ? 0 : profile.virtualNodes
+        (options.downOut, options.alwaysDurable) = (profile.downOut, profile.alwaysDurable)
+        options.scrubPeriod = profile.scrubPeriod
+        let clock = profile.clocksDrift ? MachineClock(rate: world.draw(950_000...1_050_000)) : MachineClock()
+        let one = SimulatedSheep(number: sheepMade, world: world, log: log, switchboard: switchboard, options: options, clock: clock)
+        sheep.append(one)
+        return one
     }
 
     func nextStamp() -> UInt64 {
@@ -40,18 +67,41 @@ package final class SimulatedCluster {
     }
 
     func addClient(_ name: String, of volume: VolumeModel) {
+        clientsMade += 1
+        guard !restriction.clients.contains(clientsMade) else { return }
+        happenings.clients.append((clientsMade, name))
         clients.append(BlockClient(name: name, volume: volume, cluster: self))
     }
+
+    /// Runs `body` with randomness of its own, so that the fault or order of this number is the same whatever else happens.
+    func numbered(_ stream: UInt64, _ number: Int, _ body: () -> Void) {
+        let common = world.random
+        world.random = SeededGenerator(seed: (seed &* 0x9E37_79B9_7F4A_7C15) ^ (stream << 32) ^ UInt64(number))
+        body()
+        world.random = common
+    }
+
+    /// The administrator's order of this number is given.
+    func mayOrder(_ number: Int) -> Bool { !restriction.orders.contains(number) }
+    /// The one without a number makes the first volume, and always does.
+    func noteOrder(_ number: Int, _ text: String) { if number > 0 { happenings.orders.append((number, world.now, text)) } }
 
     // MARK: A whole run
 
     /// Everything, in order; what went wrong is in ``World/failures``.
     package func run() {
+        // Events and clients refer to the cluster, which refers to them.
+        defer {
+            world.forgetEvents()
+            clients = []
+            (administrator, nodeOperator, trouble) = (nil, nil, nil)
+        }
         format()
         guard world.failures.isEmpty else { return }
         administrator.begin()
         injectLater()
-        _ = world.run(until: world.now + profile.duration)
+        happenings.workBegan = world.now
+        _ = world.run(until: world.now + (restriction.duration ?? profile.duration))
         endFaults()
         _ = world.run(until: world.now + 3_000_000_000)
         clientsAreActive = false
@@ -80,23 +130,27 @@ package final class SimulatedCluster {
 
     // MARK: Faults
 
-    private func injectLater() {
-        world.schedule(after: world.draw(100_000_000...profile.faultTime)) { [self] in
+    private func injectLater(_ number: Int = 1) {
+        var delay: UInt64 = 0
+        numbered(1, number) { delay = world.draw(100_000_000...profile.faultTime) }
+        world.schedule(after: delay) { [self] in
             guard faultsAreActive else { return }
-            inject()
-            injectLater()
+            if !restriction.faults.contains(number) { numbered(2, number) { inject(number) } }
+            injectLater(number + 1)
         }
     }
 
-    private func inject() {
+    private func inject(_ number: Int) {
         var ticket = world.below(profile.weights.reduce(0) { $0 + $1.weight })
         let kind = profile.weights.first {
             ticket -= $0.weight
             return ticket < 0
         }!.kind
         let victim = world.pick(sheep)!
+        guard trouble.permits(kind, victim) else { return }
         counters.faults[kind, default: 0] += 1
-        world.log("FAULT", "\(kind) \(victim.name)")
+        world.log("FAULT", "\(number): \(kind) \(victim.name)")
+        happenings.faults.append((number, world.now, "\(kind) \(victim.name)"))
         switch kind {
         case .kill:
             victim.kill()
@@ -112,19 +166,25 @@ package final class SimulatedCluster {
             victim.stop()
             startLater(victim)
         case .reset: switchboard.reset(from: victim.identity, to: world.pick(sheep)!.identity)
-        case .pause: victim.pause(for: world.draw(10_000_000...profile.longestPause), bySignal: world.chance(0.5))
         case .partition, .cutLink, .oneWay, .slowLink, .brittleLink, .lostReply: troubleNetwork(kind, victim)
         case .clockJump: jumpClock(of: victim)
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
+        case .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk,
+            .garble:
+            trouble.begin(kind, victim)
+        // The longest are longer than the silence after which a sheep is called down without proof.
+        case .pause:
+            victim.pause(for: world.draw(10_000_000...(world.chance(0.4) ? 14_000_000_000 : 2_000_000_000)), bySignal: world.chance(0.5))
+        case .join, .remove, .removeDead, .longDeath, .wipe, .release: changeMembers(kind, victim)
         }
     }
 
-    private func startLater(_ victim: SimulatedSheep) {
-        world.schedule(after: world.draw(1_000_000...6_000_000_000)) { [self] in
+    func startLater(_ victim: SimulatedSheep, after delay: UInt64? = nil) {
+        world.schedule(after: delay ?? world.draw(1_000_000...6_000_000_000)) { [self] in
             // One that is still stopping starts when it has ended.
             if victim.isRunning, victim.process?.isStopping ?? false { return startLater(victim) }
-            victim.start()
+            if sheep.contains(where: { $0 === victim }) { victim.start() }
         }
     }
 
@@ -148,6 +208,7 @@ package final class SimulatedCluster {
         switchboard.healAll()
         world.log("FAULT", "no more faults")
         for one in sheep where !one.isRunning { one.start() }
+        for node in lostIdentities { nodeOperator.remove(node, givesUp: true) }
     }
 
     /// Once faults have stopped for long, nothing may fail.
@@ -160,30 +221,45 @@ package final class SimulatedCluster {
 
     private func waitUntilQuiet() {
         let limit = world.now + 90_000_000_000
-        let quiet = world.run(until: limit) {
+        while !isQuiet {
+            guard world.failures.isEmpty else { return }
+            guard world.now < limit else { return world.fail("no progress after the faults: \(unrest)") }
+            _ = world.run(until: world.now + 20_000_000)
             for client in clients { client.leaveWhenIdle() }
-            return clients.allSatisfy(\.isIdle) && administrator.isIdle && sheep.allSatisfy(isComplete)
         }
-        guard quiet else { return world.fail("no progress after the faults: \(unrest)") }
         // Leases and intents come to rest, garbage is collected.
         _ = world.run(until: world.now + 10_000_000_000)
     }
 
-    private func isComplete(_ one: SimulatedSheep) -> Bool {
-        guard let node = one.serving else { return false }
-        let state = node.control.state
-        return sheep.allSatisfy { state.isInSync($0.diskIdentity) } && node.recovery.isIdle && !state.closedGroups.hasAny
+    private var isQuiet: Bool {
+        clients.allSatisfy(\.isIdle) && administrator.isIdle && nodeOperator.isIdle && trouble.isOver && sheep.allSatisfy { isComplete($0) }
     }
+
+    func isComplete(_ one: SimulatedSheep) -> Bool {
+        guard let node = one.serving else { return false }
+        return isComplete(node.control.state) && node.recovery.isIdle
+    }
+
+    /// Everybody is in sync where placed, and nothing is on its way to another place.
+    private func isComplete(_ state: ControlState) -> Bool {
+        storing.allSatisfy { state.isInSync($0.diskIdentity) } && !state.closedGroups.hasAny && !state.pendingPlacement
+            && state.disks.values.allSatisfy { !$0.isHolding } && state.nodes.values.allSatisfy { $0.isUp || $0.isRemoved }
+    }
+
+    /// Those with disks.
+    var storing: [SimulatedSheep] { sheep.filter { !$0.options.isGateway } }
 
     private var unrest: String {
         let busy = clients.filter { !$0.isIdle }.map { "\($0.name) waits since \(World.seconds($0.oldestCall ?? 0))" }
         let incomplete = sheep.compactMap { one -> String? in
             guard let node = one.serving else { return "\(one.name) does not serve" }
             let state = node.control.state
-            let out = sheep.filter { !state.isInSync($0.diskIdentity) }.map(\.name)
-            if out.isEmpty, node.recovery.isIdle, !state.closedGroups.hasAny { return nil }
-            return "\(one.name) at entry \(state.appliedIndex): out of sync \(out), recovery \(node.recovery.isIdle ? "idle" : "\(node.recovery.progress)"), closed \(state.closedGroups.hasAny)"
+            if isComplete(one) { return nil }
+            let out = storing.filter { !state.isInSync($0.diskIdentity) }.map(\.name)
+            let holding = state.disks.values.filter(\.isHolding).map(\.node.high).sorted()
+            let down = state.nodes.values.filter { !$0.isUp && !$0.isRemoved }.map(\.id.high).sorted()
+            return "\(one.name) at entry \(state.appliedIndex): out of sync \(out), recovery \(node.recovery.isIdle ? "idle" : "\(node.recovery.progress)"), closed \(state.closedGroups.hasAny), placement pending \(state.pendingPlacement), holding \(holding), down \(down)"
         }
-        return (busy + (administrator.isIdle ? [] : ["the administrator waits"]) + incomplete).joined(separator: "; ")
+        return (busy + (administrator.isIdle ? [] : ["the administrator waits"]) + (trouble.isOver ? [] : ["a disk is not cured"]) + incomplete).joined(separator: "; ")
     }
 }

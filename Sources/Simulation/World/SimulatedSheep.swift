@@ -17,8 +17,8 @@ package enum SimulatedEnvironment: NodeEnvironment {
 package final class SimulatedSheep {
     let name: String
     package let identity: NodeID
-    let diskIdentity: DiskID
-    private let options: NodeOptions
+    private(set) var diskIdentity: DiskID
+    let options: NodeOptions
     private let world: World
     private let log: SimulatedLog
     private let switchboard: Switchboard
@@ -28,6 +28,9 @@ package final class SimulatedSheep {
     private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
     private(set) var store: ObjectStore<SimulatedDisk>?
     private var lostPower = false
+    /// Its disk is in trouble: what it says of that is no fault of the sheep's.
+    var isSick = false
+    private var rebuilds = false
     let clock: MachineClock
     /// Processes that ended of themselves start again by themselves, as the program does.
     var startsAnew = true
@@ -38,9 +41,25 @@ package final class SimulatedSheep {
         self.clock = clock
         identity = NodeID(high: UInt64(number), low: world.random.next())
         diskIdentity = DiskID(high: UInt64(number), low: world.random.next())
-        disk = SimulatedDisk(seed: world.random.next()) { [unowned self] delay, body in
+        makeDisk(seed: world.random.next())
+    }
+
+    private func makeDisk(seed: UInt64) {
+        disk = SimulatedDisk(seed: seed) { [unowned self] delay, body in
             self.world.schedule(after: delay, in: process, body)
         }
+    }
+
+    /// An empty disk in the place of the one there was.
+    func replaceDisk() {
+        diskIdentity = DiskID(high: identity.high, low: world.random.next())
+        makeDisk(seed: world.random.next())
+    }
+
+    /// The store cannot say what it has: it becomes a new disk.
+    func startRebuilding() {
+        rebuilds = true
+        start()
     }
 
     package var isRunning: Bool { process?.isAlive ?? false }
@@ -57,18 +76,29 @@ package final class SimulatedSheep {
         let process = SheepProcess(world: world, node: identity, boot: BootID(rawValue: world.random.next() | 1), machine: clock)
         self.process = process
         world.log(name, "starts, boot \(process.boot)")
+        if options.isGateway { return begin(process, nil, nil) }
         var configuration = StoreConfiguration()
         (configuration.node, configuration.disk) = (identity, diskIdentity)
+        if rebuilds {
+            configuration.rebuild = true
+            configuration.rebuiltDisk = DiskID(high: identity.high, low: world.random.next())
+        }
         ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
             guard self.process === process, process.isAlive else { return }
             switch result {
-            case .success(let (store, report)): begin(process, store, report)
+            case .success(let (store, report)):
+                (rebuilds, diskIdentity) = (false, report.identity.disk)
+                begin(process, store, report)
+            case .failure(let error) where isSick:
+                world.log(name, "cannot open its store: \(error)")
+                kill()
+                world.schedule(after: 500_000_000) { [self] in start() }
             case .failure(let error): world.fail("\(name) cannot open its store: \(error)")
             }
         }
     }
 
-    private func begin(_ process: SheepProcess, _ store: ObjectStore<SimulatedDisk>, _ report: StartReport) {
+    private func begin(_ process: SheepProcess, _ store: ObjectStore<SimulatedDisk>?, _ report: StartReport?) {
         let network = SimulatedNetwork(process: process, switchboard: switchboard)
         switchboard.listen(network)
         var random = SeededGenerator(seed: world.random.next())
@@ -97,6 +127,7 @@ package final class SimulatedSheep {
         world.log(name, "ended: \(how)")
         if process.isStopping { return }
         switch how {
+        case .failed where isSick: break
         case .failed(let reason): world.fail("\(name) failed: \(reason)")
         case .stopped: return closeStore(process)
         case .calledDown: break
@@ -166,12 +197,13 @@ package final class SimulatedSheep {
     private var closing: SheepProcess?
 
     private func closeStore(_ process: SheepProcess) {
-        guard closing !== process, let store else { return }
+        guard closing !== process else { return }
         closing = process
         process.isStopping = true
         node?.end(.stopped)
+        guard let store else { return world.schedule(after: 1, in: process) { [self] in kill() } }
         store.close { [self] error in
-            if let error { world.fail("\(name) cannot close its store: \(error)") }
+            if let error, !isSick { world.fail("\(name) cannot close its store: \(error)") }
             // Not from within the store's own call.
             world.schedule(after: 1, in: process) { [self] in kill() }
         }

@@ -10,6 +10,16 @@ package final class World {
     package private(set) var now: UInt64 = 1_000_000_000
     package var random: SeededGenerator
     package private(set) var failures: [String] = []
+    /// When the first failure was seen, and where.
+    package private(set) var failedAt: UInt64 = 0
+    package private(set) var subject: Subject?
+
+    /// What a failure is about.
+    package struct Subject: Sendable {
+        package let volume: String
+        package let sector: UInt64
+        package init(volume: String, sector: UInt64) { (self.volume, self.sector) = (volume, sector) }
+    }
     /// Gets every line of what happens.
     package var trace: ((String) -> Void)?
     private var queue = EventQueue()
@@ -36,6 +46,9 @@ package final class World {
         return true
     }
 
+    /// Nothing more happens.
+    func forgetEvents() { queue = EventQueue() }
+
     private func step() {
         guard let event = queue.popFirst() else { return }
         now = max(now, event.time)
@@ -60,7 +73,9 @@ package final class World {
 
     // MARK: What is said
 
-    func fail(_ text: String) {
+    func fail(_ text: String, about subject: Subject? = nil) {
+        if failures.isEmpty { failedAt = now }
+        self.subject = self.subject ?? subject
         failures.append("\(Self.seconds(now)) \(text)")
         log("FAILURE", text)
     }

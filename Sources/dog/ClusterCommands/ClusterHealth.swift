@@ -13,6 +13,7 @@ extension ClusterInformation {
             ("redundancy", redundancy.json),
             ("scrub", scrub.json),
             ("recovery", recovery.json),
+            ("warnings", .strings(warnings)),
         ])
     }
 
@@ -69,9 +70,11 @@ extension ScrubState {
     fileprivate var json: JSON {
         .object([
             ("objectsVerified", .number(objectsVerified)),
+            ("objectsTotal", .number(objectsTotal)),
             ("damagedBlocks", .number(damagedBlocks)),
             ("repairedBlocks", .number(repairedBlocks)),
             ("lastPassAt", .number(lastPassAt / 1_000_000_000)),
+            ("lastPassObjects", .number(lastPassObjects)),
         ])
     }
 }

@@ -116,7 +116,7 @@ final class NbdConnection: @unchecked Sendable {
                 if cookie < 0 { started.finish(.failure(.last)) } else { underWay[cookie] = started }
             }
             if isClosed && underWay.isEmpty { break }
-            waitForEvents()
+            waitForEvents(isIdle: underWay.isEmpty)
             collect(&underWay)
         }
         nbd_shutdown(handle, 0)
@@ -126,12 +126,14 @@ final class NbdConnection: @unchecked Sendable {
         thread.shutdownGracefully { _ in }
     }
 
-    private func waitForEvents() {
+    private func waitForEvents(isIdle: Bool) {
         let direction = nbd_aio_get_direction(handle)
         var events: Int16 = 0
         if direction & UInt32(LIBNBD_AIO_DIRECTION_READ) != 0 { events |= Int16(POLLIN) }
         if direction & UInt32(LIBNBD_AIO_DIRECTION_WRITE) != 0 { events |= Int16(POLLOUT) }
-        // A dead connection has nothing to wait for; poll(2) skips a negative descriptor.
+        // A dead connection has nothing to wait for: its commands have ended with an error, which is to be collected.
+        if events == 0, !isIdle { return }
+        // poll(2) skips a negative descriptor.
         var polled = [
             pollfd(fd: events == 0 ? -1 : nbd_aio_get_fd(handle), events: events, revents: 0),
             pollfd(fd: wakeRead, events: Int16(POLLIN), revents: 0),

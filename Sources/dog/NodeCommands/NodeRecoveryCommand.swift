@@ -3,9 +3,16 @@ import Client
 import Listings
 import SheepProtocol
 
-struct NodeRecoveryCommand: SheepCommand {
+struct NodeRecoveryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "recovery", abstract: "The sheep that catch up or take over, and how far they are.")
+        commandName: "recovery", abstract: "The sheep that catch up or take over, and how far they are.",
+        subcommands: [NodeRecoveryInfo.self, NodeRecoverySetThrottle.self, NodeRecoveryGetThrottle.self],
+        defaultSubcommand: NodeRecoveryInfo.self)
+}
+
+struct NodeRecoveryInfo: SheepCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "info", abstract: "The sheep that catch up or take over, and how far they are.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var listing: ListingOptions
     @Flag(name: [.customShort("P"), .customLong("progress")], help: "Show how far it is until all is done.")

@@ -35,9 +35,9 @@ struct VdiImport: SheepCommand {
     private func fill(from image: some ImageSource, _ sheep: SheepClient) async throws {
         let created = try await create(size: image.size, sheep)
         try await sheep.undoing(created, named: name.text) {
-            let volume = try await sheep.open(VolumeReference(name: name.text), readOnly: false)
-            try await ImageCopy.run(from: image, to: VolumeImage(volume, isFresh: true))
-            try? await volume.close()
+            try await sheep.withVolume(VolumeReference(name: name.text), readOnly: false) { volume in
+                try await ImageCopy.run(from: image, to: VolumeImage(volume, isFresh: true))
+            }
         }
     }
 
@@ -47,17 +47,17 @@ struct VdiImport: SheepCommand {
         let first = try await batches.next()
         let created = try await create(size: first.length, sheep)
         try await sheep.undoing(created, named: name.text) {
-            let volume = try await sheep.open(VolumeReference(name: name.text), readOnly: false)
-            let image = VolumeImage(volume, isFresh: true)
-            var (batch, position) = (first, UInt64(0))
-            while batch.length > 0 {
-                try await batch.write(to: image, at: position)
-                position += batch.length
-                batch = try await batches.next()
-                if batch.length > 0 { try await grow(to: position + batch.length, sheep) }
+            try await sheep.withVolume(VolumeReference(name: name.text), readOnly: false) { volume in
+                let image = VolumeImage(volume, isFresh: true)
+                var (batch, position) = (first, UInt64(0))
+                while batch.length > 0 {
+                    try await batch.write(to: image, at: position)
+                    position += batch.length
+                    batch = try await batches.next()
+                    if batch.length > 0 { try await grow(to: position + batch.length, sheep) }
+                }
+                try await image.finish()
             }
-            try await image.finish()
-            try? await volume.close()
         }
     }
 

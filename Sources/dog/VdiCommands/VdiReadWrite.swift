@@ -29,10 +29,10 @@ struct VdiRead: SheepCommand {
 
     func run(with sheep: SheepClient) async throws {
         let reference = VolumeReference(name: name.text, selector: snapshot.selector ?? .working)
-        let volume = try await sheep.open(reference, readOnly: true)
-        let range = try operands.range(in: volume.information.size, "Read")
-        try await StreamCopy.out(of: VolumeImage(volume), range: range, to: STDOUT_FILENO)
-        try? await volume.close()
+        try await sheep.withVolume(reference, readOnly: true) { volume in
+            let range = try operands.range(in: volume.information.size, "Read")
+            try await StreamCopy.out(of: VolumeImage(volume), range: range, to: STDOUT_FILENO)
+        }
     }
 }
 
@@ -47,13 +47,13 @@ struct VdiWrite: SheepCommand {
     @OptionGroup var operands: RangeOperands
 
     func run(with sheep: SheepClient) async throws {
-        let volume = try await sheep.open(VolumeReference(name: name.text), readOnly: false)
-        let range = try operands.range(in: volume.information.size, "Write")
-        let image = VolumeImage(volume)
-        var input = PieceReader(descriptor: STDIN_FILENO, limit: range.upperBound - range.lowerBound)
-        _ = try await StreamCopy.into(image, at: range.lowerBound, from: &input)
-        if !writeback { try await image.finish() }
-        try? await volume.close()
+        try await sheep.withVolume(VolumeReference(name: name.text), readOnly: false) { volume in
+            let range = try operands.range(in: volume.information.size, "Write")
+            let image = VolumeImage(volume)
+            var input = PieceReader(descriptor: STDIN_FILENO, limit: range.upperBound - range.lowerBound)
+            _ = try await StreamCopy.into(image, at: range.lowerBound, from: &input)
+            if !writeback { try await image.finish() }
+        }
     }
 }
 
@@ -64,5 +64,17 @@ extension SheepClient {
         } catch {
             throw error.failure("Failed to open VDI " + reference.openText)
         }
+    }
+
+    /// Opens, and closes however `body` ends: a volume that is open cannot be deleted.
+    func withVolume(_ reference: VolumeReference, readOnly: Bool, _ body: (RemoteVolume) async throws -> Void) async throws {
+        let volume = try await open(reference, readOnly: readOnly)
+        do {
+            try await body(volume)
+        } catch {
+            try? await volume.close()
+            throw error
+        }
+        try? await volume.close()
     }
 }

@@ -13,7 +13,7 @@ final class MemoryVolumes: SheepdogVolumes {
     }
 
     private var rows: [VID: Row] = [:]
-    private var locks: [Birth: (shared: Bool, count: Int)] = [:]
+    private var lockTable: [Birth: (shared: Bool, count: Int)] = [:]
     private var nextBirth: UInt64 = 100
     var revision: UInt64 = 0
     var readiness = SheepdogReadiness.serving
@@ -30,6 +30,15 @@ final class MemoryVolumes: SheepdogVolumes {
     /// Durable requests that a working volume got.
     func durableRequests(_ name: String) -> Int { rows.values.first { $0.volume.isWorking && $0.volume.name == name }!.data.durableRequests }
     func users(_ vid: VID) -> Int { rows[vid]?.data.users ?? 0 }
+
+    var locks: [VID: SheepdogLock] {
+        var locks: [VID: SheepdogLock] = [:]
+        for row in rows.values {
+            guard let lock = self.lockTable[row.volume.birth] else { continue }
+            locks[row.volume.vid] = SheepdogLock(isShared: lock.shared, owners: Array(nodes.prefix(lock.count)))
+        }
+        return locks
+    }
 
     func whenCurrent(_ action: @escaping () -> Void) { action() }
     func volume(_ vid: VID) -> SheepdogVolume? { rows[vid]?.volume }
@@ -150,13 +159,13 @@ final class MemoryVolumes: SheepdogVolumes {
     }
 
     func lock(_ volume: SheepdogVolume, shared: Bool, completion: @escaping (SheepError?) -> Void) {
-        if let lock = locks[volume.birth], !lock.shared || !shared { return completion(SheepError(.volumeLocked, volume.name)) }
-        locks[volume.birth] = (shared, (locks[volume.birth]?.count ?? 0) + 1)
+        if let lock = lockTable[volume.birth], !lock.shared || !shared { return completion(SheepError(.volumeLocked, volume.name)) }
+        lockTable[volume.birth] = (shared, (lockTable[volume.birth]?.count ?? 0) + 1)
         completion(nil)
     }
 
     func unlock(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
-        locks[volume.birth] = nil
+        lockTable[volume.birth] = nil
         completion(nil)
     }
 }

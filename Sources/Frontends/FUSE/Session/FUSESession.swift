@@ -1,19 +1,36 @@
 import CFuse3
+import FrontendKit
 import Glibc
 import NIOCore
 import NIOPosix
 import ObjectModel
 
-/// A mount: libfuse's threads take requests from the kernel and hand them to the event loop.
+/// A mount: takes requests from the kernel on the event loop, and answers them.
 ///
-/// `@unchecked Sendable`: the threads read constants only; the rest is touched on the loop.
+/// While nothing is to be done a thread sleeps on the device and wakes the loop, for NIO's loop does not watch devices. A process
+/// that asks for one thing after the other finds the loop awake: after a lone request it looks for the answer, and after a lone
+/// answer for the next request, for a moment each, before it lets the thread sleep (see ``NextRequestPoll``).
+///
+/// `@unchecked Sendable`: all state is touched on the loop only.
 final class FUSESession: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let handle: (FUSEOperation, FUSERequest) -> Void
     private let forget: (UInt64, UInt64) -> Void
+    private let awaitAnswer: () -> Bool
     private var pointer: OpaquePointer!
+    private var device: CInt = -1
     /// What may block: unmounting, and notices to the kernel.
     private let threads = NIOThreadPool(numberOfThreads: 2)
+    /// Sleeps until there is a request.
+    private let sleeper = NIOThreadPool(numberOfThreads: 1)
+    private var isSleeping = false
+    private var isTaking = false
+    private var takesSoon = false
+    private var isWatching = false
+    private var turns: UInt64 = 0
+    private var nextRequest = NextRequestPoll()
+    /// The request that is taken just now; long data is a slice of it.
+    private var received = ByteBuffer()
     /// Taken from the kernel and not answered.
     private var underWay = 0
     private var ended: (() -> Void)?
@@ -22,35 +39,29 @@ final class FUSESession: @unchecked Sendable {
     /// The closures are called on the event loop.
     init(
         configuration: FUSEConfiguration, eventLoop: any EventLoop, handle: @escaping (FUSEOperation, FUSERequest) -> Void,
-        forget: @escaping (_ inode: UInt64, _ count: UInt64) -> Void
+        forget: @escaping (_ inode: UInt64, _ count: UInt64) -> Void, awaitAnswer: @escaping () -> Bool
     ) throws(SheepError) {
-        (self.eventLoop, self.handle, self.forget) = (eventLoop, handle, forget)
+        (self.eventLoop, self.handle, self.forget, self.awaitAnswer) = (eventLoop, handle, forget, awaitAnswer)
         let options = cfuse_options(
-            allow_other: configuration.allowOther, writeback: configuration.pageCache, debug: configuration.debug,
-            threads: configuration.threads)
+            allow_other: configuration.allowOther, writeback: configuration.pageCache, debug: configuration.debug)
         var operations = Self.operations
         pointer = cfuse_create(&operations, Unmanaged.passUnretained(self).toOpaque(), options)
         guard pointer != nil else { throw SheepError(.invalidArgument, "libfuse refused the options; it says why above") }
         threads.start()
+        sleeper.start()
     }
 
     func mount(on path: String) throws(SheepError) {
         guard cfuse_mount(pointer, path) == 0 else {
             throw SheepError(.inputOutput, "cannot mount on \(path): is it a directory of yours, and /dev/fuse there?")
         }
+        device = cfuse_device(pointer)
     }
 
-    /// Serves on threads of its own; calls back on the loop when the file system is unmounted and all is answered.
+    /// Serves from now on; calls back on the loop when the file system is unmounted and all is answered.
     func serve(ended: @escaping () -> Void) {
         self.ended = ended
-        let thread = Thread { [self] in
-            _ = cfuse_serve(pointer)
-            eventLoop.execute { [self] in
-                isOver = true
-                endIfDone()
-            }
-        }
-        thread.start()
+        eventLoop.execute { [self] in take() }
     }
 
     /// Runs what may block.
@@ -69,64 +80,139 @@ final class FUSESession: @unchecked Sendable {
         }
     }
 
-    // MARK: Requests
+    // MARK: Taking requests
 
-    fileprivate func received(_ operation: FUSEOperation, _ raw: OpaquePointer) {
-        let request = FUSERequest(raw: raw, session: self)
-        eventLoop.execute { [self] in
-            underWay += 1
-            handle(operation, request)
+    /// Others on the loop are let go on after so many.
+    private static let mostInATurn = 32
+
+    private func take() {
+        guard !isTaking, !isOver else { return }
+        isTaking = true
+        turns &+= 1
+        var tries = 0
+        taking: while tries < Self.mostInATurn {
+            tries += 1
+            switch takeRequest() {
+            case let size where size > 0: process(size)
+            case -Int(EAGAIN): if !comesAtOnce() { break taking }
+            // 0: unmounted. Anything else would come again and again.
+            default:
+                isOver = true
+                break taking
+            }
+        }
+        isTaking = false
+        if isOver { return endIfDone() }
+        if tries == Self.mostInATurn { takeSoon() } else { sleepOrWatch() }
+    }
+
+    private func takeSoon() {
+        guard !takesSoon else { return }
+        takesSoon = true
+        eventLoop.assumeIsolated().execute { [self] in
+            takesSoon = false
+            take()
         }
     }
 
-    fileprivate func forgotten(_ inode: UInt64, _ count: UInt64) {
-        eventLoop.execute { [self] in forget(inode, count) }
+    /// Bytes of a request in ``received``, or what `cfuse_receive` says else.
+    private func takeRequest() -> Int {
+        var result = 0
+        received.clear()
+        received.writeWithUnsafeMutableBytes(minimumWritableBytes: cfuse_longest_request()) { space in
+            result = cfuse_receive(pointer, space.baseAddress)
+            return max(0, result)
+        }
+        return result
     }
+
+    private func process(_ size: Int) {
+        received.withUnsafeReadableBytes { bytes in
+            cfuse_process(pointer, UnsafeMutableRawPointer(mutating: bytes.baseAddress), size)
+        }
+    }
+
+    /// Data of the request that is taken just now: long ones stay where they are, short ones would keep a megabyte from others.
+    fileprivate func data(_ bytes: UnsafePointer<CChar>?, _ size: Int) -> ByteBuffer {
+        let data = UnsafeRawBufferPointer(start: bytes, count: size)
+        guard size >= Self.longData, let start = data.baseAddress else { return ByteBuffer(bytes: data) }
+        return received.withUnsafeReadableBytes { received.getSlice(at: start - $0.baseAddress!, length: size) } ?? ByteBuffer(bytes: data)
+    }
+
+    private static let longData = 32 << 10
+
+    // MARK: Between requests
+
+    /// Nothing is under way, and the next request follows the last answer at once.
+    private func comesAtOnce() -> Bool { underWay == 0 && !isSleeping && nextRequest.wait(for: device) }
+
+    /// With an answer at hand the next turn is near; else the thread waits for the next request.
+    private func sleepOrWatch() {
+        if isSleeping { return }
+        if underWay > 0, awaitAnswer() { watch() } else { sleep() }
+    }
+
+    private func sleep() {
+        isSleeping = true
+        sleeper.submit { [self] _ in
+            cfuse_wait(pointer)
+            eventLoop.execute { [self] in
+                isSleeping = false
+                if isOver { endIfDone() } else { take() }
+            }
+        }
+    }
+
+    /// Sees to it that the thread waits if the answer at hand brought no other turn within a millisecond.
+    private func watch() {
+        guard !isWatching else { return }
+        isWatching = true
+        let seen = turns
+        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { [self] in
+            isWatching = false
+            if isSleeping || isOver { return }
+            if turns == seen { sleep() } else { watch() }
+        }
+    }
+
+    // MARK: Requests
+
+    fileprivate func received(_ operation: FUSEOperation, _ raw: OpaquePointer) {
+        underWay += 1
+        handle(operation, FUSERequest(raw: raw, session: self))
+    }
+
+    fileprivate func forgotten(_ inode: UInt64, _ count: UInt64) { forget(inode, count) }
 
     func answered() {
         underWay -= 1
-        if isOver { endIfDone() }
+        if isOver { return endIfDone() }
+        if !isTaking, !isSleeping { takeSoon() }
     }
 
     /// Answers need the session: it is freed after the last of them.
     private func endIfDone() {
-        guard underWay == 0, let ended else { return }
+        guard underWay == 0, !isSleeping, !isTaking, let ended else { return }
         self.ended = nil
         cfuse_destroy(pointer)
         pointer = nil
-        threads.shutdownGracefully { _ in }
+        endThreads()
         ended()
     }
 
     /// For a session that was never mounted.
     func discard() {
         cfuse_destroy(pointer)
+        endThreads()
+    }
+
+    private func endThreads() {
         threads.shutdownGracefully { _ in }
+        sleeper.shutdownGracefully { _ in }
     }
 }
 
-/// A thread that libfuse may keep until the file system is unmounted.
-private struct Thread {
-    private final class Body {
-        let run: () -> Void
-        init(_ run: @escaping () -> Void) { self.run = run }
-    }
-
-    private let body: Body
-    init(_ run: @escaping () -> Void) { body = Body(run) }
-
-    func start() {
-        var thread = pthread_t()
-        let result = pthread_create(&thread, nil, { argument in
-            Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
-            return nil
-        }, Unmanaged.passRetained(body).toOpaque())
-        precondition(result == 0, "no thread for the file system")
-        pthread_detach(thread)
-    }
-}
-
-// MARK: - What libfuse calls, on its threads
+// MARK: - What libfuse calls while it processes a request
 
 private func receive(_ context: UnsafeMutableRawPointer?, _ request: OpaquePointer?, _ operation: FUSEOperation) {
     Unmanaged<FUSESession>.fromOpaque(context!).takeUnretainedValue().received(operation, request!)
@@ -146,7 +232,7 @@ extension FUSESession {
         operations.open = { receive($0, $1, .open($2, flags: $3)) }
         operations.read = { receive($0, $1, .read($2, handle: $3, offset: $5, length: $4)) }
         operations.write = { context, request, inode, handle, bytes, size, offset, flags in
-            let data = ByteBuffer(bytes: UnsafeRawBufferPointer(start: bytes, count: size))
+            let data = Unmanaged<FUSESession>.fromOpaque(context!).takeUnretainedValue().data(bytes, size)
             receive(context, request, .write(inode, handle: handle, offset: offset, data: data, durable: flags & O_DSYNC != 0))
         }
         operations.sync = { receive($0, $1, .sync($2)) }

@@ -58,6 +58,19 @@ extension BackingStoreConnection {
             with: ClusterRecords.cluster(backend.cluster, nodes: backend.nodes, isRunning: backend.readiness == .serving))
     }
 
+    /// Of every volume, with its lock: what `dog vdi lock list` shows. The client doubles its buffer until all fit.
+    func getVolumeStates(_ request: RequestHeader) {
+        backend.whenCurrent { [self] in
+            let volumes = backend.allVolumes.sorted { $0.vid < $1.vid }
+            let room = min(Int(request.dataLength), Self.longestListing) / ClusterRecords.volumeStateSize
+            guard volumes.count <= room else { return completed(request, .bufferTooSmall) }
+            let locks = backend.locks
+            var records = ByteBufferAllocator().buffer(capacity: volumes.count * ClusterRecords.volumeStateSize)
+            for volume in volumes { ClusterRecords.write(volume, lock: locks[volume.vid], into: &records) }
+            reply(to: request, with: records)
+        }
+    }
+
     func getDiskInformation(_ request: RequestHeader) {
         let space = backend.space
         reply(to: request, with: ClusterRecords.disks(path: space.path, total: space.total, free: space.free))

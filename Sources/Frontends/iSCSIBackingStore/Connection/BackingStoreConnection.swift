@@ -211,6 +211,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
             context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(20)) { [self] in resume() }
             return .mustWait
         case .execute(let request, let opcode, let payload):
+            server.requestBegan()
             server.statistics.requests &+= 1
             execute(request, opcode, payload)
         case .refuse(let request, let result):
@@ -266,10 +267,16 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         case .getStoreList: reply(to: request, with: ByteBuffer(string: "plain tree "))
         case .statRecovery: reply(to: request, with: ByteBuffer(repeating: 0, count: 24))
         case .flushDeletedCache: completed(request, .success)
+        case .getVolumeStates: getVolumeStates(request)
         case .diskInformation: getDiskInformation(request)
         case .objectExists: objectExists(request)
         case .clusterInformation: getClusterInformation(request)
         }
+    }
+
+    /// The descriptor, for as long as the connection is open.
+    var socket: CInt? {
+        try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
     }
 
     // MARK: Replying
@@ -284,6 +291,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     }
 
     func completed(_ request: RequestHeader, _ reply: ReplyHeader) {
+        server.requestEnded()
         requests.completed(bytes: request.dataUnderWay)
         if reply.result != .success { server.statistics.requestsFailed += 1 }
         reply.encode(into: &smallReplies)
@@ -310,6 +318,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     /// Answers with a header and its data.
     func completed(_ request: RequestHeader, whole reply: ByteBuffer) {
+        server.requestEnded()
         requests.completed(bytes: request.dataUnderWay)
         context?.write(wrapOutboundOut(reply), promise: nil)
         repliedLater()
@@ -334,6 +343,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     private func flushNow() {
         guard let context else { return }
+        defer { server.repliesFlushed() }
         guard smallReplies.readableBytes > 0 else { return context.flush() }
         var replies = smallReplies
         smallReplies = ByteBuffer()

@@ -11,7 +11,8 @@ package import ObjectModel
 /// | any, by tgt            | nothing: its table is stale by design                                                  |
 /// | any of another family  | refused                                                                               |
 ///
-/// In the header name, tag and size mean something; so the tag of a working volume is that of the snapshot to come.
+/// In the header name, tag and size mean something: rename, the tag of the snapshot to come, resize. A write of a whole header
+/// renames only if nothing else in it changes.
 package enum InodeChange: Hashable, Sendable {
     case nothing
     case discard(index: UInt32)
@@ -71,6 +72,9 @@ package enum InodeChange: Hashable, Sendable {
             name: name == volume.name ? nil : name, tag: newTag == (tag ?? volume.tag) ? nil : newTag,
             size: size == volume.size ? nil : size)
         if change == .header(name: nil, tag: nil, size: nil) { return .nothing }
+        // QEMU writes all of a header that it read long ago, to give a tag or a size; the name in it is no wish.
+        let isWhole = offset == 0 && data.readableBytes == InodeLayout.headerSize
+        if isWhole, name != volume.name, change != .header(name: name, tag: nil, size: nil) { return .refused(.invalidParameters) }
         return volume.isWorking ? change : .refused(.readOnly)
     }
 }

@@ -26,6 +26,7 @@ package enum Opcode: UInt8, Hashable, Sendable, CaseIterable {
     case getStoreList = 0x90
     case statRecovery = 0x97
     case flushDeletedCache = 0x98
+    case getVolumeStates = 0xAB
     case diskInformation = 0xB1
     case objectExists = 0xBD
     case clusterInformation = 0xBE
@@ -38,7 +39,7 @@ package enum Opcode: UInt8, Hashable, Sendable, CaseIterable {
     package var isForced: Bool {
         switch self {
         case .readVolumeIDs, .getClusterDefault, .getNodeList, .statCluster, .getStoreList, .objectExists,
-            .clusterInformation, .readDeletedVolumeIDs:
+            .clusterInformation, .readDeletedVolumeIDs, .getVolumeStates:
             true
         case .createAndWriteObject, .readObject, .writeObject, .removeObject, .discardObject, .newVolume, .lockVolume,
             .releaseVolume, .getVolumeInformation, .flushVolume, .deleteVolume, .statSheep, .statRecovery,

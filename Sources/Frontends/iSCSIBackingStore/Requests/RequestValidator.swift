@@ -53,7 +53,7 @@ package enum RequestValidator {
             return !hasPayload && length == ClusterRecords.diskInformationSize
         case .clusterInformation:
             return !hasPayload && length == ClusterRecords.clusterSize
-        case .getNodeList, .statCluster, .getStoreList:
+        case .getNodeList, .statCluster, .getStoreList, .getVolumeStates:
             return !hasPayload
         case .removeObject, .discardObject, .flushVolume, .getClusterDefault, .statSheep, .statRecovery, .flushDeletedCache,
             .objectExists:

@@ -60,10 +60,30 @@ package struct SheepdogNode: Hashable, Sendable {
     package var zone: UInt32
     /// Bytes; 0: not known.
     package var space: UInt64
+    /// Where it listens for other sheep, if that is another network.
+    package var data: Address?
 
-    package init(host: String, port: UInt16, virtualNodes: UInt16, zone: UInt32, space: UInt64 = 0) {
-        (self.host, self.port, self.virtualNodes, self.zone, self.space) = (host, port, virtualNodes, zone, space)
+    package struct Address: Hashable, Sendable {
+        package var host: String
+        package var port: UInt16
+        package init(host: String, port: UInt16) { (self.host, self.port) = (host, port) }
     }
+
+    package init(
+        host: String, port: UInt16, virtualNodes: UInt16, zone: UInt32, space: UInt64 = 0, data: Address? = nil
+    ) {
+        (self.host, self.port, self.virtualNodes, self.zone) = (host, port, virtualNodes, zone)
+        (self.space, self.data) = (space, data)
+    }
+}
+
+/// Sheepdog's lock on a volume: of one sheep's client, or shared by those of up to 31.
+package struct SheepdogLock: Hashable, Sendable {
+    package var isShared: Bool
+    /// In the order in which they came.
+    package var owners: [SheepdogNode]
+
+    package init(isShared: Bool, owners: [SheepdogNode]) { (self.isShared, self.owners) = (isShared, owners) }
 }
 
 package struct SheepdogEpoch: Hashable, Sendable {
@@ -128,6 +148,8 @@ package protocol SheepdogVolumes<Device>: AnyObject {
     var cluster: SheepdogCluster { get }
     /// Nodes that are up, sorted by address and port.
     var nodes: [SheepdogNode] { get }
+    /// Of the volumes that are locked.
+    var locks: [VID: SheepdogLock] { get }
     /// Where this sheep keeps its objects, and its bytes in all and free; zeros for a gateway.
     var space: (path: String, total: UInt64, free: UInt64) { get }
 

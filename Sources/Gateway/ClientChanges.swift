@@ -1,0 +1,66 @@
+package import ObjectModel
+package import SheepProtocol
+
+/// Changes of clients that come back after a lost connection and send again what was not answered: a repeat joins the first
+/// copy while that is under way, and is answered like it afterwards. So neither is the change done a second time over what
+/// others wrote since, nor does a first copy that had to wait come after what the client wrote next.
+///
+/// Kept for one volume at one sheep. A repeat through another sheep is carried out; see `ChangeFence` for when it may be sent.
+package struct ClientChanges {
+    /// A client has a few dozen changes under way; what it has the answer to, it does not repeat.
+    static let remembered = 1024
+
+    private var underWay: [WriteIdentity: [(SheepError?) -> Void]] = [:]
+    private var done: Set<WriteIdentity> = []
+    /// The same, oldest first from `oldest` on, round and round.
+    private var order: [WriteIdentity] = []
+    private var oldest = 0
+
+    package init() {}
+
+    package enum Verdict {
+        case first
+        /// The first copy's answer answers this one.
+        case joined
+        case done
+    }
+
+    package mutating func began(_ identity: WriteIdentity, completion: @escaping (SheepError?) -> Void) -> Verdict {
+        if done.contains(identity) { return .done }
+        if underWay[identity] != nil {
+            underWay[identity]!.append(completion)
+            return .joined
+        }
+        underWay[identity] = [completion]
+        return .first
+    }
+
+    /// A change that failed may be tried again. Returns who waits for the answer.
+    package mutating func ended(_ identity: WriteIdentity, failed: Bool) -> [(SheepError?) -> Void] {
+        if !failed { remember(identity) }
+        return underWay.removeValue(forKey: identity) ?? []
+    }
+
+    private mutating func remember(_ identity: WriteIdentity) {
+        guard done.insert(identity).inserted else { return }
+        if order.count < Self.remembered { return order.append(identity) }
+        done.remove(order[oldest])
+        order[oldest] = identity
+        oldest = (oldest + 1) % Self.remembered
+    }
+}
+
+extension VolumeSession {
+    /// Carries a client's change out once, however often it is sent here.
+    func submitOnce(_ identity: WriteIdentity, _ completion: @escaping (SheepError?) -> Void, change: (@escaping (SheepError?) -> Void) -> Void) {
+        switch clientChanges.began(identity, completion: completion) {
+        case .done: completion(nil)
+        case .joined: break
+        case .first:
+            change { [weak self] error in
+                guard let self else { return completion(error) }
+                for waiting in clientChanges.ended(identity, failed: error != nil) { waiting(error) }
+            }
+        }
+    }
+}

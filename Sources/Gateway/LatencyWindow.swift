@@ -1,0 +1,59 @@
+import SheepProtocol
+
+/// How long changes of clients took at this gateway lately, and how long they take while no copy is missing.
+///
+/// A histogram of powers of two in four parts each, so a percentile is right to 19 %. It covers the last second, in quarters
+/// of which the oldest goes with each ``close(isCalm:)``.
+struct LatencyWindow {
+    private static let quarters = 4
+    private static let buckets = 4 * 40
+    /// Fewer changes than this in a second say nothing about their 99th percentile.
+    static let fewest: UInt32 = 20
+    /// What is thought normal until it was seen, in microseconds.
+    static let presumedCalm: UInt32 = 5_000
+
+    private var counts = [[UInt32]](repeating: [UInt32](repeating: 0, count: buckets), count: quarters)
+    private var current = 0
+    private var calm: UInt32?
+
+    /// Notes one change, in nanoseconds.
+    mutating func record(_ nanoseconds: UInt64) { counts[current][Self.bucket(of: nanoseconds)] += 1 }
+
+    /// Ends a quarter and tells what the last four of them show. `isCalm`: nobody recovers, so this is how it should be.
+    mutating func close(isCalm: Bool) -> ClientLoad {
+        let total = counts.reduce(UInt32(0)) { sum, quarter in quarter.reduce(sum, +) }
+        var load = ClientLoad(changes: total, tail: 0, calmTail: calm ?? Self.presumedCalm)
+        if total >= Self.fewest {
+            load.tail = percentile99(of: total)
+            if isCalm {
+                // An eighth of the difference: seconds, not single quarters, say what is normal.
+                let before = UInt64(calm ?? load.tail)
+                calm = UInt32((7 * before + UInt64(load.tail)) / 8)
+                load.calmTail = calm!
+            }
+        }
+        current = (current + 1) % Self.quarters
+        counts[current] = [UInt32](repeating: 0, count: Self.buckets)
+        return load
+    }
+
+    /// The upper border of the bucket in which the 99th percentile lies, in microseconds.
+    private func percentile99(of total: UInt32) -> UInt32 {
+        var beyond = total / 100
+        for bucket in (0..<Self.buckets).reversed() {
+            let here = counts.reduce(UInt32(0)) { $0 + $1[bucket] }
+            if here > beyond { return UInt32(clamping: max(1, Self.upperBorder(of: bucket) / 1_000)) }
+            beyond -= here
+        }
+        return 1
+    }
+
+    private static func bucket(of nanoseconds: UInt64) -> Int {
+        let value = max(nanoseconds, 4)
+        let exponent = 63 - value.leadingZeroBitCount
+        let part = Int(value >> UInt64(exponent - 2)) & 3
+        return min(buckets - 1, (exponent - 2) * 4 + part)
+    }
+
+    private static func upperBorder(of bucket: Int) -> UInt64 { UInt64(4 + bucket % 4 + 1) << UInt64(bucket / 4) }
+}
