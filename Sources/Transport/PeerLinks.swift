@@ -131,6 +131,9 @@ final class PeerLink {
             proving = nil
             guard let refusal else { return isDropped ? channel.close(promise: nil) : adopt(channel) }
             complain(refusal)
+            if isDropped { return }
+            if isOnDataNetwork { return dialOtherNetwork() }
+            isOnDataNetwork = peer.dataAddress != nil
             dialLater(after: Self.pauseAfterRefusal)
         }
         proving = channel

@@ -155,13 +155,6 @@ struct SheepOptions: Sendable {
         store = try Self.absolute(path)
         host = command.bindAddress
         keyFile = command.key
-        guard keyFile != nil || AddressRange.isLoopback(host: host) else {
-            throw ValidationError(
-                """
-                Other machines can reach a sheep that listens on \(host): it needs the cluster's key. \
-                Make one with 'dog cluster key FILE' and give it to all sheep, dog and sheepfs by --key FILE
-                """)
-        }
         admitLegacy = try command.admitLegacy.map { text in
             guard let range = AddressRange(text) else { throw ValidationError("Invalid address '\(text)' of --admit-legacy: 192.0.2.7 or 192.0.2.0/24 is wanted") }
             return range
@@ -171,6 +164,13 @@ struct SheepOptions: Sendable {
         engineDirectory = try Self.engineDirectory(command.cluster)
         node = NodeOptions(address: NodeAddress(host: try Self.ownHost(command), port: port))
         node.dataAddress = try command.dataAddress.map { try Self.dataAddress($0, port: port) }
+        for host in [host, node.dataAddress?.host].compactMap({ $0 }) where keyFile == nil && !AddressRange.isLoopback(host: host) {
+            throw ValidationError(
+                """
+                Other machines can reach a sheep that listens on \(host): it needs the cluster's key. \
+                Make one with 'dog cluster key FILE' and give it to all sheep, dog and sheepfs by --key FILE
+                """)
+        }
         if let text = command.zone {
             guard let zone = UInt32(text) else {
                 throw ValidationError("Invalid zone id '\(text)': must be an integer between 0 and 4294967295")

@@ -120,7 +120,7 @@ struct MessageTests {
     @Test("every error of ours has a number of the protocol", arguments: SheepError.Code.allCases)
     func errors(_ code: SheepError.Code) {
         let expected: NBDErrorCode = switch code {
-        case .readOnly, .volumeLocked: .notPermitted
+        case .readOnly, .volumeLocked, .accessDenied: .notPermitted
         case .noSpace: .noSpace
         case .invalidArgument: .invalid
         case .notSupported: .notSupported

@@ -45,9 +45,10 @@ class Bed:
     """One scenario's place in the world. As a context manager it ends every process and removes every file."""
 
     def __init__(
-        self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False, store_size=None, failing_disks=False
+        self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False, store_size=None, failing_disks=False,
+        with_key=False,
     ):
-        """With a network of its own each sheep is on a host of its own, and the cluster has a key."""
+        """With a network of its own each sheep is on a host of its own, and the cluster has a key; on this host with `with_key`."""
         self.full = full
         self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
         self.background = []
@@ -57,6 +58,7 @@ class Bed:
             key = None
             if own_network:
                 self.network = Network(sheep_count)
+            if own_network or with_key:
                 key = self.directory / "key"
                 subprocess.run([binaries() / "dog", "cluster", "key", key], check=True, timeout=30)
             self.cluster = Cluster(

@@ -6,7 +6,7 @@ import subprocess
 from acceptance import MiB, VerifyingLoad, check
 from waiting import wait_until
 
-SHEEP, COPIES, LIMIT = 2, None, 180
+SHEEP, COPIES, LIMIT, WITH_KEY = 2, None, 180, True
 
 # Reserved for tests of networks (RFC 2544), so nobody else has it; by process, so that runs do not meet.
 ADDRESS = f"198.18.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF or 1}"
@@ -52,7 +52,7 @@ def works(bed):
     listing = bed.dog("node", "list", "-r")
     check(all(f"127.0.0.1:{sheep.port} " in listing for sheep in bed.sheep), f"node list shows other addresses:\n{listing}")
     # dog and Sheepdog's clients are served there as well.
-    bed.run(os.path.join(os.path.dirname(third.program), "dog"), "node", "list", "-a", "127.0.0.2", "-p", other_port(bed))
+    bed.run(os.path.join(os.path.dirname(third.program), "dog"), "node", "list", "-a", "127.0.0.2", "-p", other_port(bed), "--key", bed.cluster.key)
     bed.create("v", 64 * MiB)
     load = VerifyingLoad(bed, bed.sheep[0].tcp("v"), 25, "32M")
     epochs = bed.dog("cluster", "info", "-r").count("\n")

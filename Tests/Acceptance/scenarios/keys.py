@@ -52,6 +52,8 @@ def key_files(bed):
         check("chmod 0600" in (text := said(command, 1)), f"a key that others may read: {text}")
     text = said([binaries() / "sheep", "-f", "-b", "10.83.0.1", bed.directory / "none"], 1)
     check("dog cluster key" in text, f"a sheep without a key on another address than the loopback says {text}")
+    text = said([binaries() / "sheep", "-f", "-i", "host=10.83.0.1", bed.directory / "none"], 1)
+    check("dog cluster key" in text, f"a sheep without a key with a data network that others reach says {text}")
 
 
 def dog_and_sheepfs(bed, other):
