@@ -19,7 +19,7 @@ extension ObjectStore {
                 switch result {
                 case .success(let file):
                     file.region = region
-                    done(mend(file, first: offset / blockSize, bytes.bytes, &mended))
+                    done(withExtendedLifetime(bytes) { mend(file, first: offset / blockSize, bytes.bytes, &mended) })
                 case .failure(let error): done(error)
                 }
             }

@@ -149,7 +149,8 @@ extension ObjectStore {
     private func overwrite(_ file: OpenFile<D>, at offset: Int, _ chunks: [UnsafeRawBufferPointer]) -> SheepError? {
         let length = chunks.reduce(0) { $0 + $1.count }
         if file.table.isMixed(offset / blockSize..<(offset + length) / blockSize) {
-            return overwrite(file, at: offset, AlignedBytes(joining: chunks).bytes)
+            let joined = AlignedBytes(joining: chunks)
+            return withExtendedLifetime(joined) { overwrite(file, at: offset, joined.bytes) }
         }
         var end = offset
         for chunk in chunks where !chunk.isEmpty {
@@ -206,7 +207,8 @@ extension ObjectStore {
             let bytes = AlignedBytes(count: blockSize)
             for block in blocks where file.table[block] != ChecksumTable.neverWritten {
                 try disk.read(file.handle, at: UInt64(block * blockSize), into: bytes.buffer)
-                if file.table.firstMismatch(first: block, bytes.buffer) != nil { return false }
+                let isOld = withExtendedLifetime(bytes) { file.table.firstMismatch(first: block, bytes.buffer) == nil }
+                if !isOld { return false }
             }
             return true
         } catch {

@@ -12,6 +12,7 @@ final class Administrator {
     init(cluster: SimulatedCluster) { self.cluster = cluster }
 
     func begin() {
+        minimumCopies = Int(cluster.profile.leastCopies)
         // A volume of one copy keeps stores from being lost, which the other half of the runs shall see.
         if cluster.profile.weights.contains(where: { $0.kind == .wipe }) { minimumCopies = 1 + world.below(2) }
         make("vol0", copies: cluster.profile.copies)
@@ -117,11 +118,6 @@ final class Administrator {
         }
     }
 
-    private func drawCopies() -> UInt8 {
-        let (least, most) = (Int(cluster.profile.leastCopies), Int(cluster.profile.copies))
-        return UInt8(least + world.below(most - least + 1))
-    }
-
     private func make(_ name: String, copies: UInt8) {
         made += 1
         let objectSize = UInt64(1) << UInt64(cluster.profile.objectShift)
@@ -181,10 +177,11 @@ final class Administrator {
         let number = volume.rollbackCalled(to: snapshot)
         let reference = VolumeReference(name: volume.name, selector: .tag(snapshot.tag))
         order(.volumeRollback(reference), "roll \(volume.name) back to \(snapshot.tag)") { [cluster] outcome in
-            if case .done = outcome {
-                volume.rollbackEnded(number, acknowledged: true, durable: cluster.profile.alwaysDurable)
-            } else {
-                volume.rollbackEnded(number, acknowledged: false, durable: false)
+            switch outcome {
+            case .done: volume.rollbackEnded(number, acknowledged: true, durable: cluster.profile.alwaysDurable)
+            case .refused: volume.rollbackEnded(number, acknowledged: false, durable: false)
+            // The owner may have the order still, and carry it out when everything is well again.
+            case .unknown: break
             }
         }
     }

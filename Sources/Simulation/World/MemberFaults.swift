@@ -43,7 +43,7 @@ extension SimulatedCluster {
         case .release:
             guard let node = victim.serving else { return }
             node.releaseAll { [world] in world.log(victim.name, "has given its leases back") }
-        case .kill, .killAll, .stop, .reset, .pause, .powerCut, .powerCutAll: preconditionFailure("no fault of members")
+        default: preconditionFailure("\(kind) is no fault of members")
         }
     }
 

@@ -16,7 +16,7 @@ extension SimulatedCluster {
             switchboard.slow(world.chance(0.5) ? [way] : [way, way.back], 20_000...longest, for: duration)
         case .brittleLink: resetAgainAndAgain(way, until: world.now + duration)
         case .lostReply: switchboard.resetAtReply(from: way.from, to: way.to)
-        case .kill, .killAll, .stop, .reset, .pause, .powerCut, .powerCutAll, .clockJump: break
+        default: preconditionFailure("\(kind) is no fault of links")
         }
     }
 

@@ -4,7 +4,8 @@ from acceptance import MiB, VerifyingLoad, check
 from contents import Contents
 from waiting import wait_until
 
-SHEEP, COPIES, LIMIT = 4, 3, 180
+SHEEP, COPIES, LIMIT = 4, 3, 300
+FULL_ONLY = True
 FAILING_DISKS = True
 
 
