@@ -3,7 +3,8 @@ import Viewstamped
 
 /// One run of one node: the decider, the application behind it, and a client that proposes and looks.
 final class LogProcess {
-    let machine: LogMachine
+    /// It owns this process.
+    unowned let machine: LogMachine
     let name: String
     let store: LogStore
     private let boot: BootID

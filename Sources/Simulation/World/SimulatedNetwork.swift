@@ -54,10 +54,11 @@ package final class Switchboard {
         connections.append(connection)
     }
 
-    /// What a dead process sent arrives; who talked to it learns that the connection is gone.
+    /// What a dead process sent arrives, but on some connections it had not left yet; who talked to it learns that the
+    /// connection is gone.
     func processEnded(_ process: SheepProcess) {
         for connection in connections {
-            if connection.sender.process === process { connection.isUp = false }
+            if connection.sender.process === process { connection.senderEnded(loses: world.chance(0.4)) }
             if connection.receiver.process === process { connection.receiverEnded() }
         }
     }
@@ -240,6 +241,13 @@ final class Connection {
         guard isUp else { return }
         isUp = false
         tellSender()
+    }
+
+    /// The sender is dead; with `loses` what it had still to send does not arrive.
+    func senderEnded(loses: Bool) {
+        guard isUp else { return }
+        isUp = false
+        if loses { (lastArrival, requests.held) = (world.now, []) }
     }
 
     /// The receiver's kernel says so to whoever sends; where that cannot come through nobody knows.
