@@ -36,6 +36,8 @@ package final class PeerLinks: PeerNetwork {
 
     package func isLinked(to node: NodeID) -> Bool { links[node]?.isLinked ?? false }
 
+    package func arrivals(from node: NodeID) -> UInt64 { links[node]?.arrivals ?? 0 }
+
     package func renewLink(to node: NodeID) { links[node]?.renew() }
 
     package func send(
@@ -56,6 +58,9 @@ final class PeerLink {
     private let logger: Logger
     private var channel: FrameChannel?
     private(set) var isLinked = false
+    /// Of former connections.
+    private var formerArrivals: UInt64 = 0
+    var arrivals: UInt64 { formerArrivals + (channel?.arrivals ?? 0) }
     private var isDropped = false
     private var nextID: UInt32 = 1
     private var requests: [UInt32: PeerCompletion] = [:]
@@ -120,6 +125,7 @@ final class PeerLink {
     }
 
     private func closed() {
+        formerArrivals = arrivals
         channel = nil
         let wasLinked = isLinked
         isLinked = false
