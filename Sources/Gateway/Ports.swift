@@ -55,6 +55,9 @@ package protocol PeerNetwork: AnyObject {
     func keepLinks(to peers: [Peer])
     /// Gives up the connection to this peer as if it had broken, and makes a new one at once.
     func renewLink(to node: NodeID)
+    /// Rises with whatever comes from this peer by the link to it. A ping may stand behind megabytes of other requests, so that
+    /// anything is answered shows that the link works.
+    func arrivals(from node: NodeID) -> UInt64
     /// True when the link to the peer's present run is up.
     func isLinked(to node: NodeID) -> Bool
     func send(

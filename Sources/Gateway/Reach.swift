@@ -22,6 +22,8 @@ final class Reach<Env: NodeEnvironment> {
     private var watch: ReachWatch
     private var sequence: UInt64 = 0
     private var shown: [ReachReport.Trouble]?
+    /// As of the last tick.
+    private var arrivals: [NodeID: UInt64] = [:]
     private var renewedAt: [NodeID: UInt64] = [:]
     /// Nodes whose answer somebody waits for, since the last tick.
     private var awaited: Set<NodeID> = []
@@ -121,7 +123,10 @@ final class Reach<Env: NodeEnvironment> {
     func tick(now: UInt64, isMember: Bool) {
         let others = others
         watch.keep(others.map { ($0.id, $0.boot) }, now: now)
-        for record in others { ping(record) }
+        for record in others {
+            noteArrivals(record.id, now: now)
+            ping(record)
+        }
         watch.look(node.engine.shown().compactMapValues { try? ReachReport(wire: $0) }, now: now)
         renew(others, now: now)
         show(now: now)
@@ -139,6 +144,12 @@ final class Reach<Env: NodeEnvironment> {
             }
             if silence > NodeTiming.givenUp { node.membership.callDown([record], proven: false, why: "does not answer") }
         }
+    }
+
+    private func noteArrivals(_ peer: NodeID, now: UInt64) {
+        let count = node.network.arrivals(from: peer)
+        if count > 0, count != arrivals[peer], node.network.isLinked(to: peer) { watch.heard(peer, now: now) }
+        arrivals[peer] = count
     }
 
     /// A connection can be stuck for minutes where a new one gets through: it sends again ever more rarely.

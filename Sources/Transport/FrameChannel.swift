@@ -15,6 +15,8 @@ final class FrameChannel: ChannelInboundHandler {
     /// Called once when the connection is gone; the error says why, if the other side broke the protocol.
     var closed: ((WireError?) -> Void)?
     private var violation: WireError?
+    /// Pieces of data that have come.
+    private(set) var arrivals: UInt64 = 0
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -27,6 +29,7 @@ final class FrameChannel: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard violation == nil else { return }
+        arrivals &+= 1
         do throws(WireError) {
             try reader.append(unwrapInboundIn(data)) { received?($0) }
         } catch {

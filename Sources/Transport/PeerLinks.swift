@@ -38,6 +38,8 @@ package final class PeerLinks: PeerNetwork {
 
     package func isLinked(to node: NodeID) -> Bool { links[node]?.isLinked ?? false }
 
+    package func arrivals(from node: NodeID) -> UInt64 { links[node]?.arrivals ?? 0 }
+
     package func renewLink(to node: NodeID) { links[node]?.renew() }
 
     package func send(
@@ -63,6 +65,9 @@ final class PeerLink {
     private var proving: (any Channel)?
     private var channel: FrameChannel?
     private(set) var isLinked = false
+    /// Of former connections.
+    private var formerArrivals: UInt64 = 0
+    var arrivals: UInt64 { formerArrivals + (channel?.arrivals ?? 0) }
     private var isDropped = false
     /// Dialled, or used: the peer's address for data as long as it answers there, else its main one.
     private var isOnDataNetwork: Bool
@@ -182,6 +187,7 @@ final class PeerLink {
     }
 
     private func closed() {
+        formerArrivals = arrivals
         channel = nil
         let wasLinked = isLinked
         isLinked = false

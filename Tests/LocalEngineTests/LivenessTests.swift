@@ -93,7 +93,7 @@ import Testing
         first.engine.stop()
         first.engine.show([8])
         #expect(second.engine.shown() == [node(1): [7, 7]])
-        #expect(alive(second) == [node(2)])
+        #expect(turn([second.loop]) { second.recorder.suspected == [node(1)] })
         let file = open(try folder.directory.path + "/\(node(1)).alive", O_RDWR)
         #expect(pwrite(file, [UInt8(9)], 1, 4096 + 8) == 1)
         close(file)

@@ -1,5 +1,5 @@
 // Invariants
-// 1. A link is called cut only after a second of silence in which the other sheep showed by two further reports (or pings) that
+// 1. A link is called cut only after a second of silence in which the other sheep showed by three further reports (or pings) that
 //    it moves, each at another tick of this one: whoever stands still, or answers late because it stood still, is not cut off.
 // 2. What this sheep could not hear while it stood still itself counts against nobody.
 // 3. A report counts only while its sheep goes on showing new ones, and only for the runs that it names.
@@ -28,7 +28,7 @@ package struct ReachWatch: Sendable {
     /// A connection that is silent so long is given up for a new one: perhaps only it is stuck.
     package static let renewal: UInt64 = 700_000_000
     package static let cut: UInt64 = 1_000_000_000
-    static let movesNeeded = 2
+    static let movesNeeded = 3
     /// A sheep without a new report for so long may stand still.
     package static let fresh: UInt64 = 800_000_000
     /// A verdict waits so long at most for links that are in doubt.

@@ -283,6 +283,8 @@ package final class SimulatedNetwork: PeerNetwork {
         }
     }
 
+    package func arrivals(from node: NodeID) -> UInt64 { links[node]?.arrivals ?? 0 }
+
     package func renewLink(to node: NodeID) { links[node]?.renew() }
 
     func greeted(by connection: Connection) {
@@ -306,6 +308,7 @@ final class SimulatedLink {
     private unowned let network: SimulatedNetwork
     private var connection: Connection?
     private(set) var isLinked = false
+    private(set) var arrivals: UInt64 = 0
     private var isDropped = false
     private var nextID: UInt64 = 1
     private var requests: [UInt64: PeerCompletion] = [:]
@@ -386,7 +389,10 @@ final class SimulatedLink {
         return { [self] result in
             if isAnswered { world.fail("a \(operation) was answered twice") }
             isAnswered = true
-            connection.toSender { [self] in requests.removeValue(forKey: id)?(result) }
+            connection.toSender { [self] in
+                arrivals += 1
+                requests.removeValue(forKey: id)?(result)
+            }
         }
     }
 
