@@ -177,9 +177,13 @@ package final class VolumeSession<Env: NodeEnvironment> {
                     offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
                     receivedAt: node.clock.now(), origin: origin))
         }
+        if isOrphaned(origin) {
+            return completion(SheepError(.stale, "the gateway that passed it on was called down, and its client may have gone on elsewhere"))
+        }
         if !delayedTrims.isEmpty { delayedTrims[index] = nil }
         let slot = ObjectSlot(family: volume.family, index: index)
-        let coversObject = kind != .write && length == objectSize || !hasOwnObject(slot)
+        // Whoever holds a part holds it of an object that is there, and nobody removes it meanwhile.
+        let coversObject = hold.map { $0.length == objectSize } ?? (kind != .write && length == objectSize || !hasOwnObject(slot))
         if let held = holds.conflict(index: index, offset: offset, length: length, coversObject: coversObject, except: hold) {
             return held.dependents.append(waiter())
         }
@@ -199,6 +203,14 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)
+    }
+
+    /// What a gateway that is gone had passed on, and what waited here since, is not begun any more: its client was told nothing,
+    /// and may have written the same blocks through another one. What a new owner rolls forward was begun before.
+    private func isOrphaned(_ origin: ChangeOrigin?) -> Bool {
+        guard let origin, origin.boot != node.boot, !node.upBoots.contains(origin.boot) else { return false }
+        if case .rollingForward = mode { return false }
+        return true
     }
 
     /// A drained volume takes no new change, but lets those finish that hold a range already.
@@ -397,7 +409,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func note(_ change: VolumeChange) {
         let slot = ObjectSlot(family: volume.family, index: change.index)
         if node.holdsCurrent(slot, copies: volume.copies) { return }
-        if change.kind == .write { knownObjects.insert(change.index) } else { knownObjects.remove(change.index) }
+        if change.kind == .write { knownObjects.insert(change.index) } else if change.length == objectSize { knownObjects.remove(change.index) }
     }
 
     func unpark() {
