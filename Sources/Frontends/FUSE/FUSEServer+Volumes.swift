@@ -58,10 +58,7 @@ extension FUSEServer {
         // Who closes does not ask for durability; but nobody would be left to ask for it on the way out.
         guard file.isUnflushed else { return close() }
         file.isUnflushed = false
-        device.flush { [self] error in
-            if let error { logger.error("volume \(file.name) could not be flushed after its close: \(error.message)") }
-            close()
-        }
+        flush(device, of: file, then: close)
     }
 
     // MARK: Data
@@ -125,14 +122,16 @@ extension FUSEServer {
         file.isUnflushed = true
         guard data.readableBytes > Self.pieceSize else {
             return device.write(data, at: offset, durable: durable) { error in
+                // Not covered by a flush that began before this.
+                file.isUnflushed = true
                 if let error { request.fail(error) } else { request.written(data.readableBytes) }
             }
         }
-        writePieces(device, data, at: offset, durable: durable, request)
+        writePieces(file, device, data, at: offset, durable: durable, request)
     }
 
     private func writePieces(
-        _ device: Backend.Device, _ data: ByteBuffer, at start: UInt64, durable: Bool, _ request: FUSERequest
+        _ file: File, _ device: Backend.Device, _ data: ByteBuffer, at start: UInt64, durable: Bool, _ request: FUSERequest
     ) {
         let offsets = Array(stride(from: 0, to: data.readableBytes, by: Self.pieceSize))
         var remaining = offsets.count
@@ -144,6 +143,7 @@ extension FUSEServer {
                 failure = failure ?? error
                 remaining -= 1
                 guard remaining == 0 else { return }
+                file.isUnflushed = true
                 if let failure { request.fail(failure) } else { request.written(data.readableBytes) }
             }
         }
@@ -176,6 +176,7 @@ extension FUSEServer {
         let count = min(length, file.size - offset)
         file.isUnflushed = true
         let completion = { (error: SheepError?) in
+            file.isUnflushed = true
             if let error { request.fail(error) } else { request.done() }
         }
         if isPunch { return device.trim(at: offset, length: count, durable: false, completion: completion) }

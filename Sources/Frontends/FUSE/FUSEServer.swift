@@ -3,6 +3,7 @@ import FrontendKit
 import Glibc
 package import Logging
 package import NIOCore
+import NIOPosix
 package import ObjectModel
 
 /// The FUSE front-end: one mounted tree.
@@ -37,6 +38,9 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     let startedAt = SystemCalls.now()
     private var stopped: (() -> Void)?
     private var isServing = false
+    /// Of volumes whose last writer closed them, and at the end; and who waits for all of these.
+    private var flushesUnderWay = 0
+    private var durable: [() -> Void] = []
 
     package init(eventLoop: any EventLoop, backend: Backend, configuration: FUSEConfiguration, logger: Logger) {
         (self.eventLoop, self.backend, self.configuration, self.logger) = (eventLoop, backend, configuration, logger)
@@ -89,16 +93,26 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     }
 
     private func makeDurable(completion: @escaping () -> Void) {
-        let written = files.all.filter { $0.isUnflushed && $0.device != nil }
-        var remaining = written.count
-        if remaining == 0 { return completion() }
-        for file in written {
+        for file in files.all where file.isUnflushed {
+            guard let device = file.device else { continue }
             file.isUnflushed = false
-            file.device?.flush { [self] error in
-                if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
-                remaining -= 1
-                if remaining == 0 { completion() }
-            }
+            flush(device, of: file) {}
+        }
+        if flushesUnderWay == 0 { return completion() }
+        durable.append(completion)
+    }
+
+    /// Nobody waits for the answer but the end of this server.
+    func flush(_ device: Backend.Device, of file: File, then: @escaping () -> Void) {
+        flushesUnderWay += 1
+        device.flush { [self] error in
+            if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
+            then()
+            flushesUnderWay -= 1
+            guard flushesUnderWay == 0 else { return }
+            let waiting = durable
+            durable = []
+            for completion in waiting { completion() }
         }
     }
 
@@ -108,17 +122,18 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
         completion()
     }
 
-    /// Unmounts. A tree that is in use is hidden at once, and those who use it get errors when the process ends; what they
-    /// wrote is made durable, for the drain time at most. To be called on the event loop, once.
+    /// Unmounts. A tree that is in use is detached when what was written there is durable, after the drain time at the latest;
+    /// those who use it get errors when the process ends. To be called on the event loop, once.
     package func stop(completion: @escaping () -> Void) {
         eventLoop.preconditionInEventLoop()
         precondition(stopped == nil, "stopped twice")
         guard isServing else { return completion() }
         stopped = completion
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(configuration.drainSeconds * 1000))) { [self] in
-            endStop()
-        }
         let path = mountPoint
+        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(configuration.drainSeconds * 1000))) { [self] in
+            // A process that ends without this leaves a mount that nobody serves.
+            if stopped != nil { detach(path) }
+        }
         session.onThread { [self] in
             let error = cfuse_unmount(path, false)
             // 0: the session's own end does the rest.
@@ -131,14 +146,20 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             }
             SystemCalls.syncFileSystem(path)
             eventLoop.execute { [self] in
-                logger.warning("\(path) is in use; it is detached")
-                makeDurable { [self] in
-                    session.onThread { [self] in
-                        _ = cfuse_unmount(path, true)
-                        eventLoop.execute { [self] in endStop() }
-                    }
-                }
+                logger.warning("\(path) is in use: it is detached as soon as what was written is durable")
+                makeDurable { [self] in detach(path) }
             }
+        }
+    }
+
+    /// On a thread of its own: others may be held up by a request that nobody answers.
+    private func detach(_ path: String) {
+        let thread = NIOThreadPool(numberOfThreads: 1)
+        thread.start()
+        thread.submit { [self] _ in
+            _ = cfuse_unmount(path, true)
+            eventLoop.execute { [self] in endStop() }
+            thread.shutdownGracefully { _ in }
         }
     }
 

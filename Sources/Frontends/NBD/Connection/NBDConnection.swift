@@ -32,6 +32,8 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     private var isReadHeld = false
     private var closing = Closing.no
     private var timeLimit: Scheduled<Void>?
+    /// Handed to the channel since the beginning.
+    private var bytesReplied: UInt64 = 0
     private var nextRequest = NextRequestPoll()
     private var requestsAnswered: UInt64 = 0
 
@@ -173,6 +175,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     // MARK: Writing
 
     func write(_ reply: ByteBuffer) {
+        bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
     }
 
@@ -201,6 +204,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
         }
         var replies = smallReplies
         smallReplies = ByteBuffer()
+        bytesReplied += UInt64(replies.readableBytes)
         context.write(wrapOutboundOut(replies), promise: nil)
         // Replies may be added meanwhile, when the channel becomes writable.
         context.flush()
@@ -290,7 +294,8 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     private func whatIsAwaited(_ context: ChannelHandlerContext) -> StallWatch? {
         guard let transmission else { return nil }
         if !context.channel.isWritable {
-            return .unsent(bytes: (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
+            let unsent = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+            return .unsent(taken: bytesReplied - min(bytesReplied, UInt64(unsent)))
         }
         guard transmission.isInsideRequest else { return nil }
         return .request(number: transmission.requestsBegun, missing: transmission.missingBytes)

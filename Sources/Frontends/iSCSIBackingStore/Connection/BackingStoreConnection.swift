@@ -36,6 +36,8 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     private var isReadHeld = false
     private var closing = Closing.no
     private var timeLimit: Scheduled<Void>?
+    /// Handed to the channel since the beginning.
+    private var bytesReplied: UInt64 = 0
     /// The next request waits for the sheep to join the cluster.
     private var waitingSince: NIODeadline?
 
@@ -320,6 +322,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     func completed(_ request: RequestHeader, whole reply: ByteBuffer) {
         server.requestEnded()
         requests.completed(bytes: request.dataUnderWay)
+        bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
         repliedLater()
     }
@@ -347,6 +350,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         guard smallReplies.readableBytes > 0 else { return context.flush() }
         var replies = smallReplies
         smallReplies = ByteBuffer()
+        bytesReplied += UInt64(replies.readableBytes)
         context.write(wrapOutboundOut(replies), promise: nil)
         // Replies may be added meanwhile, when the channel becomes writable.
         context.flush()
@@ -408,7 +412,8 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     /// What the client owes us just now: to take replies, or the rest of a request; nil: nothing.
     private func whatIsAwaited(_ context: ChannelHandlerContext) -> StallWatch? {
         if !context.channel.isWritable {
-            return .unsent(bytes: (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
+            let unsent = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+            return .unsent(taken: bytesReplied - min(bytesReplied, UInt64(unsent)))
         }
         guard requests.isInsideRequest else { return nil }
         return .request(number: requests.requestsBegun, missing: requests.missingBytes)

@@ -199,7 +199,11 @@ extension RequestHeader {
     /// The bytes that the request keeps in memory while it is under way: its payload, or what is read for it.
     @inline(__always)
     package var dataUnderWay: Int {
-        flags.contains(.write) || opcode == Opcode.readObject.rawValue ? Int(dataLength) : 0
+        if flags.contains(.write) { return Int(dataLength) }
+        return switch Opcode(rawValue: opcode) {
+        case .readObject, .readVolumeIDs, .readDeletedVolumeIDs: Int(dataLength)
+        default: 0
+        }
     }
 }
 
