@@ -125,10 +125,12 @@ final class Takeover<Env: NodeEnvironment> {
         let holders = holding.holders.intersection(members)
         let touched = holders.union(holding.partial.intersection(members))
         // Everything was on all members before the birth was frozen.
-        if record.object.birth != session.birth || holders == members {
+        if record.object.birth != session.birth || !inSync.isEmpty && holders == members {
             isDone(record)
             return rollNext()
         }
+        // The group opens with a copy that is not here: whether that one has it will show.
+        if inSync.isEmpty { return rollNext() }
         // On none of the present members: it did not happen.
         if touched.isEmpty { return rollNext() }
         let (whole, others) = (holders.intersection(inSync).sorted(), inSync.subtracting(holders).sorted())
