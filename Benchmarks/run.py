@@ -20,6 +20,7 @@ import report  # noqa: E402
 from cluster import binaries  # noqa: E402
 from measuring import copy_in  # noqa: E402
 from questions import all_questions  # noqa: E402
+from recovery_section import recovery_section  # noqa: E402
 from takeover_section import takeover_section  # noqa: E402
 from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs  # noqa: E402
 
@@ -87,7 +88,7 @@ def measure(directory, quick):
         while subjects:
             ended.append(subjects.popitem()[1])
             ended[-1].close()
-        report.write(target, questions, ended[::-1], rounds, seconds, directory, takeover_section(quick))
+        report.write(target, questions, ended[::-1], rounds, seconds, directory, takeover_section(quick), recovery_section(directory, quick))
         print(target.read_text() if quick else f"wrote {target}")
     finally:
         for subject in reversed(subjects.values()):

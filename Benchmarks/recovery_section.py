@@ -2,16 +2,19 @@
 
 import os
 import random
+import statistics
 import subprocess
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import nbd
 from cluster import Cluster
+from report import table
 from subjects import SIZE, MiB
 
 CHANGED = 100 * MiB
+CLIENT_SIZE = 256 * MiB
 # What a client of a busy volume asks for: a steady rate that the cluster can carry with one node less.
 PACE = 500
 
@@ -24,15 +27,6 @@ class Sample:
     fetched: int
     calm: float
     busy: float
-
-
-@dataclass
-class Recovery:
-    """A way to lose and regain a copy."""
-
-    title: str
-    aim: str
-    samples: list = field(default_factory=list)
 
 
 def change(cluster, block):
@@ -69,7 +63,7 @@ class Client:
             due = max(due + 1 / PACE, time.monotonic())
             time.sleep(max(0, due - time.monotonic()))
             started = time.monotonic()
-            handle.pwrite(block, numbers.randrange(256 * MiB // 4096) * 4096)
+            handle.pwrite(block, numbers.randrange(CLIENT_SIZE // 4096) * 4096)
             self.samples.append((started, time.monotonic() - started))
         handle.shutdown()
 
@@ -131,30 +125,46 @@ class FreshLog:
         self.log = cluster.directory / f"sheep{len(cluster.sheep)}.log"
 
 
+ACTS = {
+    "returning after 100 MiB of changes, 1 MiB each": lambda cluster: returning(cluster, "1M"),
+    "returning after 100 MiB of changes, 4 KiB each": lambda cluster: returning(cluster, "4k"),
+    "an empty one in the place of a removed one": empty,
+}
+
+
+def fill(cluster, name, size):
+    cluster.dog("vdi", "create", name, str(size))
+    subprocess.run(
+        ["fio", "--name=fill", "--ioengine=nbd", f"--uri={cluster.sheep[0].unix(name)}", "--bs=1M", "--rw=write", "--iodepth=4",
+         f"--size={size}", "--end_fsync=1"], check=True, capture_output=True, timeout=120)
+
+
 def measure(directory, rounds):
-    recoveries = [
-        (Recovery("returning after 100 MiB of changes, 1 MiB each", "3 s"), lambda c: returning(c, "1M")),
-        (Recovery("returning after 100 MiB of changes, 4 KiB each", "3 s"), lambda c: returning(c, "4k")),
-        (Recovery("an empty one in the place of a removed one", "200 MiB/s"), empty),
-    ]
+    """{title: [Sample]}"""
+    samples = {title: [] for title in ACTS}
     for number in range(rounds):
         with Cluster(directory / f"recovery-{number}", 3) as cluster:
             cluster.start(3)
-            for name, size in (("bench", SIZE), ("client", 256 * MiB)):
-                cluster.dog("vdi", "create", name, str(size))
-                subprocess.run(["fio", "--name=fill", "--ioengine=nbd", f"--uri={cluster.sheep[0].unix(name)}", "--bs=1M", "--rw=write",
-                                "--iodepth=4", f"--size={size}", "--end_fsync=1"], check=True, capture_output=True, timeout=120)
-            for recovery, act in recoveries:
+            fill(cluster, "bench", SIZE)
+            fill(cluster, "client", CLIENT_SIZE)
+            for title, act in ACTS.items():
                 sample = act(cluster)
-                recovery.samples.append(sample)
-                print(f"{recovery.title}: {sample.seconds:.1f} s, {sample.fetched / MiB:,.0f} MiB fetched, "
-                      f"client p99 {sample.calm:,.0f} → {sample.busy:,.0f} µs", flush=True)
-    return [recovery for recovery, _ in recoveries]
+                samples[title].append(sample)
+                print(f"recovery, {title}: {sample.seconds:.1f} s, {sample.fetched / MiB:,.0f} MiB fetched, "
+                      f"client p99 {sample.calm:,.0f} and {sample.busy:,.0f} µs", flush=True)
+    return samples
 
 
-if __name__ == "__main__":
-    import sys
-    import tempfile
-    from pathlib import Path
-    with tempfile.TemporaryDirectory(prefix="sheepdog-recovery-", dir="/var/tmp") as place:
-        measure(Path(place), int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+def recovery_section(directory, quick):
+    """Measures, and returns the section's text."""
+    rows = []
+    for title, samples in measure(directory, 1 if quick else 3).items():
+        middle = {name: statistics.median(getattr(sample, name) for sample in samples) for name in ("seconds", "fetched", "calm", "busy")}
+        rows.append([
+            title, f"{middle['seconds']:.1f} s", f"{middle['fetched'] / MiB:,.0f} MiB", f"{middle['fetched'] / MiB / middle['seconds']:,.0f} MiB/s",
+            f"{middle['calm']:,.0f} µs", f"{middle['busy']:,.0f} µs"])
+    note = f"""Three sheep with three copies of 1 GiB and of 256 MiB, which a client writes to all the while: {PACE} random writes of 4 KiB a second, one at
+a time. The time is from the start of the process to the last group in sync; for an empty sheep it holds two seconds in which joins
+are gathered into one epoch. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""
+    return f"## Recovery: until all copies are there again\n\n{note}\n\n" + table(
+        ["a sheep", "time", "fetched", "rate", "client's p99 before", "and meanwhile"], rows)
