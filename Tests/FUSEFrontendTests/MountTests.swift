@@ -176,7 +176,8 @@ struct MountTests {
             let file = open(mount, "alice", O_RDWR)
             #expect(pwrite(file, "x", 1, 0) == 1)
             close(file)
-            #expect(cfuse_unmount(mount.path, false) == 0)
+            // A child that another test forks has the file until it executes its program.
+            #expect(waitUntil { cfuse_unmount(mount.path, false) == 0 })
             #expect(waitUntil { mount.endedByItself })
             #expect(mount.onLoop { $0.provider.volumes["alice"]!.durableRequests } == 1)
             #expect(mount.onLoop { $0.provider.volumes["alice"]!.users } == 0)
