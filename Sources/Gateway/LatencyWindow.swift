@@ -1,26 +1,28 @@
-import SheepProtocol
+package import SheepProtocol
 
 /// How long changes of clients took at this gateway lately, and how long they take while no copy is missing.
 ///
 /// A histogram of powers of two in four parts each, so a percentile is right to 19 %. It covers the last second, in quarters
 /// of which the oldest goes with each ``close(isCalm:)``.
-struct LatencyWindow {
+package struct LatencyWindow {
     private static let quarters = 4
     private static let buckets = 4 * 40
     /// Fewer changes than this in a second say nothing about their 99th percentile.
-    static let fewest: UInt32 = 20
+    package static let fewest: UInt32 = 20
     /// What is thought normal until it was seen, in microseconds.
-    static let presumedCalm: UInt32 = 5_000
+    package static let presumedCalm: UInt32 = 5_000
 
     private var counts = [[UInt32]](repeating: [UInt32](repeating: 0, count: buckets), count: quarters)
     private var current = 0
     private var calm: UInt32?
 
+    package init() {}
+
     /// Notes one change, in nanoseconds.
-    mutating func record(_ nanoseconds: UInt64) { counts[current][Self.bucket(of: nanoseconds)] += 1 }
+    package mutating func record(_ nanoseconds: UInt64) { counts[current][Self.bucket(of: nanoseconds)] += 1 }
 
     /// Ends a quarter and tells what the last four of them show. `isCalm`: nobody recovers, so this is how it should be.
-    mutating func close(isCalm: Bool) -> ClientLoad {
+    package mutating func close(isCalm: Bool) -> ClientLoad {
         let total = counts.reduce(UInt32(0)) { sum, quarter in quarter.reduce(sum, +) }
         var load = ClientLoad(changes: total, tail: 0, calmTail: calm ?? Self.presumedCalm)
         if total >= Self.fewest {

@@ -1,32 +1,34 @@
-import ObjectModel
-import SheepProtocol
+package import ObjectModel
+package import SheepProtocol
 
 /// How fast a sheep that catches up may fetch: as fast as it can while nobody else wants the machines, else at a rate that
 /// halves when the clients' changes take more than twice as long as without recovery, and grows while they do not.
 ///
 /// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
 /// an interval as well.
-struct RecoveryPace {
+package struct RecoveryPace {
     /// Bytes a second.
-    static let slowest: UInt64 = 64 << 20
-    static let first: UInt64 = 128 << 20
-    static let fastest: UInt64 = 2 << 30
+    package static let slowest: UInt64 = 64 << 20
+    package static let first: UInt64 = 128 << 20
+    package static let fastest: UInt64 = 2 << 30
     /// Clients that are heard of no more count no more, in nanoseconds.
     private static let loadLifetime: UInt64 = 1_500_000_000
 
-    var throttle = RecoveryThrottle.none
+    package var throttle = RecoveryThrottle.none
     /// Nil: without limit, because no client changes anything.
-    private(set) var rate: UInt64?
+    package private(set) var rate: UInt64?
     private var loads: [NodeID: (load: ClientLoad, at: UInt64)] = [:]
     private var nextFetch: UInt64 = 0
     private var begun: UInt32 = 0
     private var intervalBegan: UInt64 = 0
 
+    package init() {}
+
     /// What a gateway sees of its clients.
-    mutating func noted(_ load: ClientLoad, at gateway: NodeID, now: UInt64) { loads[gateway] = (load, now) }
+    package mutating func noted(_ load: ClientLoad, at gateway: NodeID, now: UInt64) { loads[gateway] = (load, now) }
 
     /// Four times a second: follows the clients.
-    mutating func adapt(now: UInt64) {
+    package mutating func adapt(now: UInt64) {
         loads = loads.filter { now < $0.value.at + Self.loadLifetime }
         let busy = loads.values.lazy.map(\.load).filter { $0.changes >= LatencyWindow.fewest }
         guard !busy.isEmpty else { return rate = nil }
@@ -36,7 +38,7 @@ struct RecoveryPace {
     }
 
     /// Takes the right to fetch so many bytes; returns after how many nanoseconds it may begin.
-    mutating func reserve(_ bytes: Int, now: UInt64) -> UInt64 {
+    package mutating func reserve(_ bytes: Int, now: UInt64) -> UInt64 {
         guard let rate else {
             nextFetch = now
             return 0
@@ -47,7 +49,7 @@ struct RecoveryPace {
     }
 
     /// Takes the right to begin with one more object; returns after how many nanoseconds to ask again, 0 when granted.
-    mutating func begin(now: UInt64) -> UInt64 {
+    package mutating func begin(now: UInt64) -> UInt64 {
         guard throttle.isLimited else { return 0 }
         let interval = UInt64(throttle.intervalMilliseconds) * 1_000_000
         if now >= intervalBegan + interval { (begun, intervalBegan) = (0, now) }

@@ -1,0 +1,78 @@
+import Gateway
+import ObjectModel
+import SheepProtocol
+import Testing
+
+@Suite struct RecoveryPaceTests {
+    private static let second: UInt64 = 1_000_000_000
+    private let gateway = NodeID(high: 1, low: 1)
+
+    @Test("while no client changes anything there is no limit")
+    func alone() {
+        var pace = RecoveryPace()
+        pace.noted(ClientLoad(changes: 3, tail: 0, calmTail: 100), at: gateway, now: Self.second)
+        pace.adapt(now: Self.second)
+        #expect(pace.rate == nil)
+        #expect(pace.reserve(1 << 30, now: Self.second) == 0 && pace.reserve(1 << 30, now: Self.second) == 0)
+    }
+
+    @Test("the rate halves while clients suffer, to a floor, and grows when they do not")
+    func follows() {
+        var pace = RecoveryPace()
+        var now = Self.second
+        func tell(tail: UInt32) {
+            now += Self.second / 4
+            pace.noted(ClientLoad(changes: 500, tail: tail, calmTail: 1_000), at: gateway, now: now)
+            pace.adapt(now: now)
+        }
+        tell(tail: 1_000)
+        #expect(pace.rate == RecoveryPace.first)
+        tell(tail: 2_001)
+        #expect(pace.rate == max(RecoveryPace.slowest, RecoveryPace.first / 2))
+        for _ in 0..<20 { tell(tail: 50_000) }
+        #expect(pace.rate == RecoveryPace.slowest)
+        tell(tail: 2_000)
+        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 4)
+        for _ in 0..<100 { tell(tail: 10) }
+        #expect(pace.rate == RecoveryPace.fastest)
+        pace.adapt(now: now + 10 * Self.second)
+        #expect(pace.rate == nil, "a gateway that is heard of no more counts no more")
+    }
+
+    @Test("what is fetched is spread evenly over time")
+    func spread() {
+        var pace = RecoveryPace()
+        pace.noted(ClientLoad(changes: 500, tail: 1, calmTail: 1), at: gateway, now: 0)
+        pace.adapt(now: 0)
+        let piece = Int(RecoveryPace.first) / 100
+        let waits = (0..<3).map { _ in pace.reserve(piece, now: 0) }
+        #expect(waits[0] == 0 && waits[1].distance(to: Self.second / 100).magnitude <= 1 && waits[2] > waits[1])
+    }
+
+    @Test("an operator's limit: so many objects in each interval")
+    func limited() {
+        var pace = RecoveryPace()
+        pace.throttle = RecoveryThrottle(objects: 2, intervalMilliseconds: 100)
+        #expect(pace.begin(now: Self.second) == 0 && pace.begin(now: Self.second) == 0)
+        #expect(pace.begin(now: Self.second + 30_000_000) == 70_000_000)
+        #expect(pace.begin(now: Self.second + 100_000_000) == 0)
+    }
+
+    @Test("the 99th percentile covers the last four quarters, and is right to a fifth")
+    func window() {
+        var window = LatencyWindow()
+        for number in 1...1000 { window.record(UInt64(number) * 1_000) }
+        let load = window.close(isCalm: true)
+        #expect(load.changes == 1000 && (990...1_250).contains(load.tail) && load.calmTail == load.tail)
+        for _ in 0..<3 { #expect(window.close(isCalm: false).changes == 1000) }
+        let empty = window.close(isCalm: false)
+        #expect(empty.changes == 0 && empty.tail == 0 && empty.calmTail == load.tail)
+    }
+
+    @Test("any time has its place: nothing, and a century")
+    func extremes() {
+        var window = LatencyWindow()
+        for time in [0, 1, 3, 4, UInt64.max] { for _ in 0..<10 { window.record(time) } }
+        #expect(window.close(isCalm: false).changes == 50)
+    }
+}
