@@ -78,11 +78,7 @@ package final class Membership<Env: NodeEnvironment> {
         let disks = node.store.map { store in
             [DiskAnnouncement(id: store.identity.disk, capacity: (try? store.space().total) ?? 0)]
         }
-        let up = ControlCommand.NodeUp(
-            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: disks ?? [], lostPower: lostPower,
-            dataAddress: node.options.dataAddress)
-        node.control.propose(.nodeUp(up)) { [weak self] result in
+        node.control.propose(.nodeUp(announcement(of: disks ?? [], lostPower: lostPower))) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }
             hasJoined = true
@@ -92,6 +88,12 @@ package final class Membership<Env: NodeEnvironment> {
             probeFences()
             node.recovery.joined()
         }
+    }
+
+    private func announcement(of disks: [DiskAnnouncement], lostPower: Bool) -> ControlCommand.NodeUp {
+        ControlCommand.NodeUp(
+            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
+            virtualNodes: node.options.virtualNodes, disks: disks, lostPower: lostPower, dataAddress: node.options.dataAddress)
     }
 
     /// An orderly leave: the others need not find out. Calls back when the log says so, or at once when it cannot.
@@ -163,10 +165,7 @@ package final class Membership<Env: NodeEnvironment> {
         else { return }
         isDetached = true
         node.logger.critical("disk \(store.identity.disk) failed: its share goes to others; this sheep goes on as a gateway")
-        let up = ControlCommand.NodeUp(
-            node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: [], lostPower: false)
-        node.control.propose(.nodeUp(up)) { [weak self] result in
+        node.control.propose(.nodeUp(announcement(of: [], lostPower: false))) { [weak self] result in
             if case .refused = result { self?.isDetached = false }
         }
     }
