@@ -117,7 +117,7 @@ let package = Package(
         .testTarget(name: "SheepProtocolTests", dependencies: ["SheepProtocol", "ObjectModel"], swiftSettings: settings),
         .testTarget(
             name: "AuthenticationTests",
-            dependencies: ["Authentication", "SheepProtocol", "ObjectModel", nio, nioEmbedded], swiftSettings: settings),
+            dependencies: ["ConformanceKit", "Authentication", "SheepProtocol", "ObjectModel", nio, nioEmbedded], swiftSettings: settings),
         .testTarget(name: "ClusterTests", dependencies: ["Cluster", "ObjectModel"], swiftSettings: settings),
         .testTarget(
             name: "LocalEngineTests", dependencies: ["LocalEngine", "Cluster", "ObjectModel"], swiftSettings: settings),

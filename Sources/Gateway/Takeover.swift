@@ -95,17 +95,16 @@ final class Takeover<Env: NodeEnvironment> {
     private func dropFinished() {
         var younger: [ObjectName: [Range<UInt32>]] = [:]
         holdings = holdings.filter { holding in
-            let range = holding.record.offset..<holding.record.offset + holding.record.length
-            let known = younger[holding.record.object, default: []]
-            younger[holding.record.object] = known + [range]
-            guard known.contains(where: { $0.overlaps(range) }) else { return true }
-            isDone(holding.record)
-            return false
+            let record = holding.record
+            let isOver = younger[record.object, default: []].contains { $0.overlaps(record.range) }
+            younger[record.object, default: []].append(record.range)
+            if isOver { happened(record) }
+            return !isOver
         }
     }
 
     /// It is on all members: should its gateway ask for it once more, it is answered.
-    private func isDone(_ record: UnsettledRecord) {
+    private func happened(_ record: UnsettledRecord) {
         if let origin = record.origin { session.forwarded.finished(origin) }
     }
 
@@ -126,7 +125,7 @@ final class Takeover<Env: NodeEnvironment> {
         let touched = holders.union(holding.partial.intersection(members))
         // Everything was on all members before the birth was frozen.
         if record.object.birth != session.birth || !inSync.isEmpty && holders == members {
-            isDone(record)
+            happened(record)
             return rollNext()
         }
         // The group opens with a copy that is not here: whether that one has it will show.
@@ -185,7 +184,7 @@ final class Takeover<Env: NodeEnvironment> {
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
             data: data ?? .init(), durable: false, origin: isSame ? record.origin : nil
         ) { [self] error in
-            if isSame, error == nil { isDone(record) }
+            if isSame, error == nil { happened(record) }
             rollNext()
         }
     }

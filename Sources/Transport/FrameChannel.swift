@@ -10,7 +10,6 @@ final class FrameChannel: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var reader = FrameReader()
     private var flushPending = false
-    var activated: (() -> Void)?
     var received: ((Frame) -> Void)?
     /// Called once when the connection is gone; the error says why, if the other side broke the protocol.
     var closed: ((WireError?) -> Void)?
@@ -20,12 +19,9 @@ final class FrameChannel: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { activated?() }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
-
-    func channelActive(context: ChannelHandlerContext) { activated?() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard violation == nil else { return }
@@ -40,14 +36,11 @@ final class FrameChannel: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         let closed = self.closed
-        (self.closed, received, activated) = (nil, nil, nil)
+        (self.closed, received) = (nil, nil)
         closed?(violation)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    /// The address of the other side, for the log.
-    var remoteAddress: String { context?.remoteAddress?.description ?? "?" }
 
     func write(_ header: FrameHeader, body: [UInt8], payload: ByteBuffer?) {
         guard let context else { return }

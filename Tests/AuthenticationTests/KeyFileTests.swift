@@ -3,18 +3,13 @@ import ObjectModel
 import Testing
 
 import Authentication
+import ConformanceKit
 
 @Suite("The key's file")
 struct KeyFileTests {
     private func withFolder(_ body: (String) throws -> Void) throws {
-        var template = Array("/tmp/key-test-XXXXXX".utf8CString)
-        precondition(mkdtemp(&template) != nil)
-        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        defer {
-            unlink(path + "/key")
-            rmdir(path)
-        }
-        try body(path)
+        let folder = TemporaryDirectory()
+        try body(folder.path)
     }
 
     private func write(_ text: String, to path: String, mode: mode_t = 0o600) {

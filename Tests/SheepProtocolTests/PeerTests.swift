@@ -27,7 +27,6 @@ struct PeerTests {
         let read = ReplicaRead(
             context: context, family: slot.family, birth: name.birth, index: slot.index, offset: 1, length: 2)
         try expectRoundTrip(read)
-        try expectRoundTrip(ReplicaStatus(read: read))
         try expectRoundTrip(StoredRange(offset: 4096, length: 8192))
         try expectRoundTrip(ReplicaFlush(context: context, family: slot.family))
         try expectRoundTrip(ReplicaGather(context: context))

@@ -5,9 +5,6 @@ package enum NBDListener: Hashable, Sendable, CustomStringConvertible {
     /// A path of at most 107 bytes.
     case unix(path: String)
 
-    /// The port that IANA assigned.
-    package static let standardPort = 10809
-
     package var description: String {
         switch self {
         case .tcp(let host, let port): "\(host):\(port)"

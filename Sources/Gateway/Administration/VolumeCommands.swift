@@ -261,9 +261,7 @@ extension SheepNode {
         var usage: [Birth: BirthUsage] = [:]
         for family in store.families {
             let members = state.volumesInFamily(family).compactMap { state.volume($0) }
-            var slots: [UInt32: [StoredObject]] = [:]
-            for object in store.objects(inFamily: family, indices: 0..<(1 << 32)) { slots[object.name.index, default: []].append(object) }
-            for (index, present) in slots {
+            for index in Set(store.objects(inFamily: family, indices: 0..<(1 << 32)).map(\.name.index)) {
                 let slot = ObjectSlot(family: family, index: index)
                 for volume in members where replicaSet(of: slot.group, copies: volume.copies).inSync.first?.node == identity {
                     guard case .object(let name) = store.resolve(family: family, index: index, ancestry: ancestry(of: volume.birth)),
@@ -273,7 +271,6 @@ extension SheepNode {
                     if name.birth == volume.birth { count.own += 1 } else { count.shared += 1 }
                     usage[volume.birth] = count
                 }
-                _ = present
             }
         }
         return usage.values.sorted { $0.birth < $1.birth }

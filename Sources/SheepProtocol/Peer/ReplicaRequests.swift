@@ -36,14 +36,6 @@ package struct ReplicaRead: Hashable, WireCodable {
     }
 }
 
-/// Asks what is stored for a run of objects that a birth shows; the reply is a list of ``StoredRange``.
-package struct ReplicaStatus: Hashable, WireCodable {
-    package var read: ReplicaRead
-    package init(read: ReplicaRead) { self.read = read }
-    package init(from reader: inout WireReader) throws(WireError) { read = try reader.readValue() }
-    package func encode(to writer: inout WireWriter) { writer.write(read) }
-}
-
 /// Bytes of an object that are stored; what lies between such ranges reads as zeros.
 package struct StoredRange: Hashable, WireCodable {
     package var offset: UInt32

@@ -143,12 +143,10 @@ struct QuietChecks {
 
     /// All copies of an object are equal, block by block, and agree with their checksums.
     private func checkReplicas() {
-        guard let reference = cluster.sheep.first(where: { $0.store != nil }) else { return }
         var names: Set<ObjectName> = []
         for sheep in cluster.sheep {
             for object in sheep.store?.objects(after: nil, limit: .max) ?? [] { names.insert(object.name) }
         }
-        _ = reference
         for name in names.sorted() {
             var first: (String, [UInt8])?
             for sheep in cluster.sheep {

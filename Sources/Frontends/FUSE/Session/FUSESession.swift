@@ -11,7 +11,8 @@ import ObjectModel
 /// that asks for one thing after the other finds the loop awake: after a lone request it looks for the answer, and after a lone
 /// answer for the next request, for a moment each, before it lets the thread sleep (see ``NextRequestPoll``).
 ///
-/// `@unchecked Sendable`: all state is touched on the loop only.
+/// `@unchecked Sendable`: all state is touched on the loop only; the threads that sleep on the device or may block carry references
+/// to it back to the loop.
 final class FUSESession: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let handle: (FUSEOperation, FUSERequest) -> Void

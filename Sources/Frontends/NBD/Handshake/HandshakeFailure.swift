@@ -8,5 +8,4 @@ package enum HandshakeFailure: Hashable, Sendable {
     case tooManyOptions
     /// `NBD_OPT_EXPORT_NAME` with a name that cannot be opened.
     case noSuchExport
-    case timeLimit
 }
