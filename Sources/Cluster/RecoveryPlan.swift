@@ -27,9 +27,9 @@ package struct RecoveryPlan: Hashable, Sendable {
     package var isEmpty: Bool { tasks.isEmpty && waiting.isEmpty }
 
     package init(for disk: DiskID, in state: ControlState) {
-        guard state.disks[disk] != nil else { return }
+        guard let record = state.disks[disk] else { return }
         var found: [Task] = []
-        for piece in state.membership.pieces(of: [.all]) {
+        for piece in state.membership.pieces(of: record.exceptions(for: state.copiesInUse)) {
             Self.append(Self.tasks(for: disk, piece, in: state), to: &found)
         }
         waiting = found.filter(\.sources.isEmpty)

@@ -235,7 +235,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     /// In order of their births, so that a simulated run repeats exactly.
-    private var orderedSessions: [VolumeSession<Env>] { sessions.sorted { $0.key < $1.key }.map(\.value) }
+    private var orderedSessions: [VolumeSession<Env>] { sessions.sorted { $0.key < $1.key }.map { $0.value } }
 
     /// Changes that this sheep ordered as an owner and that are not on all members yet. Its own replica gets them
     /// directly, so they stand in no window of the replica service.

@@ -12,66 +12,53 @@ struct Simulate: ParsableCommand {
             """)
 
     @Option(help: "Seeds: A or A-B.") var seeds = "1-200"
-    @Option(help: "What goes wrong: \((Profile.all.map(\.name) + [Self.logProfile]).joined(separator: ", ")).") var profile = "smoke"
-    @Flag(help: "Tell everything that happens.") var trace = false
+    @Option(help: "What goes wrong: \(profileNames.joined(separator: ", ")); or all.") var profile = "smoke"
+    @Option(help: "Seeds run at once (default: one for each processor).") var jobs: Int?
+    @Flag(help: "Tell everything that happens, one seed after the other.") var trace = false
     @Flag(help: "Stop at the first seed that fails.") var stopAtFailure = false
     @Flag(help: "Reduce the first seed that fails to what it takes, and tell that.") var shrink = false
 
+    private static let profileNames = Profile.all.map(\.name) + [logProfile]
+
+    /// Traces of two worlds would mix.
+    var jobsUsed: Int { trace ? 1 : jobs ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+
+    func validate() throws {
+        guard profile == "all" || Self.profileNames.contains(profile) else {
+            throw ValidationError("there is no profile \(profile); there are \(Self.profileNames.joined(separator: ", "))")
+        }
+        guard jobs ?? 1 >= 1 else { throw ValidationError("--jobs is 1 or more") }
+        _ = try bounds()
+    }
+
     func run() throws {
+        let seeds = try bounds()
+        var succeeded = true
+        for chosen in Profile.all where profile == chosen.name || profile == "all" {
+            succeeded = run(chosen, seeds) && succeeded
+        }
+        if profile == Self.logProfile || profile == "all" { succeeded = runLog(seeds) && succeeded }
+        if !succeeded { throw ExitCode(1) }
+    }
+
+    private func bounds() throws -> ClosedRange<UInt64> {
         let bounds = seeds.split(separator: "-").compactMap { UInt64($0) }
-        guard let first = bounds.first, let last = bounds.last, first <= last, bounds.count <= 2 else {
+        guard let first = bounds.first, let last = bounds.last, first <= last, last < .max, bounds.count <= 2 else {
             throw ValidationError("seeds are given as A or A-B")
         }
-        if profile == Self.logProfile { return try runLog(seeds: first...last) }
-        guard let chosen = Profile.all.first(where: { $0.name == profile }) else {
-            throw ValidationError("there is no profile \(profile)")
-        }
-        var total = Counters()
-        var failed: [UInt64] = []
-        for seed in first...last {
-            let cluster = SimulatedCluster(seed: seed, profile: chosen)
-            if trace { cluster.world.trace = { print($0) } }
-            cluster.run()
-            total.add(cluster.counters)
-            guard !cluster.world.failures.isEmpty else { continue }
-            failed.append(seed)
-            for failure in cluster.world.failures { print("seed \(seed): \(failure)") }
-            fflush(nil)
-            if shrink {
-                shrink(seed, chosen)
-                break
-            }
-            if stopAtFailure { break }
-        }
-        report(total, seeds: last - first + 1, failed: failed)
-        if !failed.isEmpty { throw ExitCode(1) }
+        return first...last
     }
 
-    private func shrink(_ seed: UInt64, _ profile: Profile) {
-        guard var shrinker = Shrinker(seed: seed, profile: profile, progress: { print("shrinking: \($0)"); fflush(nil) }) else { return }
-        let restriction = shrinker.shrink()
-        let cluster = SimulatedCluster(seed: seed, profile: profile, restriction: restriction)
-        var lines: [String] = []
-        cluster.world.trace = { lines.append($0) }
-        cluster.run()
-        print("What is left of it:")
-        for fault in cluster.happenings.faults { print("  fault \(fault.number): \(fault.text)") }
-        for order in cluster.happenings.orders { print("  order \(order.number): \(order.text)") }
-        for client in cluster.happenings.clients { print("  \(client.name)") }
-        var filter = TraceFilter(subject: cluster.world.subject)
-        for line in lines { if let shown = filter.filter(line) { print(shown) } }
+    func report(_ profile: String, run: UInt64, failed: [UInt64], nanoseconds: UInt64, events: UInt64) {
+        print("\(run) seeds of profile \(profile), \(failed.count) failed: \(failed.map(String.init).joined(separator: " "))")
+        let hundredths = nanoseconds / 36_000_000_000
+        print("simulated hours \(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100), events \(events)")
     }
 
-    private func report(_ total: Counters, seeds: UInt64, failed: [UInt64]) {
-        print("\(seeds) seeds of profile \(profile), \(failed.count) failed: \(failed.map(String.init).joined(separator: " "))")
-        let tenths = total.nanoseconds / 360_000_000_000
-        print("simulated hours \(tenths / 10).\(tenths % 10), events \(total.events)")
-        print("requests \(total.requests), of which failed \(total.failedRequests); orders \(total.orders)")
+    func report(_ faults: [(kind: String, count: Int)]) {
         print("faults injected:")
-        for kind in FaultKind.allCases where total.faults[kind] != nil {
-            let name = kind.rawValue + String(repeating: " ", count: max(0, 14 - kind.rawValue.count))
-            print("  \(name)\(total.faults[kind]!)")
-        }
+        for (kind, count) in faults { print("  \(kind)\(String(repeating: " ", count: max(1, 20 - kind.count)))\(count)") }
+        fflush(nil)
     }
 }
 

@@ -4,7 +4,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct ClientTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientTests {
     private func connect(_ sheep: FakeSheep) async throws -> SheepClient {
         try await SheepClient.connect(host: "127.0.0.1", port: sheep.port)
     }

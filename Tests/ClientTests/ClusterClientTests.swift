@@ -7,7 +7,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct ClusterClientTests {
+@Suite(.timeLimit(.minutes(15))) struct ClusterClientTests {
     /// What the fakes call themselves.
     private static let gateway = NodeID(high: 0, low: 1)
 

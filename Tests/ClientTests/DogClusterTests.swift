@@ -2,7 +2,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DogClusterTests {
+@Suite(.timeLimit(.minutes(15))) struct DogClusterTests {
     private static let running = ClusterInformation(
         status: .running,
         format: FormatRecord(
@@ -144,7 +144,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct DogNodeTests {
+@Suite(.timeLimit(.minutes(15))) struct DogNodeTests {
     private static let nodes = (0..<2).map { number in
         NodeRecord(
             node: NodeID(high: 0, low: UInt64(number)), host: "127.0.0.1", port: 7000 + UInt16(number), virtualNodes: 128,

@@ -14,7 +14,7 @@ private let image: [UInt8] = {
     return bytes
 }()
 
-@Suite(.timeLimit(.minutes(3))) struct DogImageTests {
+@Suite(.timeLimit(.minutes(15))) struct DogImageTests {
     private func dog(_ sheep: FakeSheep, _ arguments: String..., input: [UInt8] = []) async throws -> DogProcess {
         try await DogProcess.run(arguments, port: sheep.port, input: input)
     }

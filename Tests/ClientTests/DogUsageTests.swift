@@ -1,6 +1,6 @@
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DogUsageTests {
+@Suite(.timeLimit(.minutes(15))) struct DogUsageTests {
     @Test("bare dog and bare collie print help and succeed", arguments: ["dog", "/usr/bin/collie"])
     func bare(name: String) async throws {
         let dog = try await DogProcess.run([], name: name)

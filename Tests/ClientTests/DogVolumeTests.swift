@@ -2,7 +2,7 @@ import ObjectModel
 import SheepProtocol
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DogVolumeTests {
+@Suite(.timeLimit(.minutes(15))) struct DogVolumeTests {
     private func run(_ sheep: FakeSheep, _ line: String, input: [UInt8] = []) async throws -> DogProcess {
         try await DogProcess.run(line.split(separator: " ").map(String.init), port: sheep.port, input: input)
     }

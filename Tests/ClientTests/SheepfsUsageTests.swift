@@ -1,7 +1,7 @@
 import SheepProtocol
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct SheepfsUsageTests {
+@Suite(.timeLimit(.minutes(15))) struct SheepfsUsageTests {
     private static let program = DogProcess.builtProgram("sheepfs")
 
     private func run(_ arguments: String...) async throws -> DogProcess {

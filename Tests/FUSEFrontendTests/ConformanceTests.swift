@@ -3,7 +3,7 @@ import FUSEFrontend
 import FrontendKit
 import Testing
 
-@Suite("Block device conformance through a mounted file", .enabled(if: canMount), .timeLimit(.minutes(5)))
+@Suite("Block device conformance through a mounted file", .enabled(if: canMount), .timeLimit(.minutes(15)))
 struct ConformanceTests {
     @Test("without the page cache", arguments: BlockDeviceConformance.scenarios)
     func direct(_ scenario: BlockDeviceConformance.Scenario) throws {

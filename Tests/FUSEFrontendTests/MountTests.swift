@@ -5,7 +5,7 @@ import FrontendKit
 import Glibc
 import Testing
 
-@Suite("The mounted tree", .enabled(if: canMount), .timeLimit(.minutes(2)))
+@Suite("The mounted tree", .enabled(if: canMount), .timeLimit(.minutes(15)))
 struct MountTests {
     private static let size: UInt64 = 16 << 20
 

@@ -20,6 +20,15 @@ package struct DiskRecord: Hashable, Sendable {
     package var isHolding: Bool { standings.values.contains { !$0.holding.isEmpty } }
     /// Some group is being filled here.
     package var isSyncing: Bool { standings.values.contains { $0.layers.contains { $0.state == .syncing } } }
+
+    /// Ascending ranges of groups outside which the disk, where it is a member for some of these numbers of copies, is in sync.
+    func exceptions(for counts: CopyCounts) -> [GroupRange] {
+        var ranges: [GroupRange] = []
+        standings.forEach { range, standing in
+            if !standing.exceptions.isDisjoint(with: counts) { ranges.append(range) }
+        }
+        return ranges
+    }
 }
 
 extension DiskRecord: WireCodable {

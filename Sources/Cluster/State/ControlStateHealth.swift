@@ -40,7 +40,8 @@ extension ControlState {
         var closed = ClosedGroups()
         var absent: Set<NodeID> = []
         let counts = closingCounts
-        for piece in membership.pieces(of: [.all]) {
+        // Where every member is in sync nothing is closed.
+        for piece in membership.pieces(of: disks.values.flatMap { $0.exceptions(for: counts) }) {
             let members = membership.members(of: PlacementGroup(rawValue: piece.first))
             let served = Membership.served(by: members)
             for copies in counts.subtracting(served).counts {
@@ -85,9 +86,9 @@ extension ControlState {
 
     /// Every group knows the disk as in sync, for the copies in use.
     package func isInSync(_ disk: DiskID) -> Bool {
-        guard disks[disk] != nil else { return false }
+        guard let record = disks[disk] else { return false }
         let counts = closingCounts
-        return membership.pieces(of: [.all]).allSatisfy { piece in
+        return membership.pieces(of: record.exceptions(for: counts)).allSatisfy { piece in
             let own = membership.members(of: PlacementGroup(rawValue: piece.first)).first { $0.disk == disk }
             guard let own else { return true }
             return own.standing.exceptions.isDisjoint(with: own.copies.intersection(counts))

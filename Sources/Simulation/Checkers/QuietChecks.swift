@@ -1,5 +1,6 @@
 import Cluster
 import Gateway
+import Glibc
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -164,8 +165,8 @@ struct QuietChecks {
     }
 
     private func differingBlock(_ a: [UInt8], _ b: [UInt8]) -> Int? {
-        if a == b { return nil }
         if a.count != b.count { return -1 }
+        if memcmp(a, b, a.count) == 0 { return nil }
         return stride(from: 0, to: a.count, by: blockSize).first { a[$0..<$0 + blockSize] != b[$0..<$0 + blockSize] }
             .map { $0 / blockSize }
     }

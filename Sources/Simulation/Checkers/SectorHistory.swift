@@ -80,8 +80,8 @@ struct SectorHistory {
 
     /// Drops what is overwritten durably and long ago; reads last less than two minutes.
     private mutating func prune() {
-        guard writes.count > 24, let newest = writes.filter({ $0.isDurable }).map(\.called).max() else { return }
-        let horizon = newest < 120_000_000_000 ? 0 : newest - 120_000_000_000
+        guard writes.count > 24, let newest = writes.last(where: { $0.isDurable })?.called, newest > 120_000_000_000 else { return }
+        let horizon = newest - 120_000_000_000
         writes = writes.filter { lastMoment(of: $0) >= horizon }
     }
 

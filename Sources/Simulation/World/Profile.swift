@@ -23,7 +23,7 @@ package struct Profile: Sendable {
     /// Sheep without storage, clients' doors only.
     package var gateways = 0
     /// Of each sheep; fewer make runs of groups that are alike longer, and so the control state's work less.
-    package var virtualNodes: UInt16?
+    package var virtualNodes: UInt16 = 6
     /// Down for so long, a sheep is taken out, in nanoseconds.
     package var downOut: UInt64 = 300_000_000_000
     /// Sheep run with `--durability=always`.
@@ -73,8 +73,7 @@ package struct Profile: Sendable {
 
     /// Sheep that join, are removed, are dead for longer than `--down-out`, come back empty; kills in the middle of all that.
     package static let members = Profile(
-        name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1,
-        virtualNodes: 6, downOut: 4_000_000_000, log: slowLog,
+        name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1, downOut: 4_000_000_000, log: slowLog,
         weights: [
             (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 6), (.stop, 2), (.reset, 1),
             (.killAll, 1), (.pause, 1),
