@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -93,6 +94,19 @@ def load(direction, depth, seconds, volume="bench", fua=False):
         result = json.loads(output)
         microseconds = result["microseconds"]
         return Sample(result["rate"], result["operations"], microseconds["p50"], microseconds["p99"])
+
+    return Client("operations/s", command, read)
+
+
+def iscsi_perf(depth, seconds):
+    """libiscsi's load generator: random reads of 4 KiB."""
+
+    def command(subject):
+        return ["iscsi-perf", "-r", "-b", 8, "-m", depth, "-t", seconds, subject.address]
+
+    def read(output, _):
+        rate = float(re.findall(r"iops average (\d+)", output)[-1])
+        return Sample(rate, rate * seconds)
 
     return Client("operations/s", command, read)
 

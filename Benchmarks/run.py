@@ -22,7 +22,7 @@ from measuring import copy_in  # noqa: E402
 from questions import all_questions  # noqa: E402
 from recovery_section import recovery_section  # noqa: E402
 from takeover_section import takeover_section  # noqa: E402
-from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs  # noqa: E402
+from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs, tgt_file, tgt_volume  # noqa: E402
 
 # After this time each remaining question gets one round, so that the whole stays under 25 minutes.
 HURRY_AFTER = 20 * 60
@@ -41,6 +41,8 @@ def start_subjects(directory, subjects):
         lambda: bare_passthrough(directory, True),
         lambda: sheepfs(directory, subjects["one copy"], False),
         lambda: sheepfs(directory, subjects["one copy"], True),
+        lambda: tgt_file(directory),
+        lambda: tgt_volume(subjects["one copy"]),
         lambda: BareRelay("bare relay, synced", "the same with an fdatasync for each received burst", directory, True),
     ):
         subject = make()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import process
 from cluster import Cluster, binaries
+from tgt import Tgt, unix_store
 from waiting import wait_until
 
 MiB = 1 << 20
@@ -155,6 +156,37 @@ def sheepfs(directory, server, caches):
     folder = directory / f"sheepfs{'-k' if caches else ''}"
     command = [binaries() / "sheepfs", "-f", "--auto-mount", "-p", server.cluster.sheep[0].port, *(["-k"] if caches else [])]
     return Mount(name, note, folder, "volume/bench", command, behind=server.pids())
+
+
+class Target(Subject):
+    """A tgtd with one logical unit; the processes behind it count as its own."""
+
+    def __init__(self, name, note, store, kind, behind=()):
+        super().__init__(name, note)
+        self.behind = behind
+        self.address = Tgt(self).export("bench", store, kind)
+        self.idle_bytes = self.resident_bytes()
+
+    def start(self, *command, output):
+        return self.start_child(*command)
+
+    def run(self, *command):
+        return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+
+    def pids(self):
+        return super().pids() + list(self.behind)
+
+
+def tgt_file(directory):
+    data = directory / "tgt.data"
+    fill(data, SIZE)
+    return Target("tgt, file", "tgtd with its own file store (rdwr)", data, "rdwr")
+
+
+def tgt_volume(server):
+    """On the volume of a running sheep."""
+    store = unix_store(server.cluster.sheep[0], "bench")
+    return Target("tgt, volume", "tgtd with the volume of the sheep with one copy (sheepdog)", store, "sheepdog", behind=server.pids())
 
 
 class BareRelay(Subject):

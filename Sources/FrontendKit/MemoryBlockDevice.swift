@@ -1,7 +1,7 @@
 package import NIOCore
 package import ObjectModel
 
-/// A volume in memory, for tests and measurements; sparse by object. All completions come before the call returns.
+/// A volume in memory, for tests and measurements; sparse by object. Completions come before the call returns, unless writes are held.
 package final class MemoryBlockDevice: BlockDevice {
     /// What all who opened the volume share.
     package final class Volume {
@@ -18,11 +18,23 @@ package final class MemoryBlockDevice: BlockDevice {
         package fileprivate(set) var users = 0
         /// When set, every request ends in it.
         package var failure: SheepError?
+        /// When set, writes are begun and done no further than ``letGo()`` says.
+        package var holdsWrites = false
+        fileprivate var held: [() -> Void] = []
+        package var heldWrites: Int { held.count }
         fileprivate var objects: [UInt64: MemoryObject]
 
         package init(name: String, description: String = "", size: UInt64) {
             (self.name, self.description, self.size) = (name, description, size)
             (isReadOnly, objects) = (false, [:])
+        }
+
+        /// What was held is done, in the order in which it came, and nothing is held from then on.
+        package func letGo() {
+            holdsWrites = false
+            let writes = held
+            held = []
+            for write in writes { write() }
         }
 
         /// A frozen copy; shares objects until they are written to.
@@ -87,14 +99,19 @@ extension MemoryBlockDevice {
 
     package func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
         check(offset, UInt64(data.readableBytes))
-        if let refusal = refusal(durable) { return completion(refusal) }
+        guard volume.holdsWrites else { return completion(put(data, at: offset, durable: durable)) }
+        volume.held.append { [self] in completion(put(data, at: offset, durable: durable)) }
+    }
+
+    private func put(_ data: ByteBuffer, at offset: UInt64, durable: Bool) -> SheepError? {
+        if let refusal = refusal(durable) { return refusal }
         data.withUnsafeReadableBytes { source in
             forEachPiece(offset, UInt64(source.count)) { index, range, position in
                 let piece = UnsafeRawBufferPointer(rebasing: source[position..<position + range.count])
                 UnsafeMutableRawBufferPointer(rebasing: writable(index).bytes[range]).copyMemory(from: piece)
             }
         }
-        completion(nil)
+        return nil
     }
 
     package func trim(at offset: UInt64, length: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {

@@ -57,8 +57,28 @@ extension FUSEServer {
         }
         // Who closes does not ask for durability; but nobody would be left to ask for it on the way out.
         guard file.isUnflushed else { return close() }
-        file.isUnflushed = false
         flush(device, of: file, then: close)
+    }
+
+    /// One of those who have it open closes: what was answered and failed is told now at the latest.
+    func close(_ file: File, _ request: FUSERequest) {
+        after(0..<UInt64.max, of: file) {
+            if let failure = file.behind.takeFailure() { request.fail(failure) } else { request.done() }
+        }
+    }
+
+    // MARK: Writes that were answered early
+
+    /// Begins what touches the range when no answered write to it is under way.
+    func after(_ range: Range<UInt64>, of file: File, _ body: @escaping () -> Void) {
+        if file.behind.mayTouch(range, orLater: body) { body() }
+    }
+
+    private func ended(_ number: UInt64, of file: File, at offset: UInt64, _ error: SheepError?) {
+        if let error { logger.error("volume \(file.name): a write at \(offset) that was answered failed: \(error.message)") }
+        file.isUnflushed = true
+        file.behind.ended(number, error)
+        while let next = file.behind.next() { next() }
     }
 
     // MARK: Data
@@ -67,6 +87,10 @@ extension FUSEServer {
         guard let device = file.device else { return request.fail(EBADF) }
         guard offset < file.size else { return request.bytes(ByteBuffer()) }
         let count = Int(min(UInt64(length), file.size - offset))
+        after(offset..<offset + UInt64(count), of: file) { [self] in read(device, at: offset, count: count, request) }
+    }
+
+    private func read(_ device: Backend.Device, at offset: UInt64, count: Int, _ request: FUSERequest) {
         guard count > Self.pieceSize else {
             return device.read(at: offset, length: count, appendingTo: ByteBuffer()) { result in
                 switch result {
@@ -101,38 +125,43 @@ extension FUSEServer {
     }
 
     /// Like a block device: what lies past the end is not written, and nothing grows by itself.
-    func write(_ file: File, _ data: ByteBuffer, at offset: UInt64, durable: Bool, _ request: FUSERequest) {
+    func write(_ file: File, _ data: ByteBuffer, at offset: UInt64, answer: FUSEWriteAnswer, _ request: FUSERequest) {
         guard file.device != nil else { return request.fail(EBADF) }
         guard !file.isReadOnly else { return request.fail(EROFS) }
         let length = UInt64(data.readableBytes)
         guard length > 0 else { return request.written(0) }
         if offset < file.size, length <= file.size - offset {
-            return writeInside(file, data, at: offset, durable: durable, request)
+            return writeInside(file, data, at: offset, answer: answer, request)
         }
         refresh(file) { [self] error in
             if let error { return request.fail(error) }
             guard offset < file.size else { return request.fail(ENOSPC) }
             let count = Int(min(length, file.size - offset))
-            writeInside(file, data.getSlice(at: data.readerIndex, length: count)!, at: offset, durable: durable, request)
+            writeInside(file, data.getSlice(at: data.readerIndex, length: count)!, at: offset, answer: answer, request)
         }
     }
 
-    private func writeInside(_ file: File, _ data: ByteBuffer, at offset: UInt64, durable: Bool, _ request: FUSERequest) {
-        guard let device = file.device else { return request.fail(EBADF) }
-        file.isUnflushed = true
-        guard data.readableBytes > Self.pieceSize else {
-            return device.write(data, at: offset, durable: durable) { error in
-                // Not covered by a flush that began before this.
-                file.isUnflushed = true
-                if let error { request.fail(error) } else { request.written(data.readableBytes) }
+    private func writeInside(_ file: File, _ data: ByteBuffer, at offset: UInt64, answer: FUSEWriteAnswer, _ request: FUSERequest) {
+        if let failure = file.behind.takeFailure() { return request.fail(failure) }
+        let range = offset..<offset + UInt64(data.readableBytes)
+        guard answer == .early else {
+            return after(range, of: file) { [self] in
+                write(data, to: file, at: offset, durable: answer == .durable) { error in
+                    if let error { request.fail(error) } else { request.written(data.readableBytes) }
+                }
             }
         }
-        writePieces(file, device, data, at: offset, durable: durable, request)
+        let begin = { [self] in
+            let number = file.behind.began(range)
+            write(data, to: file, at: offset, durable: false) { [self] in ended(number, of: file, at: offset, $0) }
+            request.written(data.readableBytes)
+        }
+        if file.behind.mayWrite(range, orLater: begin) { begin() }
     }
 
-    private func writePieces(
-        _ file: File, _ device: Backend.Device, _ data: ByteBuffer, at start: UInt64, durable: Bool, _ request: FUSERequest
-    ) {
+    private func write(_ data: ByteBuffer, to file: File, at start: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
+        guard let device = file.device else { return completion(SheepError(.inputOutput, "volume \(file.name) was closed")) }
+        file.isUnflushed = true
         let offsets = Array(stride(from: 0, to: data.readableBytes, by: Self.pieceSize))
         var remaining = offsets.count
         var failure: SheepError?
@@ -143,8 +172,9 @@ extension FUSEServer {
                 failure = failure ?? error
                 remaining -= 1
                 guard remaining == 0 else { return }
+                // Not covered by a flush that began before this.
                 file.isUnflushed = true
-                if let failure { request.fail(failure) } else { request.written(data.readableBytes) }
+                completion(failure)
             }
         }
     }
@@ -152,11 +182,14 @@ extension FUSEServer {
     /// True durability: every member has it on its disk.
     func sync(_ file: File, _ request: FUSERequest) {
         guard let device = file.device else { return request.fail(EBADF) }
-        file.isUnflushed = false
-        device.flush { error in
-            guard let error else { return request.done() }
-            file.isUnflushed = true
-            request.fail(error)
+        after(0..<UInt64.max, of: file) {
+            if let failure = file.behind.takeFailure() { return request.fail(failure) }
+            file.isUnflushed = false
+            device.flush { error in
+                guard let error else { return request.done() }
+                file.isUnflushed = true
+                request.fail(error)
+            }
         }
     }
 
@@ -173,14 +206,17 @@ extension FUSEServer {
         guard !overflow, length > 0 else { return request.fail(EINVAL) }
         if end > file.size, mode & SystemCalls.keepSize == 0 { return request.fail(ENOSPC) }
         guard offset < file.size else { return request.done() }
+        if let failure = file.behind.takeFailure() { return request.fail(failure) }
         let count = min(length, file.size - offset)
         file.isUnflushed = true
         let completion = { (error: SheepError?) in
             file.isUnflushed = true
             if let error { request.fail(error) } else { request.done() }
         }
-        if isPunch { return device.trim(at: offset, length: count, durable: false, completion: completion) }
-        device.zero(at: offset, length: count, mayDeallocate: false, durable: false, completion: completion)
+        after(offset..<offset + count, of: file) {
+            if isPunch { return device.trim(at: offset, length: count, durable: false, completion: completion) }
+            device.zero(at: offset, length: count, mayDeallocate: false, durable: false, completion: completion)
+        }
     }
 
     func seek(_ file: File, from offset: UInt64, whence: Int32, _ request: FUSERequest) {
@@ -190,7 +226,7 @@ extension FUSEServer {
         let wantsHole = whence == SystemCalls.seekHole
         // Written pages that the kernel still keeps are data, and unknown here: then everything is data.
         if configuration.pageCache, file.writers > 0 { return request.offset(wantsHole ? file.size : offset) }
-        search(file, from: offset, wantsHole: wantsHole, request)
+        after(offset..<UInt64.max, of: file) { [self] in search(file, from: offset, wantsHole: wantsHole, request) }
     }
 
     /// Extents asked for at once.

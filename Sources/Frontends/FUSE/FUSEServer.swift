@@ -95,7 +95,6 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     private func makeDurable(completion: @escaping () -> Void) {
         for file in files.all where file.isUnflushed {
             guard let device = file.device else { continue }
-            file.isUnflushed = false
             flush(device, of: file) {}
         }
         if flushesUnderWay == 0 { return completion() }
@@ -105,14 +104,17 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     /// Nobody waits for the answer but the end of this server.
     func flush(_ device: Backend.Device, of file: File, then: @escaping () -> Void) {
         flushesUnderWay += 1
-        device.flush { [self] error in
-            if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
-            then()
-            flushesUnderWay -= 1
-            guard flushesUnderWay == 0 else { return }
-            let waiting = durable
-            durable = []
-            for completion in waiting { completion() }
+        after(0..<UInt64.max, of: file) { [self] in
+            file.isUnflushed = false
+            device.flush { [self] error in
+                if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
+                then()
+                flushesUnderWay -= 1
+                guard flushesUnderWay == 0 else { return }
+                let waiting = durable
+                durable = []
+                for completion in waiting { completion() }
+            }
         }
     }
 
@@ -174,10 +176,13 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
         case .read(let inode, let handle, let offset, let length):
             if let file = files[inode] { return read(file, at: offset, length: length, request) }
             readText(handle, at: offset, length: length, request)
-        case .write(let inode, _, let offset, let data, let durable):
-            if let file = files[inode] { return write(file, data, at: offset, durable: durable, request) }
+        case .write(let inode, _, let offset, let data, let answer):
+            if let file = files[inode] { return write(file, data, at: offset, answer: answer, request) }
             guard let node = StaticNode(rawValue: inode) else { return request.fail(ENOENT) }
             set(node, data, request)
+        case .flush(let inode):
+            guard let file = files[inode] else { return request.done() }
+            close(file, request)
         case .sync(let inode):
             guard let file = files[inode] else { return request.done() }
             sync(file, request)

@@ -1,3 +1,5 @@
+import CLinux
+import Glibc
 import NIOCore
 
 /// What the kernel asks of the file system. Offsets and lengths are bytes; numbers without a name are inodes.
@@ -7,7 +9,9 @@ enum FUSEOperation {
     case change(UInt64, FUSEChanges)
     case open(UInt64, flags: Int32)
     case read(UInt64, handle: UInt64, offset: UInt64, length: Int)
-    case write(UInt64, handle: UInt64, offset: UInt64, data: ByteBuffer, durable: Bool)
+    case write(UInt64, handle: UInt64, offset: UInt64, data: ByteBuffer, FUSEWriteAnswer)
+    /// One of the descriptors of an open file is closed.
+    case flush(UInt64)
     case sync(UInt64)
     case allocate(UInt64, mode: Int32, offset: UInt64, length: UInt64)
     case seek(UInt64, offset: UInt64, whence: Int32)
@@ -15,6 +19,19 @@ enum FUSEOperation {
     case openDirectory(UInt64)
     case readDirectory(handle: UInt64, offset: UInt64, length: Int)
     case releaseDirectory(handle: UInt64)
+}
+
+/// When a write is answered.
+enum FUSEWriteAnswer {
+    /// When it is on its way: what went wrong is told later.
+    case early
+    /// When all copies have it: who opens with O_DIRECT wants to know.
+    case confirmed
+    /// When all disks have it: O_SYNC, O_DSYNC.
+    case durable
+
+    /// Flags of the open file, as the kernel hands them on with each write.
+    init(openFlags flags: Int32) { self = flags & O_DSYNC != 0 ? .durable : flags & clinux_o_direct() != 0 ? .confirmed : .early }
 }
 
 /// What setattr wants to be different.

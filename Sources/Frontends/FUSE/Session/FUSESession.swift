@@ -234,8 +234,9 @@ extension FUSESession {
         operations.read = { receive($0, $1, .read($2, handle: $3, offset: $5, length: $4)) }
         operations.write = { context, request, inode, handle, bytes, size, offset, flags in
             let data = Unmanaged<FUSESession>.fromOpaque(context!).takeUnretainedValue().data(bytes, size)
-            receive(context, request, .write(inode, handle: handle, offset: offset, data: data, durable: flags & O_DSYNC != 0))
+            receive(context, request, .write(inode, handle: handle, offset: offset, data: data, FUSEWriteAnswer(openFlags: flags)))
         }
+        operations.flush = { receive($0, $1, .flush($2)) }
         operations.sync = { receive($0, $1, .sync($2)) }
         operations.allocate = { receive($0, $1, .allocate($2, mode: $3, offset: $4, length: $5)) }
         operations.seek = { receive($0, $1, .seek($2, offset: $3, whence: $4)) }

@@ -21,6 +21,8 @@ package final class VolumeFile<Device: BlockDevice> {
     package var lookups: UInt64 = 0
     /// Written to since the last flush.
     package var isUnflushed = false
+    /// Writes that were answered and are not confirmed.
+    package var behind = WritesBehind()
 
     package init(name: String, inode: UInt64, information: BlockDeviceInformation) {
         (self.name, self.inode, size, isReadOnly) = (name, inode, information.size, information.isReadOnly)

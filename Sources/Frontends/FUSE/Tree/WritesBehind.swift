@@ -1,0 +1,78 @@
+// Invariants
+// 1. An answered write is on its way to the cluster: its bytes were handed on before its answer.
+// 2. While it is under way nothing begins that overlaps it, and what waits for that begins in the order in which it came.
+// 3. The failure of an answered write is told once: to the next change, fsync or close of the file.
+package import ObjectModel
+
+/// Writes to one volume that were answered before the cluster confirmed them, as a disk's own cache does.
+package struct WritesBehind {
+    private struct Waiting {
+        var range: Range<UInt64>
+        var isAnswered: Bool
+        var body: () -> Void
+    }
+
+    /// More is not answered early: so much may be lost where this process and its sheep end together.
+    package static let mostWrites = 32
+    package static let mostBytes: UInt64 = 4 << 20
+
+    private var underWay: [UInt64: Range<UInt64>] = [:]
+    private var bytes: UInt64 = 0
+    private var waiting: [Waiting] = []
+    private var lastNumber: UInt64 = 0
+    private var failure: SheepError?
+
+    package init() {}
+
+    package var isEmpty: Bool { underWay.isEmpty && waiting.isEmpty }
+
+    /// What an answered write failed with and nobody was told.
+    package mutating func takeFailure() -> SheepError? {
+        defer { failure = nil }
+        return failure
+    }
+
+    private func overlaps(_ range: Range<UInt64>) -> Bool { underWay.values.contains { $0.overlaps(range) } }
+
+    private func mayBegin(_ range: Range<UInt64>, isAnswered: Bool) -> Bool {
+        if underWay.isEmpty { return true }
+        if isAnswered, underWay.count >= Self.mostWrites || bytes + UInt64(range.count) > Self.mostBytes { return false }
+        return !overlaps(range)
+    }
+
+    /// True: what touches the range may begin now. Else `body` is kept until it may.
+    package mutating func mayTouch(_ range: Range<UInt64>, orLater body: @escaping () -> Void) -> Bool {
+        admit(range, isAnswered: false, body)
+    }
+
+    /// The same for a write that is to be answered early; when it begins it is ``began(_:)``.
+    package mutating func mayWrite(_ range: Range<UInt64>, orLater body: @escaping () -> Void) -> Bool {
+        admit(range, isAnswered: true, body)
+    }
+
+    private mutating func admit(_ range: Range<UInt64>, isAnswered: Bool, _ body: @escaping () -> Void) -> Bool {
+        if waiting.isEmpty, mayBegin(range, isAnswered: isAnswered) { return true }
+        waiting.append(Waiting(range: range, isAnswered: isAnswered, body: body))
+        return false
+    }
+
+    /// Returns its number, for ``ended(_:_:)``.
+    package mutating func began(_ range: Range<UInt64>) -> UInt64 {
+        lastNumber += 1
+        underWay[lastNumber] = range
+        bytes += UInt64(range.count)
+        return lastNumber
+    }
+
+    package mutating func ended(_ number: UInt64, _ error: SheepError?) {
+        guard let range = underWay.removeValue(forKey: number) else { return }
+        bytes -= UInt64(range.count)
+        failure = failure ?? error
+    }
+
+    /// The first of those that wait, if it may begin now; to be asked again until there is none.
+    package mutating func next() -> (() -> Void)? {
+        guard let first = waiting.first, mayBegin(first.range, isAnswered: first.isAnswered) else { return nil }
+        return waiting.removeFirst().body
+    }
+}
