@@ -5,7 +5,7 @@
 /// at once when others needed the processor meanwhile.
 package struct NextRequestPoll {
     /// Nanoseconds; about what waking costs in a virtual machine whose processor went idle.
-    private static let patience: UInt64 = 50_000
+    private static let patience: UInt64 = 150_000
     private static let longestPause = 1024
 
     private var pause = 0

@@ -29,6 +29,8 @@ package final class Membership<Env: NodeEnvironment> {
     private var doubtedRun: BootID?
     private var downSeen: [NodeID: UInt64] = [:]
     private var failedDisks: Set<DiskID> = []
+    /// When a disk left the in-sync sets, by whomever's word.
+    private var diskLeftAt: UInt64 = 0
     private var isDetached = false
 
     init(node: SheepNode<Env>, lostPower: Bool) {
@@ -131,17 +133,16 @@ package final class Membership<Env: NodeEnvironment> {
         node.control.propose(.nodesDown(.init(victims: victims, proven: proven)))
     }
 
-    /// Members that keep changes waiting for too long leave, as long as enough others stay. Who has just stood still itself
-    /// has no right to say so: what it waits for was answered meanwhile, or is answered by others now.
-    func slow(_ disks: [DiskID]) {
+    /// A member that keeps a change waiting beyond its bound leaves, where enough others stay, one in a second. Who has just
+    /// stood still itself has no right to say so: what it waits for was answered meanwhile, or is answered by others now.
+    func slow(_ disk: DiskID) {
         let now = node.clock.now()
-        guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + NodeTiming.slowMember else { return }
-        for disk in disks {
-            guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { continue }
-            suspected(owner)
-            guard node.network.isLinked(to: owner), storingUpNodes > 2 + failedDisks.count else { continue }
-            leave(disk, of: owner)
-        }
+        guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + MemberLatencies.shortestBound else { return }
+        guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { return }
+        suspected(owner)
+        guard node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
+        diskLeftAt = now
+        leave(disk, of: owner)
     }
 
     /// The node's disk failed (its own word, or an error that it answered).
@@ -169,8 +170,6 @@ package final class Membership<Env: NodeEnvironment> {
             if case .refused = result { self?.isDetached = false }
         }
     }
-
-    private var storingUpNodes: Int { state.nodes.values.reduce(0) { $0 + ($1.isUp && !$1.isGateway ? 1 : 0) } }
 
     /// After a clean stop of the cluster its nodes return one after another; a lease granted meanwhile would call those
     /// outdated that are still on their way, so they are waited for a little.
@@ -231,6 +230,7 @@ package final class Membership<Env: NodeEnvironment> {
         if case .nodesDown(let down) = entry.command {
             if hasJoined, !isLeaving, down.victims.contains(where: { $0.boot == node.boot }) { return wasCalledDown() }
         }
+        if case .diskOut = entry.command { diskLeftAt = node.clock.now() }
         if case .shutdown = entry.command, hasJoined, !isLeaving { stopCleanly() }
         if case .nodeUp(let up) = entry.command {
             for disk in up.disks { failedDisks.remove(disk.id) }

@@ -12,8 +12,8 @@ package enum NodeTiming {
     package static let renewal: UInt64 = 1_000_000_000
     /// A run that wants to join is forgotten when it did not ask for so long.
     package static let joinerKept: UInt64 = 2_000_000_000
-    /// A change that waits so long for a member names it.
-    package static let slowMember: UInt64 = 5_000_000_000
+    /// Members that are too slow leave one after the other, so far apart: when all are slow, it is not theirs.
+    package static let betweenSlowMembers: UInt64 = 1_000_000_000
     /// Between tries of what may succeed soon.
     package static let retry: UInt64 = 20_000_000
     /// A read that finds every copy damaged tries again for so long: they may repair each other.

@@ -60,6 +60,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var requests = RequestCounters()
     /// Of changes that this sheep ordered as an owner.
     var latencies = LatencyWindow()
+    /// Of changes at other sheep.
+    var memberLatencies = MemberLatencies()
     private(set) var load = ClientLoad.none
     var checks = CheckRuns()
 
@@ -288,6 +290,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         upBoots = Set(nodes.values.lazy.filter(\.isUp).map(\.boot))
         nobodyRecovers = !control.state.disks.values.contains(where: \.isSyncing)
         allDisksAreInSync = control.state.disks.keys.allSatisfy { control.state.isInSync($0) }
+        memberLatencies.keep { control.state.disks[$0] != nil }
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
         closedCounts = [:]
@@ -404,6 +407,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty { session.release() }
         }
         load = latencies.close(isCalm: nobodyRecovers)
+        memberLatencies.close()
         membership.tick(now: now)
         recovery.tick()
         garbage.tick()

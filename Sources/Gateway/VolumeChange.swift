@@ -24,6 +24,8 @@ final class VolumeChange {
     /// Members that were sent it and have not answered, and which of all sendings that was: the answer to one before, to a
     /// member that left and came back since, counts no more.
     var outstanding: [(disk: DiskID, sending: UInt32)] = []
+    /// When each member was sent it for the first time since it is one.
+    private var firstSent: [(disk: DiskID, at: UInt64)] = []
     /// Sent to a member that is nearly full alone, until that one has it.
     var isHeldBack = false
     /// Some member may have it though it did not say so: its answer was lost, or it failed halfway, or a former owner sent it.
@@ -51,8 +53,9 @@ final class VolumeChange {
     }
 
     /// Notes that it is sent to a member; gives the number of the sending.
-    func willSend(to disk: DiskID) -> UInt32 {
+    func willSend(to disk: DiskID, now: UInt64) -> UInt32 {
         sendings += 1
+        if !firstSent.contains(where: { $0.disk == disk }) { firstSent.append((disk, now)) }
         outstanding.append((disk, sendings))
         return sendings
     }
@@ -62,6 +65,19 @@ final class VolumeChange {
         guard let at = outstanding.firstIndex(where: { $0.disk == disk && $0.sending == sending }) else { return false }
         outstanding.remove(at: at)
         return true
+    }
+
+    /// For so long the member has had the change or should have.
+    func age(at disk: DiskID, now: UInt64) -> UInt64 {
+        guard let first = firstSent.first(where: { $0.disk == disk }), now > first.at else { return 0 }
+        return now - first.at
+    }
+
+    /// What members that left did counts no more.
+    func forget(where hasLeft: (DiskID) -> Bool) {
+        outstanding.removeAll { hasLeft($0.disk) }
+        acknowledged.removeAll(where: hasLeft)
+        firstSent.removeAll { hasLeft($0.disk) }
     }
 
     func overlaps(index other: UInt32, offset otherOffset: Int, length otherLength: Int, coversObject other_: Bool) -> Bool {

@@ -264,17 +264,13 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Members that left need not have the change, nor be waited for; those that return must be sent it again, for what
     /// they did before they left counts no more.
     private func forgetLeavers(_ change: VolumeChange, _ set: ReplicaSet) {
-        if change.outstanding.isEmpty, change.acknowledged.isEmpty { return }
-        let hasLeft = { (disk: DiskID) in
-            !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk }
-        }
-        change.outstanding.removeAll { hasLeft($0.disk) }
-        change.acknowledged.removeAll(where: hasLeft)
+        if change.sendings == 0, change.acknowledged.isEmpty { return }
+        change.forget { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
     }
 
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
         guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(where: { $0.disk == member.disk }) else { return }
-        let sending = change.willSend(to: member.disk)
+        let sending = change.willSend(to: member.disk, now: node.clock.now())
         unflushed?.insert(member.node)
         let message = ReplicaChange(
             context: context(to: member.node, version: version, term: term),
@@ -310,6 +306,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard change.wasAnswered(member.disk, sending: sending), !change.isDone, term != nil else { return }
         guard let error else {
             change.acknowledged.append(member.disk)
+            if member.node != node.identity { node.memberLatencies.record(member.disk, change.age(at: member.disk, now: node.clock.now())) }
             if change.isHeldBack {
                 change.isHeldBack = false
                 return drive(change)
@@ -474,7 +471,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
             if limit > 0, age > limit, change.completion != nil {
                 tell(change, SheepError(.unavailable, "volume \(volume.name): not enough copies answer; see 'dog cluster info'"))
             }
-            if age > NodeTiming.slowMember, !change.outstanding.isEmpty { node.membership.slow(change.outstanding.map(\.disk)) }
+            for member in change.outstanding where change.age(at: member.disk, now: now) > node.memberLatencies.bound(of: member.disk) {
+                node.membership.slow(member.disk)
+            }
         }
         guard limit > 0 else { return }
         failWaiters(now: now, limit: limit)

@@ -95,6 +95,20 @@ extension ControlState {
         }
     }
 
+    /// Without the disk every group still has its minimum of members in sync that are up, for every number of copies in use but
+    /// one: of a single copy there is none but the disk's, and it opens again by itself when the disk answers.
+    package func mayLeave(_ disk: DiskID) -> Bool {
+        let counts = copiesInUse.counts.filter { $0 > 1 }
+        return membership.pieces(of: [.all]).allSatisfy { piece in
+            let group = PlacementGroup(rawValue: piece.first)
+            return counts.allSatisfy { copies in
+                let set = replicas(of: group, copies: copies)
+                guard set.inSync.contains(where: { $0.disk == disk }) else { return true }
+                return set.inSync.count { $0.isUp && $0.disk != disk } >= set.minimum
+            }
+        }
+    }
+
     /// Some birth of the family is deleted and not forgotten.
     package func hasDeletedVolumes(in family: Family) -> Bool {
         volumesInFamily(family).contains { volume($0)?.isDeleted ?? false }
