@@ -47,6 +47,12 @@ package final class SimulatedDisk: Disk {
         syncFailure = nil
     }
 
+    /// Nobody needs what is on it any more.
+    package func forget() {
+        killProcess()
+        directories = [:]
+    }
+
     /// Loses what no sync promised, block by block and name by name, as the seed says.
     package func powerCut() {
         killProcess()

@@ -88,6 +88,9 @@ final class VolumeModel {
         for sector in sectors.keys { sectors[sector]!.flushed(calledAt: call) }
     }
 
+    /// Nobody asks any more.
+    func forget() { sectors = [:] }
+
     func lostPower() {
         for sector in sectors.keys { sectors[sector]!.lostPower() }
     }

@@ -92,10 +92,13 @@ package final class SimulatedCluster {
 
     /// Everything, in order; what went wrong is in ``World/failures``.
     package func run() {
-        // Events and clients refer to the cluster, which refers to them.
+        // Events, clients and sheep refer to the cluster, which refers to them.
         defer {
+            for one in sheep { one.forget() }
+            for volume in volumes { volume.forget() }
+            switchboard.forget()
             world.forgetEvents()
-            clients = []
+            (sheep, clients, volumes) = ([], [], [])
             (administrator, nodeOperator, trouble) = (nil, nil, nil)
         }
         format()

@@ -41,6 +41,9 @@ package final class Switchboard {
 
     init(world: World) { self.world = world }
 
+    /// Networks refer to their switchboard.
+    func forget() { (networks, connections, swallows) = ([:], [], nil) }
+
     func listen(_ network: SimulatedNetwork) { networks[network.process.node] = network }
 
     /// Who accepts connections for this run of a node.

@@ -146,6 +146,13 @@ package final class SimulatedSheep {
         vanish(process)
     }
 
+    /// The run of the whole cluster is over: what it holds, and what holds it, goes.
+    func forget() {
+        kill()
+        disk.forget()
+        process = nil
+    }
+
     /// The machine loses its power: what was not synced is lost, or torn.
     func cutPower() {
         world.log(name, "loses power")
