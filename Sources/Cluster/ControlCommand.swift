@@ -20,6 +20,10 @@ package enum ControlCommand: Hashable, Sendable {
     /// After a full stop: of each group without an in-sync member, the first of its last members, in the group's
     /// member order, among `present` opens it; those with an unbroken machine (`preferred`) before the others.
     case openGroups(present: [DiskID], preferred: [DiskID])
+    /// An operator's order to go on without members that will never return: also a present member that missed writes, or
+    /// never had everything, opens a group, and what only others have is given up. Refused when `present` are not those
+    /// whose nodes are up.
+    case forceOpen(present: [DiskID], preferred: [DiskID])
     case shutdown
     /// All members of a clean shutdown wrote everything: their in-sync state outlives the stop.
     case cleanStop(NodeID, boot: BootID)

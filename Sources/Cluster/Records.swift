@@ -7,6 +7,8 @@ package struct GroupRange: Hashable, Sendable, WireCodable {
     package static let all = GroupRange(first: 0, last: .max)
 
     package init(first: UInt16, last: UInt16) { (self.first, self.last) = (first, last) }
+    /// How many groups it has.
+    package var size: Int { Int(last) - Int(first) + 1 }
     package func overlaps(_ other: GroupRange) -> Bool { first <= other.last && other.first <= last }
     package func contains(_ group: PlacementGroup) -> Bool { first <= group.rawValue && group.rawValue <= last }
 

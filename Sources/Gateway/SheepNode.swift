@@ -311,6 +311,9 @@ package final class SheepNode<Env: NodeEnvironment> {
             .syncing,
             .inSync, .openGroups, .shutdown, .cleanStop:
             break
+        case .forceOpen:
+            // What the volumes had may not be there any more.
+            for session in orderedSessions { session.knownObjects = [] }
         }
         if control.state.membershipVersion == index { membershipChanged(index) }
         for session in orderedSessions { session.refresh() }
@@ -324,7 +327,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
         if case .forgetVolume = entry.command { garbage.straysMayBe() }
         // It may have made this sheep's replicas current, which did not collect while they were not.
-        if case .openGroups = entry.command { garbage.volumesChanged() }
+        switch entry.command {
+        case .openGroups, .forceOpen: garbage.volumesChanged()
+        default: break
+        }
         if case .nodesDown(let down) = entry.command {
             for victim in down.victims { for session in orderedSessions { session.forget(gateway: victim.boot) } }
         }

@@ -21,7 +21,7 @@ extension VolumeRecord {
     fileprivate func line(raw: Bool) -> String {
         let sizes = [size, usage?.own ?? 0, usage?.shared ?? 0].map { ByteText.string($0, raw: raw) }
         if raw {
-            return ([flag(raw: true), escapedName, String(snapshotID)] + sizes
+            return ([flag(raw: true), name.escapedName, String(snapshotID)] + sizes
                 + [DateText.unixSeconds(createdAt), vid.description, String(copies), tag, String(objectShift)])
                 .joined(separator: " ")
         }
@@ -30,11 +30,13 @@ extension VolumeRecord {
             + " \(DateText.minutes(createdAt))  \(vid.rawValue.hexadecimal(7)) \(copies.padded(6)) "
             + "\(tag.padded(left: 13)) \(objectShift.padded(3))"
     }
+}
 
+extension String {
     /// Raw lines are split at blanks.
-    private var escapedName: String {
+    var escapedName: String {
         var result = ""
-        for character in name.unicodeScalars {
+        for character in unicodeScalars {
             if character == " " || character == "\\" { result += "\\" }
             result.unicodeScalars.append(character)
         }

@@ -11,6 +11,9 @@ package enum AdministrationRequest: Hashable, Sendable {
     case clusterShutdown
     /// Verifies all objects of all volumes; ``AdministrationReply/check(_:)``.
     case clusterCheck
+    /// With `force` goes on without sheep that will never return; without it, and where nothing would be given up, only tells
+    /// what would be (``AdministrationReply/risk(_:)``).
+    case clusterRecover(force: Bool)
     // Nodes.
     case nodeList
     case nodeSpace
@@ -54,7 +57,7 @@ package enum AdministrationRequest: Hashable, Sendable {
 
 /// The answer to an ``AdministrationRequest``. A tag byte, then the value. Errors are no reply but a frame with a result.
 package enum AdministrationReply: Hashable, Sendable {
-    /// To format, shutdown, kill, remove, delete, resize, rename, setting an attribute, unlock.
+    /// To format, shutdown, recover by force, kill, remove, delete, resize, rename, setting an attribute, unlock.
     case done
     case cluster(ClusterInformation)
     case nodes([NodeRecord])
@@ -75,6 +78,7 @@ package enum AdministrationReply: Hashable, Sendable {
     case locks([LockRecord])
     /// To the start of a check and to a poll.
     case check(CheckProgress)
+    case risk(RecoveryRisk)
 }
 
 extension AdministrationRequest: WireCodable {
@@ -84,6 +88,7 @@ extension AdministrationRequest: WireCodable {
         case 2: self = .clusterFormat(try reader.readValue())
         case 3: self = .clusterShutdown
         case 4: self = .clusterCheck
+        case 5: self = .clusterRecover(force: try reader.readBool())
         case 16: self = .nodeList
         case 17: self = .nodeSpace
         case 18: self = .nodeStatistics
@@ -121,6 +126,7 @@ extension AdministrationRequest: WireCodable {
         case .clusterInformation, .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery,
             .recoveryThrottle, .nodeEnd, .lockList:
             break
+        case .clusterRecover(let force): writer.write(force)
         case .recoveryThrottleSet(let throttle): writer.write(throttle)
         case .clusterFormat(let value): writer.write(value)
         case .nodeKill(let node), .nodeRemove(let node): writer.write(node)
@@ -152,6 +158,7 @@ extension AdministrationRequest: WireCodable {
         case .clusterFormat: 2
         case .clusterShutdown: 3
         case .clusterCheck: 4
+        case .clusterRecover: 5
         case .nodeList: 16
         case .nodeSpace: 17
         case .nodeStatistics: 18
@@ -202,6 +209,7 @@ extension AdministrationReply: WireCodable {
         case 14: self = .locks(try reader.readArray())
         case 15: self = .check(try reader.readValue())
         case 16: self = .recoveryThrottle(try reader.readValue())
+        case 17: self = .risk(try reader.readValue())
         default: throw .invalid("administration reply")
         }
     }
@@ -226,6 +234,7 @@ extension AdministrationReply: WireCodable {
         case .locks(let values): writer.write(tag: 14, values)
         case .check(let value): writer.write(tag: 15, value)
         case .recoveryThrottle(let value): writer.write(tag: 16, value)
+        case .risk(let value): writer.write(tag: 17, value)
         }
     }
 }

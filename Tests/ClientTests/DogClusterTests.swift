@@ -142,6 +142,121 @@ import Testing
                 """)
         }
     }
+    private static let risk = RecoveryRisk(
+        olderGroups: 65_000, lostGroups: 500, closedGroups: 30, openingGroups: 6,
+        absent: [
+            AbsentNode(host: "127.0.0.1", port: 7001, downSince: LogIndex(rawValue: 42)), AbsentNode(host: "::1", port: 7002, downSince: nil),
+        ],
+        volumes: [
+            VolumeRisk(
+                name: "alice", isSnapshot: true, snapshotID: 1, tag: "mon day", vid: VID(rawValue: 0xAB), objects: 25, older: 20, lost: 4,
+                closed: 1),
+            VolumeRisk(
+                name: "bob x", isSnapshot: false, snapshotID: 0, tag: "", vid: VID(rawValue: 0xCDEF01), objects: 262_144, older: 0,
+                lost: 262_144, closed: 0),
+        ])
+
+    private func recover(_ risk: RecoveryRisk, _ options: String...) async throws -> (DogProcess, [AdministrationRequest]) {
+        let cluster = FakeCluster()
+        cluster.can(.clusterRecover(force: false), .risk(risk))
+        cluster.can(.clusterRecover(force: true), .done)
+        return try await FakeSheep.with(cluster: cluster) {
+            (try await DogProcess.run(["cluster", "recover", "force"] + options, port: $0.port), cluster.requests)
+        }
+    }
+
+    private static let riskText = """
+        65536 of 65536 placement groups have no current copy.
+        Newer copies than those that are up have:
+          127.0.0.1:7001 (down since entry 42)
+          [::1]:7002 (its disk is gone)
+        Without them:
+          65000 groups go back to an older copy: what was written since is lost
+            500 groups are lost: no sheep that is up ever had all of them, and what is not there reads as zeros
+             30 groups stay closed: none of their sheep is up; 'dog node remove' the dead ones first
+              6 groups open by themselves in a moment: a sheep with a current copy is back
+
+          Name        Id  VDI id   Objects     Older      Lost    Closed  Tag
+        s alice        1      ab        25        20         4         1  mon day
+          bob x        0  cdef01    262144         0    262144         0
+
+        Sheep that return are made equal to what is served then.
+        Writes wait for half of the copies: until sheep have caught up, or the dead ones are taken out by 'dog node remove'.
+        Start clients of these volumes anew: what they remember is newer than what they would read.
+
+        """
+
+    @Test("cluster recover force: names what is lost, asks, and without a terminal says how to go on")
+    func recoverAsks() async throws {
+        let (dog, requests) = try await recover(Self.risk)
+        #expect(dog.text == Self.riskText)
+        #expect(dog.error == "Failed to recover the cluster: nothing was changed; -f does not ask, and what is named above is lost then\n")
+        #expect(dog.status == 1)
+        #expect(requests == [.clusterRecover(force: false)])
+    }
+
+    @Test("cluster recover force -f: names what is lost and goes on")
+    func recoverForced() async throws {
+        for option in ["-f", "--force"] {
+            let (dog, requests) = try await recover(Self.risk, option)
+            #expect(dog.text == Self.riskText + "The cluster goes on with what is there.\n")
+            #expect(dog.status == 0 && dog.error.isEmpty)
+            #expect(requests == [.clusterRecover(force: false), .clusterRecover(force: true)])
+        }
+    }
+
+    @Test("cluster recover force: raw and JSON")
+    func recoverForScripts() async throws {
+        let (raw, _) = try await recover(Self.risk, "-r", "-f")
+        #expect(raw.text == "s alice 1 ab 25 20 4 1 mon day\n= bob\\ x 0 cdef01 262144 0 262144 0 \n")
+        let (json, _) = try await recover(Self.risk, "--json", "-f")
+        #expect(json.text.hasPrefix("{\n  \"waitingGroups\": 65536,\n  \"olderGroups\": 65000,"))
+        #expect(json.text.contains("\"downSince\": 42") && json.text.hasSuffix("}\n") && json.status == 0)
+    }
+
+    @Test("cluster recover force: nothing waits, nothing is lost, nothing can be opened")
+    func recoverNothing() async throws {
+        let (whole, requests) = try await recover(RecoveryRisk(), "-f")
+        #expect(whole.text == "Nothing waits: every placement group has a current copy.\n" && whole.status == 0)
+        #expect(requests == [.clusterRecover(force: false)], "there is nothing to give up")
+        let (opening, _) = try await recover(RecoveryRisk(openingGroups: 9))
+        #expect(opening.text == """
+            9 of 65536 placement groups have no current copy.
+                  9 groups open by themselves in a moment: a sheep with a current copy is back
+
+            """)
+        #expect(opening.status == 0)
+        let (closed, asked) = try await recover(RecoveryRisk(closedGroups: 9), "-f")
+        #expect(closed.status == 1 && asked == [.clusterRecover(force: false)])
+        #expect(closed.error == """
+            Failed to recover the cluster: none of the sheep that should have the groups is up; start one, or remove the dead ones by 'dog node remove'
+
+            """)
+    }
+
+    @Test("cluster recover force: sheep that return meanwhile, and refusals, are told")
+    func recoverRefused() async throws {
+        let cluster = FakeCluster()
+        cluster.can(.clusterRecover(force: false), .risk(Self.risk))
+        cluster.can(.clusterRecover(force: true), .risk(RecoveryRisk()))
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            let force = ["cluster", "recover", "force", "-f"]
+            let late = try await DogProcess.run(force, port: sheep.port)
+            #expect(late.status == 1 && late.error.contains("sheep returned meanwhile, nothing was given up"))
+            cluster.refuse(.clusterRecover(force: true), .stale, "sheep came or went meanwhile")
+            let stale = try await DogProcess.run(force, port: sheep.port)
+            #expect(stale.status == 1 && stale.error.hasPrefix("Failed to recover the cluster: sheep came or went meanwhile"))
+            cluster.refuse(.clusterRecover(force: false), .waitingForNodes, "it is joining")
+            #expect(try await DogProcess.run(force, port: sheep.port).status == 2)
+        }
+    }
+
+    @Test("bare cluster recover: help that names force, and what became of enable and disable")
+    func recoverBare() async throws {
+        let dog = try await DogProcess.run(["cluster", "recover"])
+        #expect(dog.status == 0)
+        #expect(dog.text.contains("SUBCOMMANDS:\n  force") && dog.text.contains("set-throttle"))
+    }
 }
 
 @Suite(.timeLimit(.minutes(15))) struct DogNodeTests {

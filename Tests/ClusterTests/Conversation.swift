@@ -68,6 +68,12 @@ struct Conversation {
         return say(.inSync(DiskID(node), boot: BootID(node, run), ranges))
     }
 
+    /// An operator orders to go on with who is up; those given had no power cut.
+    @discardableResult
+    mutating func force(preferred: [UInt64] = []) -> ControlResult {
+        say(.forceOpen(present: state.presentDisks, preferred: preferred.map { DiskID($0) }))
+    }
+
     @discardableResult
     mutating func acquire(_ volume: Birth, _ node: UInt64, run: UInt64 = 1) -> ControlResult {
         say(.acquireLease(volume, NodeID(node), boot: BootID(node, run)))

@@ -18,7 +18,7 @@ import Testing
         .nodeOut(node, byOperator: true), .planPlacement, .diskOut(disk, boot: boot),
         .groupsOut(disk, boot: boot, [GroupRange(first: 3, last: 3)]),
         .syncing(disk, boot: boot, ranges), .inSync(disk, boot: boot, ranges),
-        .openGroups(present: [disk, DiskID(9)], preferred: [disk]), .shutdown, .cleanStop(node, boot: boot),
+        .openGroups(present: [disk, DiskID(9)], preferred: [disk]), .forceOpen(present: [disk, DiskID(9)], preferred: [disk]), .shutdown, .cleanStop(node, boot: boot),
         .createVolume(.init(name: "volume ä", size: 1 << 40, copies: 2, objectShift: 24)),
         .snapshotVolume(.init(volume: birth, tag: "tag", term: Term(rawValue: 3))),
         .snapshotVolume(.init(volume: birth, tag: "", term: nil)),
@@ -45,6 +45,13 @@ import Testing
         arguments: [ControlResult.done, .volume(birth), .lease(Term(rawValue: 9)), .refused(SheepError(.busy, "wait"))])
     func result(_ result: ControlResult) throws {
         try expectRoundTrip(result)
+    }
+
+    @Test("codes are for ever")
+    func codes() {
+        #expect(ControlCommand.openGroups(present: [], preferred: []).wire[0] == 9)
+        #expect(ControlCommand.groupsOut(Self.disk, boot: Self.boot, []).wire[0] == 24)
+        #expect(ControlCommand.forceOpen(present: [], preferred: []).wire[0] == 25)
     }
 
     @Test("unknown commands and results are refused")

@@ -68,6 +68,7 @@ private struct ControlWorld {
         #expect(twin.digest == talk.state.digest, "seed \(seed) \(command)")
         if case .refused = result { expectUnchanged(since: before, command) }
         copy(after: command, before: before)
+        if case .forceOpen = command, result == .done { giveUp(before: before) }
         check(after: command)
         return result
     }
@@ -127,6 +128,9 @@ private struct ControlWorld {
                 ? .diskOut(DiskID(node), boot: boot(node)) : .groupsOut(DiskID(node), boot: boot(node), ranges())
         case 11...12: return .syncing(DiskID(node), boot: boot(node), ranges())
         case 13...15: return .inSync(DiskID(node), boot: boot(node), ranges())
+        case 16...17 where Int.random(in: 0..<4, using: &random) == 0:
+            let present = talk.state.presentDisks.filter { _ in Int.random(in: 0..<20, using: &random) > 0 }
+            return .forceOpen(present: present, preferred: present.filter { _ in Bool.random(using: &random) })
         case 16...17:
             let present = (1...Self.nodes).filter { _ in Bool.random(using: &random) }.map { DiskID($0) }
             return .openGroups(present: present, preferred: present.filter { _ in Bool.random(using: &random) })
@@ -197,6 +201,23 @@ private struct ControlWorld {
                 guard set.syncing.contains(where: { $0.disk == disk }), let source = set.inSync.first else { continue }
                 let missed = stocks[birth]![group]?.missed[source.disk]
                 stocks[birth]![group]?.missed[disk] = missed
+            }
+        }
+    }
+
+    /// By an operator's order one that missed writes, or never had them, opened a group: what it has is right from then on, and
+    /// nobody else has exactly that.
+    private mutating func giveUp(before: ControlState) {
+        for birth in stocks.keys.sorted() {
+            guard let copies = before.volume(birth)?.copies else { continue }
+            for group in groups where stocks[birth]![group] != nil {
+                let former = before.replicas(of: PlacementGroup(rawValue: group), copies: copies)
+                let authorities = talk.replicas(group, copies: copies).inSync.map(\.disk)
+                guard let authority = authorities.first, !(former.inSync + former.lastMembers).contains(where: { $0.disk == authority }) else {
+                    continue
+                }
+                #expect(authorities.count == 1, "seed \(seed): two open group \(group)")
+                for disk in talk.state.disks.keys { stocks[birth]![group]!.missed[disk] = disk == authority ? nil : .zero }
             }
         }
     }

@@ -13,7 +13,7 @@ private let totals = RecoveryTotals(
 @Suite struct AdministrationTests {
     static let requests: [AdministrationRequest] = [
         .clusterInformation, .clusterFormat(ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: true)),
-        .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
+        .clusterShutdown, .clusterCheck, .clusterRecover(force: false), .clusterRecover(force: true), .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
         .recoveryThrottleSet(RecoveryThrottle(objects: 1, intervalMilliseconds: 2)), .nodeKill(node), .nodeEnd,
         .nodeRemove(node), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
         .volumeDelete(VolumeDelete(volume: byTag)),
@@ -70,6 +70,17 @@ private let totals = RecoveryTotals(
         ]),
         .check(CheckProgress(
             identity: 1, objectsDone: 2, objectsTotal: 3, repaired: 4, lost: 5, isFinished: true, endedAt: 6, findings: ["bad"])),
+        .risk(RecoveryRisk()),
+        .risk(RecoveryRisk(
+            olderGroups: 1, lostGroups: 2, closedGroups: 3, openingGroups: 65_536,
+            absent: [
+                AbsentNode(host: "h", port: 1, downSince: LogIndex(rawValue: 2)), AbsentNode(host: "::1", port: 3, downSince: nil),
+            ],
+            volumes: [
+                VolumeRisk(
+                    name: "alice", isSnapshot: true, snapshotID: 2, tag: "monday", vid: VID(rawValue: 8), objects: 9, older: 1, lost: 2,
+                    closed: 3)
+            ])),
     ]
 
     @Test("every reply survives the round trip, no truncation does", arguments: replies)
@@ -93,6 +104,8 @@ private let totals = RecoveryTotals(
         for bytes: [UInt8] in [[0], [255], [34, 2]] {
             #expect(throws: WireError.self) { try AdministrationRequest(wire: bytes) }
         }
+        let groups = AdministrationReply.risk(RecoveryRisk(olderGroups: 65_537))
+        #expect(throws: WireError.self) { try AdministrationReply(wire: groups.wire) }
     }
 
     @Test("a lying count of texts or of runs is refused before memory is taken")

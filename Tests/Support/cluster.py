@@ -120,7 +120,7 @@ class Cluster:
     def dog_command(self, *arguments, through=None):
         """Options stand behind the subcommand: NOUN VERB -a ADDRESS -p PORT REST."""
         sheep = through or next(s for s in self.sheep if s.is_running())
-        words = 3 if arguments[:2] in (("vdi", "object"), ("vdi", "lock")) else 2
+        words = 3 if arguments[:2] in (("vdi", "object"), ("vdi", "lock"), ("cluster", "recover")) else 2
         noun_and_verb, rest = arguments[:words], arguments[words:]
         key = ["--key", str(self.key)] if self.key else []
         return [*sheep.entry, str(binaries() / "dog"), *noun_and_verb, "-a", sheep.host, "-p", str(sheep.port), *key, *rest]

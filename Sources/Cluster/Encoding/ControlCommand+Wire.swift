@@ -7,7 +7,7 @@ package import ObjectModel
 extension ControlCommand: WireCodable {
     private enum Code: UInt8 {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
-        case groupsOut = 24
+        case groupsOut = 24, forceOpen
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
         case forgetVolume, renameVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
@@ -26,6 +26,7 @@ extension ControlCommand: WireCodable {
         case .syncing: self = .syncing(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .inSync: self = .inSync(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .openGroups: self = .openGroups(present: try reader.readArray(), preferred: try reader.readArray())
+        case .forceOpen: self = .forceOpen(present: try reader.readArray(), preferred: try reader.readArray())
         case .shutdown: self = .shutdown
         case .cleanStop: self = .cleanStop(try reader.readValue(), boot: try reader.readValue())
         case .createVolume: self = .createVolume(try reader.readValue())
@@ -65,7 +66,7 @@ extension ControlCommand: WireCodable {
             writer.write(disk)
             writer.write(boot)
             writer.write(ranges)
-        case .openGroups(let present, let preferred):
+        case .openGroups(let present, let preferred), .forceOpen(let present, let preferred):
             writer.write(present)
             writer.write(preferred)
         case .cleanStop(let node, let boot):
@@ -110,6 +111,7 @@ extension ControlCommand: WireCodable {
         case .syncing: .syncing
         case .inSync: .inSync
         case .openGroups: .openGroups
+        case .forceOpen: .forceOpen
         case .shutdown: .shutdown
         case .cleanStop: .cleanStop
         case .createVolume: .createVolume

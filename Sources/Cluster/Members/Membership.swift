@@ -6,7 +6,8 @@ package import ObjectModel
 /// 1. A disk that was not told of a write that may have been acknowledged is not in sync: whoever goes down, fails or is
 ///    new is put `out` by the entry itself, and only a committed `inSync` (where another member is in sync to copy from) or
 ///    `openGroups` (where none is) brings it back. The one exception is a clean stop (`NodeRecord.cleanStop`), which
-///    ends with the first lease granted.
+///    ends with the first lease granted. By an operator's order (`forceOpen`) such writes are given up: then whoever opens
+///    the group is right, and all others lack everything.
 /// 2. A down node's disks are out of every group for every k, but for a clean stop.
 /// 3. A set's members are the first k of the group's list in the latest epoch, and holding ones. A member leaves the set only
 ///    by an epoch, when others are in sync and it is not, or by the entry that brings the last placed member in sync.

@@ -22,6 +22,11 @@ extension Membership {
         return set
     }
 
+    var presentDisks: [DiskID] { sortedDiskIDs.filter(isPresent) }
+
+    /// Its node is up and announces it.
+    func isPresent(_ disk: DiskID) -> Bool { nodes[disks[disk]!.node]!.isUp && disks[disk]!.isAttached }
+
     func replica(_ disk: DiskID) -> Replica {
         let node = disks[disk]!.node
         return Replica(disk: disk, node: node, isUp: nodes[node]!.isUp)

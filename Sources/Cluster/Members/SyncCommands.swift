@@ -95,8 +95,8 @@ extension Membership {
     /// present one is the authority from now on; the others stay out and copy from it.
     mutating func openGroups(present: [DiskID], preferred: [DiskID], at index: LogIndex) {
         let (present, preferred) = (Set(present), Set(preferred))
-        let changes = broughtIn(.all) { last in
-            let up = last.filter { nodes[disks[$0.disk]!.node]!.isUp && disks[$0.disk]!.isAttached }
+        let changes = broughtIn(.all) { members, copies in
+            let up = Self.lastMembers(members, copies: copies).filter { isPresent($0.disk) }
             let choice = up.first { preferred.contains($0.disk) } ?? up.first { present.contains($0.disk) }
             return choice.map { [$0.disk] } ?? []
         }
@@ -104,18 +104,54 @@ extension Membership {
         settle([.all], at: index)
     }
 
+    /// An operator gives up what only absent members have. Where one of those that left last is present, it opens the group
+    /// as ever. Of each other group and k that no member is in sync for, one that is present becomes the ``authority(of:copies:preferred:)``,
+    /// and all others lack everything, for what they have beyond it never was. Groups without a present member stay closed.
+    ///
+    /// Refused when others are present than the operator was told of: there might be more to lose.
+    mutating func forceOpen(
+        present: [DiskID], preferred: [DiskID], _ counts: CopyCounts, at index: LogIndex
+    ) throws(SheepError) {
+        guard present == presentDisks else {
+            throw SheepError(.stale, "sheep came or went meanwhile: look once more at what would be lost")
+        }
+        // Who stopped cleanly and is not back is one of the absent.
+        endCleanStops(at: index)
+        openGroups(present: present, preferred: preferred, at: index)
+        let preferred = Set(preferred)
+        let changes = broughtIn(counts, othersMissAll: true) { members, copies in
+            authority(of: members, copies: copies, preferred: preferred).map { [$0.disk] } ?? []
+        }
+        changes.apply(to: &self, at: index)
+        settle([.all], at: index)
+    }
+
+    /// Of members none of which is in sync for k copies: whom to go on with if the absent ones never return. Of the present
+    /// ones that left last, first a preferred one; among these one that is not half-way between what it had and what others
+    /// had, but when it never had everything, one that was being filled. Nil: none is present.
+    func authority(of members: [GroupMember], copies: UInt8, preferred: Set<DiskID> = []) -> GroupMember? {
+        let last = Self.lastMembers(members.filter { isPresent($0.disk) }, copies: copies)
+        let favoured = last.filter { preferred.contains($0.disk) }
+        let choices = favoured.isEmpty ? last : favoured
+        return choices.first { member in
+            let layer = member.standing.layer(for: copies)!
+            return (layer.state == .syncing) == (layer.since == .zero)
+        } ?? choices.first
+    }
+
     /// The first volume of `copies` is about to be: nobody can have missed a write to it, so where no member is in sync
     /// for this k, all that are up are.
     mutating func openUnused(_ copies: UInt8, at index: LogIndex) {
-        let changes = broughtIn(CopyCounts(copies: copies), fromLastOnly: false) { members in
-            members.map(\.disk).filter { nodes[disks[$0]!.node]!.isUp && disks[$0]!.isAttached }
+        let changes = broughtIn(CopyCounts(copies: copies)) { members, copies in
+            members.filter { $0.copies.contains(copies: copies) }.map(\.disk).filter(isPresent)
         }
         changes.apply(to: &self, at: index)
     }
 
-    /// Those chosen in sync, for each group and each of `counts` that no member is in sync for.
+    /// Those chosen in sync, for each group and each of `counts` that no member is in sync for. With `othersMissAll` the
+    /// others have nothing any more where some are chosen; else they stay as they are.
     private func broughtIn(
-        _ counts: CopyCounts, fromLastOnly: Bool = true, choose: ([GroupMember]) -> [DiskID]
+        _ counts: CopyCounts, othersMissAll: Bool = false, choose: ([GroupMember], UInt8) -> [DiskID]
     ) -> StandingChanges {
         var changes = StandingChanges()
         for piece in pieces(of: [.all]) {
@@ -124,16 +160,15 @@ extension Membership {
             var waiting = counts.subtracting(Self.served(by: members))
             while let copies = waiting.smallest {
                 let alike = Self.alike(copies, for: members)
-                let candidates = fromLastOnly
-                    ? Self.lastMembers(members, copies: copies)
-                    : members.filter { $0.copies.contains(copies: copies) }
-                for disk in choose(candidates) { opened[disk, default: []].formUnion(alike.intersection(waiting)) }
+                for disk in choose(members, copies) { opened[disk, default: []].formUnion(alike.intersection(waiting)) }
                 waiting.subtract(alike)
             }
             // Whoever was syncing had nothing to copy from until now: it must list what changed once more.
             let all = opened.values.reduce(into: CopyCounts()) { $0.formUnion($1) }
             for member in members where !all.isEmpty {
-                let standing = member.standing.inSync(opened[member.disk] ?? []).interrupted(all)
+                let own = opened[member.disk] ?? []
+                var standing = member.standing.inSync(own).interrupted(all)
+                if othersMissAll { standing = standing.missing(all.intersection(member.copies).subtracting(own)) }
                 if standing != member.standing { changes.set(member.disk, piece, to: standing) }
             }
         }

@@ -20,6 +20,9 @@ extension ControlState {
             try membership.inSync(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
         case .openGroups(let present, let preferred):
             membership.openGroups(present: present, preferred: preferred, at: moment.index)
+        case .forceOpen(let present, let preferred):
+            try checkVolumesMayChange()
+            try membership.forceOpen(present: present, preferred: preferred, closingCounts, at: moment.index)
         case .shutdown: try shutDown(at: moment)
         case .cleanStop(let node, let boot): try cleanStop(node, boot: boot, at: moment)
 

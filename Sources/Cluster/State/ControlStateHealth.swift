@@ -27,11 +27,10 @@ extension ControlState {
     package func groupHealth(copies counts: CopyCounts) -> GroupHealth {
         var health = GroupHealth()
         for piece in membership.pieces(of: [.all]) {
-            let size = Int(piece.last) - Int(piece.first) + 1
             let sets = counts.counts.map { replicas(of: PlacementGroup(rawValue: piece.first), copies: $0) }
-            if sets.contains(where: { !$0.syncing.isEmpty || !$0.out.isEmpty }) { health.degraded += size }
-            if sets.contains(where: { $0.inSync.count < max(1, $0.minimum) }) { health.notWritable += size }
-            if sets.contains(where: \.inSync.isEmpty) { health.notReadable += size }
+            if sets.contains(where: { !$0.syncing.isEmpty || !$0.out.isEmpty }) { health.degraded += piece.size }
+            if sets.contains(where: { $0.inSync.count < max(1, $0.minimum) }) { health.notWritable += piece.size }
+            if sets.contains(where: \.inSync.isEmpty) { health.notReadable += piece.size }
         }
         return health
     }
@@ -79,7 +78,7 @@ extension ControlState {
     }
 
     /// Before the first volume the default counts, so that an empty cluster opens as well.
-    private var closingCounts: CopyCounts {
+    var closingCounts: CopyCounts {
         guard let cluster else { return [] }
         return copiesInUse.isEmpty ? CopyCounts(copies: cluster.copies) : copiesInUse
     }

@@ -12,6 +12,8 @@ extension ControlState {
     package var isShutDown: Bool { shutdownIndex != nil }
     /// The last entry that touched any membership; replica sets derived of an older state are outdated.
     package var membershipVersion: LogIndex { membership.version }
+    /// Disks that nodes which are up announce, sorted.
+    package var presentDisks: [DiskID] { membership.presentDisks }
 
     /// Joins or removals wait for `planPlacement`.
     package var pendingPlacement: Bool {

@@ -35,6 +35,7 @@ extension SheepNode {
         switch request {
         case .clusterShutdown: shutdownCluster(completion)
         case .clusterCheck: startCheck(of: nil, verify: true, completion)
+        case .clusterRecover(let force): recover(force: force, completion)
         case .nodeSpace: nodeSpace(completion)
         case .nodeRecovery: nodeRecovery(completion)
         case .recoveryThrottle: completion(.success(.recoveryThrottle(recovery.throttle)))

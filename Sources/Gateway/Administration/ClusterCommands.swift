@@ -39,8 +39,13 @@ extension SheepNode {
             let passes = answers.filter { !(state.nodes[$0.key]?.isGateway ?? true) }.map(\.value.scrub.lastPassAt)
             information.scrub.lastPassAt = (store == nil ? passes : passes + [report.scrub.lastPassAt]).min() ?? 0
             information.warnings.sort()
+            if !state.closedGroups.absentNodes.isEmpty { information.warnings.append(Self.recoverHint) }
             completion(.success(.cluster(information)))
         }
+    }
+
+    private static var recoverHint: String {
+        "if those that are waited for never return: 'dog cluster recover force' tells what is lost, asks, and goes on without them"
     }
 
     private var clusterStatus: ClusterStatus {
