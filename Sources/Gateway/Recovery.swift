@@ -48,6 +48,9 @@ package final class Recovery<Env: NodeEnvironment> {
     private(set) var waitsForSpace = false
     private var pace = RecoveryPace()
     private var advancePending = false
+    private static var widthBesideClients: Int { 2 }
+    private var fetchesUnderWay = 0
+    private var waitingFetches = CircularBuffer<(bytes: Int, fetch: (FetchPermit) -> Void)>()
 
     init(node: SheepNode<Env>, report: StartReport?) {
         (self.node, self.report) = (node, report)
@@ -320,11 +323,22 @@ package final class Recovery<Env: NodeEnvironment> {
 
     func clientsFare(_ load: ClientLoad, at gateway: NodeID) { pace.noted(load, at: gateway, now: node.clock.now()) }
 
-    /// Runs `fetch` when so many bytes more may be fetched.
-    func fetch(_ bytes: Int, _ fetch: @escaping () -> Void) {
+    /// Runs `fetch` when so many bytes more may be fetched; the permit is given back when what it asked for is done.
+    ///
+    /// Beside clients few go at a time: a client's request waits behind what came to a loop before it.
+    func fetch(_ bytes: Int, _ fetch: @escaping (FetchPermit) -> Void) {
+        guard fetchesUnderWay < (pace.rate == nil ? Self.width : Self.widthBesideClients) else { return waitingFetches.append((bytes, fetch)) }
+        fetchesUnderWay += 1
+        let permit = FetchPermit { [weak self] in self?.fetched() }
         let delay = pace.reserve(bytes, now: node.clock.now())
-        if delay == 0 { return fetch() }
-        node.clock.schedule(after: delay, fetch)
+        if delay == 0 { return fetch(permit) }
+        node.clock.schedule(after: delay) { fetch(permit) }
+    }
+
+    private func fetched() {
+        fetchesUnderWay -= 1
+        guard let next = waitingFetches.popFirst() else { return }
+        fetch(next.bytes, next.fetch)
     }
 
     private func ended(_ slot: ObjectSlot, _ outcome: SlotOutcome) {
@@ -377,6 +391,19 @@ package final class Recovery<Env: NodeEnvironment> {
                 startPass()
             }
         }
+    }
+}
+
+/// The right to have one fetch under way.
+final class FetchPermit {
+    private var ended: (() -> Void)?
+    init(ended: @escaping () -> Void) { self.ended = ended }
+
+    /// On whatever path the fetch ends; once counts.
+    func end() {
+        let ended = ended
+        self.ended = nil
+        ended?()
     }
 }
 

@@ -250,23 +250,26 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded, let source else { return }
         guard let piece = pieces.popLast() else { return digestNext(boot: boot) }
         fetchedObjects.insert(piece.object.name)
-        guard piece.isData else { return put(piece, data: nil) { [self] in fetchNext(boot: boot) } }
-        node.recovery.fetch(piece.blocks * blockSize) { [weak self] in self?.fetch(piece, from: source, boot: boot) }
+        guard piece.isData else { return put(piece, data: nil, permit: nil) { [self] in fetchNext(boot: boot) } }
+        node.recovery.fetch(piece.blocks * blockSize) { [weak self] permit in
+            guard let self, !isEnded else { return permit.end() }
+            fetch(piece, from: source, boot: boot, permit: permit)
+        }
     }
 
-    private func fetch(_ piece: Piece, from source: NodeID, boot: BootID) {
-        guard !isEnded else { return }
+    private func fetch(_ piece: Piece, from source: NodeID, boot: BootID, permit: FetchPermit) {
         let ranges = piece.runs.map {
             RecoveryRead.Range(offset: UInt32($0.lowerBound * blockSize), length: UInt32($0.count * blockSize))
         }
         let request = RecoveryRead(receiverBoot: boot, object: piece.object.name, ranges: ranges)
         node.network.send(.recoveryRead, body: request.wire, payload: nil, to: source) { [weak self] result in
-            guard let self, !isEnded else { return }
+            guard let self, !isEnded else { return permit.end() }
             guard case .success(let reply) = result, reply.payload.readableBytes == piece.blocks * blockSize else {
+                permit.end()
                 return postpone("its source does not give \(piece.object.name)")
             }
             fetchedBytes += UInt64(reply.payload.readableBytes)
-            put(piece, data: reply.payload) { [self] in fetchNext(boot: boot) }
+            put(piece, data: reply.payload, permit: permit) { [self] in fetchNext(boot: boot) }
         }
     }
 
@@ -275,18 +278,22 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded, let source else { return }
         guard let object = believed.popLast() else { return nextCount() }
         let written = object.table.lazy.filter { $0 != ChecksumTable.neverWritten }.count * blockSize
-        node.recovery.fetch(written / 8) { [weak self] in self?.digest(object, from: source, boot: boot) }
+        node.recovery.fetch(written / 8) { [weak self] permit in
+            guard let self, !isEnded else { return permit.end() }
+            digest(object, from: source, boot: boot, permit: permit)
+        }
     }
 
-    private func digest(_ object: SourceObject, from source: NodeID, boot: BootID) {
-        guard !isEnded else { return }
+    private func digest(_ object: SourceObject, from source: NodeID, boot: BootID, permit: FetchPermit) {
         let request = RecoveryDigest(receiverBoot: boot, object: object.name)
         node.network.send(.recoveryDigest, body: request.wire, payload: nil, to: source) { [weak self] result in
-            guard let self, !isEnded else { return }
+            guard let self, !isEnded else { return permit.end() }
             guard case .success(let reply) = result, let theirs = try? RecoveryDigests(wire: reply.body) else {
+                permit.end()
                 return postpone("its source gives no digest of \(object.name)")
             }
             store.digests(of: object.name) { [weak self] result in
+                permit.end()
                 guard let self, !isEnded else { return }
                 switch result {
                 case .success(let ours): compareDigests(of: object, ours, theirs.values)
@@ -305,7 +312,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     /// Writes a fetched piece, but for blocks that came by a write meanwhile.
-    private func put(_ piece: Piece, data: ByteBuffer?, then: @escaping () -> Void) {
+    private func put(_ piece: Piece, data: ByteBuffer?, permit: FetchPermit?, then: @escaping () -> Void) {
         let marked = written[piece.object.name] ?? []
         // Each with where its bytes lie in the data.
         var runs: [(blocks: Range<Int>, at: Int)] = []
@@ -322,11 +329,14 @@ final class SlotRecovery<Env: NodeEnvironment> {
         var remaining = runs.count + 1
         let done: (SheepError?) -> Void = { [self] error in
             if let error {
+                permit?.end()
                 node.logger.error("recovery of \(piece.object.name): \(error.message)")
                 return postpone(error.message)
             }
             remaining -= 1
-            if remaining == 0 { then() }
+            guard remaining == 0 else { return }
+            permit?.end()
+            then()
         }
         let shift = ObjectShift(rawValue: piece.object.objectShift)!
         for run in runs {

@@ -53,8 +53,11 @@ extension VolumeSession {
     }
 
     private func acquire() {
-        node.control.propose(.acquireLease(birth, node.identity, boot: node.boot)) { [weak self] result in
+        let wanted = birth
+        node.control.propose(.acquireLease(wanted, node.identity, boot: node.boot)) { [weak self] result in
             guard let self, case .opening = mode else { return }
+            // A rollback by another gateway came first: the volume goes on under another birth.
+            guard birth == wanted else { return open() }
             switch result {
             case .lease(let term): takeOver(term: term)
             case .done, .volume: preconditionFailure("a lease request gave \(result)")

@@ -268,8 +268,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
         change.forget { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
     }
 
+    /// Not when it is done meanwhile: this sheep's own replica may refuse it at once, and then it reaches nobody.
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
-        guard !change.acknowledged.contains(member.disk), !change.outstanding.contains(where: { $0.disk == member.disk }) else { return }
+        guard !change.isDone, !change.acknowledged.contains(member.disk), !change.outstanding.contains(where: { $0.disk == member.disk }) else { return }
         let sending = change.willSend(to: member.disk, now: node.clock.now())
         unflushed?.insert(member.node)
         let message = ReplicaChange(
