@@ -80,11 +80,6 @@ static void write_file(
     CALL(request, write, request, inode, file->fh, bytes, size, (uint64_t)offset, file->flags);
 }
 
-static void flush_file(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file) {
-    (void)file;
-    CALL(request, flush, request, inode);
-}
-
 static void sync_file(fuse_req_t request, fuse_ino_t inode, int data_only, struct fuse_file_info *file) {
     (void)data_only, (void)file;
     CALL(request, sync, request, inode);
@@ -167,7 +162,6 @@ static const struct fuse_lowlevel_ops operations_of_libfuse = {
     .open = open_file,
     .read = read_file,
     .write = write_file,
-    .flush = flush_file,
     .fsync = sync_file,
     .fallocate = allocate,
     .lseek = seek,

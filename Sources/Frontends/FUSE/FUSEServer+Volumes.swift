@@ -60,18 +60,16 @@ extension FUSEServer {
         flush(device, of: file, then: close)
     }
 
-    /// One of those who have it open closes: what was answered and failed is told now at the latest.
-    func close(_ file: File, _ request: FUSERequest) {
-        after(0..<UInt64.max, of: file) {
-            if let failure = file.behind.takeFailure() { request.fail(failure) } else { request.done() }
-        }
-    }
-
     // MARK: Writes that were answered early
 
     /// Begins what touches the range when no answered write to it is under way.
     func after(_ range: Range<UInt64>, of file: File, _ body: @escaping () -> Void) {
         if file.behind.mayTouch(range, orLater: body) { body() }
+    }
+
+    /// Goes on when all that was answered so far has ended.
+    func afterAll(of file: File, _ body: @escaping () -> Void) {
+        if file.behind.hasDrained(orLater: body) { body() }
     }
 
     private func ended(_ number: UInt64, of file: File, at offset: UInt64, _ error: SheepError?) {
@@ -182,7 +180,7 @@ extension FUSEServer {
     /// True durability: every member has it on its disk.
     func sync(_ file: File, _ request: FUSERequest) {
         guard let device = file.device else { return request.fail(EBADF) }
-        after(0..<UInt64.max, of: file) {
+        afterAll(of: file) {
             if let failure = file.behind.takeFailure() { return request.fail(failure) }
             file.isUnflushed = false
             device.flush { error in

@@ -104,7 +104,7 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     /// Nobody waits for the answer but the end of this server.
     func flush(_ device: Backend.Device, of file: File, then: @escaping () -> Void) {
         flushesUnderWay += 1
-        after(0..<UInt64.max, of: file) { [self] in
+        afterAll(of: file) { [self] in
             file.isUnflushed = false
             device.flush { [self] error in
                 if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
@@ -180,9 +180,6 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             if let file = files[inode] { return write(file, data, at: offset, answer: answer, request) }
             guard let node = StaticNode(rawValue: inode) else { return request.fail(ENOENT) }
             set(node, data, request)
-        case .flush(let inode):
-            guard let file = files[inode] else { return request.done() }
-            close(file, request)
         case .sync(let inode):
             guard let file = files[inode] else { return request.done() }
             sync(file, request)

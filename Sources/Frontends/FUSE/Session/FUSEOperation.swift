@@ -10,8 +10,6 @@ enum FUSEOperation {
     case open(UInt64, flags: Int32)
     case read(UInt64, handle: UInt64, offset: UInt64, length: Int)
     case write(UInt64, handle: UInt64, offset: UInt64, data: ByteBuffer, FUSEWriteAnswer)
-    /// One of the descriptors of an open file is closed.
-    case flush(UInt64)
     case sync(UInt64)
     case allocate(UInt64, mode: Int32, offset: UInt64, length: UInt64)
     case seek(UInt64, offset: UInt64, whence: Int32)

@@ -236,7 +236,6 @@ extension FUSESession {
             let data = Unmanaged<FUSESession>.fromOpaque(context!).takeUnretainedValue().data(bytes, size)
             receive(context, request, .write(inode, handle: handle, offset: offset, data: data, FUSEWriteAnswer(openFlags: flags)))
         }
-        operations.flush = { receive($0, $1, .flush($2)) }
         operations.sync = { receive($0, $1, .sync($2)) }
         operations.allocate = { receive($0, $1, .allocate($2, mode: $3, offset: $4, length: $5)) }
         operations.seek = { receive($0, $1, .seek($2, offset: $3, whence: $4)) }

@@ -1,7 +1,8 @@
 // Invariants
 // 1. An answered write is on its way to the cluster: its bytes were handed on before its answer.
 // 2. While it is under way nothing begins that overlaps it, and what waits for that begins in the order in which it came.
-// 3. The failure of an answered write is told once: to the next change, fsync or close of the file.
+// 3. The failure of an answered write is told once, to the next change or fsync of the file. A close neither waits nor tells:
+//    a process that another one forked closes what it does not know.
 package import ObjectModel
 
 /// Writes to one volume that were answered before the cluster confirmed them, as a disk's own cache does.
@@ -19,12 +20,12 @@ package struct WritesBehind {
     private var underWay: [UInt64: Range<UInt64>] = [:]
     private var bytes: UInt64 = 0
     private var waiting: [Waiting] = []
+    /// Wait for all writes up to a number, and hold nothing up.
+    private var drains: [(through: UInt64, body: () -> Void)] = []
     private var lastNumber: UInt64 = 0
     private var failure: SheepError?
 
     package init() {}
-
-    package var isEmpty: Bool { underWay.isEmpty && waiting.isEmpty }
 
     /// What an answered write failed with and nobody was told.
     package mutating func takeFailure() -> SheepError? {
@@ -56,6 +57,13 @@ package struct WritesBehind {
         return false
     }
 
+    /// True: every write that was answered has ended. Else `body` is kept until those answered so far have.
+    package mutating func hasDrained(orLater body: @escaping () -> Void) -> Bool {
+        if underWay.isEmpty { return true }
+        drains.append((lastNumber, body))
+        return false
+    }
+
     /// Returns its number, for ``ended(_:_:)``.
     package mutating func began(_ range: Range<UInt64>) -> UInt64 {
         lastNumber += 1
@@ -70,8 +78,10 @@ package struct WritesBehind {
         failure = failure ?? error
     }
 
-    /// The first of those that wait, if it may begin now; to be asked again until there is none.
+    /// One of those that wait and may begin now; to be asked again until there is none.
     package mutating func next() -> (() -> Void)? {
+        let oldest = underWay.keys.min() ?? .max
+        if let first = drains.first, first.through < oldest { return drains.removeFirst().body }
         guard let first = waiting.first, mayBegin(first.range, isAnswered: first.isAnswered) else { return nil }
         return waiting.removeFirst().body
     }
