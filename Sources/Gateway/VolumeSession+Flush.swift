@@ -98,17 +98,20 @@ final class VolumeFlush<Env: NodeEnvironment> {
     }
 
     func start() {
-        let storing = session.node.storingNodes
         guard let changes else { return sendToAll() }
-        hasLeaver = !storing.isSuperset(of: changes.nodes)
-        send(to: storing.intersection(changes.nodes))
+        let members = members
+        hasLeaver = !members.isSuperset(of: changes.nodes)
+        send(to: members.intersection(changes.nodes))
     }
+
+    /// Whose copies count for anything. One that left is not asked again: it could fail at once, round after round.
+    private var members: Set<NodeID> { session.node.storingNodes.filter(isIn) }
 
     private func sendToAll() {
         guard outcome == nil else { return }
         guard session.isServed(changes) else { return later { self.sendToAll() } }
         hasLeaver = false
-        send(to: session.node.storingNodes)
+        send(to: members)
     }
 
     private func send(to targets: Set<NodeID>) {
