@@ -81,8 +81,8 @@ static void write_file(
 }
 
 static void sync_file(fuse_req_t request, fuse_ino_t inode, int data_only, struct fuse_file_info *file) {
-    (void)data_only, (void)file;
-    CALL(request, sync, request, inode);
+    (void)data_only;
+    CALL(request, sync, request, inode, file->fh);
 }
 
 static void allocate(

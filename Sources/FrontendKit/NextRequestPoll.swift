@@ -4,7 +4,7 @@
 /// Kept up only while it pays: after a miss it is left out for twice as many replies as after the one before, up to 1,024, and for as many
 /// at once when others needed the processor meanwhile.
 package struct NextRequestPoll {
-    /// Nanoseconds; about what waking costs in a virtual machine whose processor went idle.
+    /// Nanoseconds; what a client on this machine takes from a reply to its next request, when its own thread must be woken too.
     private static let patience: UInt64 = 150_000
     private static let longestPause = 1024
 

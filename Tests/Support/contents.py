@@ -57,6 +57,13 @@ class Contents:
         handle.shutdown()
         self.exports[name][offset:offset + length] = data
 
+    def whole_or_not_at_all(self, sheep, name, offset, data):
+        """A write that failed may be done later, on all copies alike: its client knows that it was not acknowledged."""
+        found = bytes(connect(sheep, name).pread(len(data), offset))
+        before = self.exports[name]
+        check(found in (data, bytes(before[offset:offset + len(data)])), "a write that failed is there in parts")
+        before[offset:offset + len(data)] = found
+
     def verify(self, *doors, names=None):
         """Every byte of these exports, or all, through every running sheep or those given."""
         for sheep in doors or [s for s in self.bed.sheep if s.is_running()]:
@@ -128,3 +135,12 @@ def connect(sheep, name):
 
 def port(address):
     return int(address.rsplit(":", 1)[1])
+
+
+def refused(request, what):
+    """Fails unless the request, by NBD, ends with an error."""
+    try:
+        request()
+    except nbd.Error:
+        return
+    raise AssertionError(f"{what} was answered")

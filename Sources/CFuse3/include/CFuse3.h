@@ -45,7 +45,7 @@ struct cfuse_operations {
     void (*write)(
         void *context, cfuse_request request, uint64_t inode, uint64_t handle, const char *bytes, size_t size, uint64_t offset,
         int flags);
-    void (*sync)(void *context, cfuse_request request, uint64_t inode);
+    void (*sync)(void *context, cfuse_request request, uint64_t inode, uint64_t handle);
     void (*allocate)(
         void *context, cfuse_request request, uint64_t inode, int mode, uint64_t offset, uint64_t length);
     void (*seek)(void *context, cfuse_request request, uint64_t inode, uint64_t offset, int whence);

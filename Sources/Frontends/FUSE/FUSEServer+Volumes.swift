@@ -19,6 +19,7 @@ extension FUSEServer {
             // What others wrote while it was closed here must be seen: cached pages are kept only from one user to the next.
             let keepsCache = file.handles > 0
             file.handles += 1
+            file.behind.opened(handle)
             if isWriter {
                 file.writers += 1
                 writers.insert(handle)
@@ -46,8 +47,9 @@ extension FUSEServer {
         }
     }
 
-    func released(_ file: File, isWriter: Bool) {
+    func released(_ file: File, handle: UInt64, isWriter: Bool) {
         file.handles -= 1
+        file.behind.closed(handle)
         if isWriter { file.writers -= 1 }
         guard file.handles == 0, let device = file.device else { return }
         file.device = nil
@@ -140,7 +142,6 @@ extension FUSEServer {
     }
 
     private func writeInside(_ file: File, _ data: ByteBuffer, at offset: UInt64, answer: FUSEWriteAnswer, _ request: FUSERequest) {
-        if let failure = file.behind.takeFailure() { return request.fail(failure) }
         let range = offset..<offset + UInt64(data.readableBytes)
         guard answer == .early else {
             return after(range, of: file) { [self] in
@@ -178,10 +179,10 @@ extension FUSEServer {
     }
 
     /// True durability: every member has it on its disk.
-    func sync(_ file: File, _ request: FUSERequest) {
+    func sync(_ file: File, handle: UInt64, _ request: FUSERequest) {
         guard let device = file.device else { return request.fail(EBADF) }
         afterAll(of: file) {
-            if let failure = file.behind.takeFailure() { return request.fail(failure) }
+            if let failure = file.behind.takeFailure(for: handle) { return request.fail(failure) }
             file.isUnflushed = false
             device.flush { error in
                 guard let error else { return request.done() }
@@ -204,7 +205,6 @@ extension FUSEServer {
         guard !overflow, length > 0 else { return request.fail(EINVAL) }
         if end > file.size, mode & SystemCalls.keepSize == 0 { return request.fail(ENOSPC) }
         guard offset < file.size else { return request.done() }
-        if let failure = file.behind.takeFailure() { return request.fail(failure) }
         let count = min(length, file.size - offset)
         file.isUnflushed = true
         let completion = { (error: SheepError?) in

@@ -180,9 +180,9 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             if let file = files[inode] { return write(file, data, at: offset, answer: answer, request) }
             guard let node = StaticNode(rawValue: inode) else { return request.fail(ENOENT) }
             set(node, data, request)
-        case .sync(let inode):
+        case .sync(let inode, let handle):
             guard let file = files[inode] else { return request.done() }
-            sync(file, request)
+            sync(file, handle: handle, request)
         case .allocate(let inode, let mode, let offset, let length):
             guard let file = files[inode] else { return request.fail(EOPNOTSUPP) }
             allocate(file, mode: mode, offset: offset, length: length, request)
@@ -191,7 +191,7 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
             seek(file, from: offset, whence: whence, request)
         case .release(let inode, let handle):
             texts[handle] = nil
-            if let file = files[inode] { released(file, isWriter: writers.remove(handle) != nil) }
+            if let file = files[inode] { released(file, handle: handle, isWriter: writers.remove(handle) != nil) }
             request.done()
         case .openDirectory(let inode): openDirectory(inode, request)
         case .readDirectory(let handle, let offset, let length):

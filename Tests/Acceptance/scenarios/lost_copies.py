@@ -5,6 +5,7 @@ import time
 import nbd
 from acceptance import MiB, check
 from contents import Contents, connect
+from sheep import kill_all, start_all
 from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 8, 3, 420
@@ -40,10 +41,7 @@ def all_of_some_object(bed, placed):
 
 
 def kill(bed, victims):
-    for sheep in victims:
-        sheep.signal(9)
-    for sheep in victims:
-        sheep.wait_ended()
+    kill_all(*victims)
     for sheep in victims:
         wait_until(lambda: bed.cluster.node_state(sheep) in ("down", None), f"sheep {sheep.number} is down")
 
@@ -112,10 +110,7 @@ def back_after_other_epochs(bed, contents, placed, victims):
 
 
 def back(bed, contents, victims, leaver=None):
-    for sheep in victims:
-        sheep.start()
-    for sheep in victims:
-        sheep.wait_listening()
+    start_all(*victims)
     bed.cluster.wait_placed([s for s in bed.sheep if s is not leaver], 90)
     bed.cluster.wait_running()
     bed.cluster.wait_complete()

@@ -2,10 +2,10 @@
 
 import json
 
-import nbd
 from acceptance import MiB, check
-from contents import Contents, connect
+from contents import Contents, connect, refused
 from doors import wait_down
+from sheep import kill_all, start_all
 
 SHEEP, COPIES, LIMIT = 5, 2, 300
 TIMEOUT = 4
@@ -25,10 +25,8 @@ def scenario(bed):
     lost = sorted(index for index, ports in placed.items() if ports == gone)
     victims = [s for s in bed.sheep if s.port in gone]
     alive = [s for s in bed.sheep if s not in victims]
+    kill_all(*victims)
     for sheep in victims:
-        sheep.signal(9)
-    for sheep in victims:
-        sheep.wait_ended()
         wait_down(bed, sheep)
     print(f"{len(lost)} of {len(placed)} objects are lost")
 
@@ -51,10 +49,7 @@ def scenario(bed):
     check("Nothing waits" in bed.dog(*FORCE, "-f"), "something waits still")
     whole(bed, contents)
 
-    for sheep in victims:
-        sheep.start()
-    for sheep in victims:
-        sheep.wait_listening()
+    start_all(*victims)
     bed.cluster.wait_placed(bed.sheep)
     whole(bed, contents)
 
@@ -74,11 +69,3 @@ def told(bed, victims, kind, count):
     volume, = risk["volumes"]
     found = {other: volume[other] for other in ("older", "lost", "closed") if volume[other]}
     check(found == {kind: count} and volume["objects"] == SIZE // MiB, f"of {count} {kind} objects it is told {volume}")
-
-
-def refused(request, what):
-    try:
-        request()
-    except nbd.Error:
-        return
-    raise AssertionError(f"{what} was answered")

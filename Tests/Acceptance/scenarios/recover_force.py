@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 
-import nbd
 from acceptance import MiB, check
-from contents import Contents, connect
+from contents import Contents, connect, refused
 from doors import wait_down
+from sheep import kill_all, start_all
 from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 300
@@ -25,20 +25,6 @@ def scenario(bed):
     they_are_removed(bed, contents)
 
 
-def start(*sheep):
-    for s in sheep:
-        s.start()
-    for s in sheep:
-        s.wait_listening()
-
-
-def kill(*sheep):
-    for s in sheep:
-        s.signal(9)
-    for s in sheep:
-        s.wait_ended()
-
-
 def left_behind(bed, contents, stale):
     """It is killed, the others write on, snapshot and make a volume, are killed, and it is started alone. Returns what it has."""
     newer = [s for s in bed.sheep if s is not stale]
@@ -51,8 +37,8 @@ def left_behind(bed, contents, stale):
     contents.write(newer[1], "volume", 5 * MiB, 6 * MiB)
     contents.create(f"later{number}", 4 * MiB, 3)
     contents.write(newer[0], f"later{number}", MiB, MiB)
-    kill(*newer)
-    start(stale)
+    kill_all(*newer)
+    start_all(stale)
     wait_until(lambda: bed.cluster.node_state(stale, stale) == "syncing", "the stale sheep has joined")
     has[f"volume@between{number}"] = bytearray(has["volume"])
     has[f"later{number}"] = bytearray(4 * MiB)
@@ -78,10 +64,10 @@ def they_return(bed, contents):
     waiting = bed.cluster.information()["waitingFor"]
     check(all(any(str(s.port) in text for text in waiting) for s in newer), f"`dog cluster info` waits for {waiting}")
 
-    start(*newer)
+    start_all(*newer)
     bed.cluster.wait_recovered()
     bed.cluster.wait_complete()
-    whole_or_not_at_all(bed, contents, b"y" * 4096, 3 * MiB)
+    contents.whole_or_not_at_all(bed.sheep[0], "volume", 3 * MiB, b"y" * 4096)
     contents.verify()
     bed.dog("cluster", "check")
     contents.write(newer[0], "volume", 7 * MiB, 4 * MiB)
@@ -105,13 +91,13 @@ def they_are_removed(bed, contents):
         bed.dog("node", "remove", str(bed.cluster.number(sheep)))
     bed.cluster.wait_placed([stale])
     # The write that failed holds its block until it is on enough copies.
-    whole_or_not_at_all(bed, contents, b"z" * 4096, MiB, through=stale)
+    contents.whole_or_not_at_all(stale, "volume", MiB, b"z" * 4096)
     contents.verify(stale)
     contents.write(stale, "volume", 4 * MiB, 9 * MiB)
     contents.verify(stale)
     bed.dog("cluster", "check")
 
-    start(*newer)
+    start_all(*newer)
     bed.cluster.wait_placed(bed.sheep)
     bed.cluster.wait_recovered()
     bed.cluster.wait_complete()
@@ -155,19 +141,3 @@ def answered(bed, answer):
         os.close(theirs)
     check("[yes/no]" in result.stdout, f"nothing was asked:\n{result.stdout}")
     return result.returncode, result.stdout
-
-
-def whole_or_not_at_all(bed, contents, data, offset, through=None):
-    """A write that failed may be done later, on all copies alike: its client knows that it was not acknowledged."""
-    found = bytes(connect(through or bed.sheep[0], "volume").pread(len(data), offset))
-    before = contents.exports["volume"]
-    check(found in (data, bytes(before[offset:offset + len(data)])), "a write that failed is there in parts")
-    before[offset:offset + len(data)] = found
-
-
-def refused(request, what):
-    try:
-        request()
-    except nbd.Error:
-        return
-    raise AssertionError(f"{what} was answered")

@@ -1,9 +1,9 @@
 """what was acknowledged is served, or nothing is: below the minimum writes wait, and a copy that missed writes opens nothing"""
 
-import nbd
 from acceptance import MiB, check
-from contents import Contents, connect
+from contents import Contents, connect, refused
 from doors import wait_down
+from sheep import kill_all, start_all
 from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 240
@@ -19,24 +19,10 @@ def scenario(bed):
     the_stale_one_alone(bed, contents)
 
 
-def start(sheep):
-    for s in sheep:
-        s.start()
-    for s in sheep:
-        s.wait_listening()
-
-
-def kill(*sheep):
-    for s in sheep:
-        s.signal(9)
-    for s in sheep:
-        s.wait_ended()
-
-
 def two_killed(bed, contents):
     """One of three copies is below the minimum of two: it acknowledges nothing, and says what it waits for."""
     survivor, others = bed.sheep[0], bed.sheep[1:]
-    kill(*others)
+    kill_all(*others)
     for sheep in others:
         wait_down(bed, sheep)
     handle = connect(survivor, "volume")
@@ -47,9 +33,9 @@ def two_killed(bed, contents):
     check("Warning" in information and "too few nodes" in information, f"`dog cluster info` does not say that writes wait:\n{information}")
     named(bed, survivor, others)
     handle.shutdown()
-    start(others)
+    start_all(*others)
     bed.cluster.wait_recovered()
-    whole_or_not_at_all(bed, contents, b"x" * 4096, 5 * MiB)
+    contents.whole_or_not_at_all(bed.sheep[0], "volume", 5 * MiB, b"x" * 4096)
     contents.verify()
     contents.write(survivor, "volume", 5 * MiB, MiB)
 
@@ -60,38 +46,22 @@ def the_stale_one_alone(bed, contents):
     stale.kill()
     wait_down(bed, stale)
     contents.write(newer[1], "volume", 2 * MiB, 6 * MiB)
-    kill(*newer)
-    start([stale])
+    kill_all(*newer)
+    start_all(stale)
     wait_until(lambda: bed.cluster.node_state(stale, stale) is not None, "the stale sheep answers")
     refused(lambda: connect(stale, "volume").pread(4096, 3 * MiB), "a read of a copy that missed writes")
     refused(lambda: connect(stale, "volume").pwrite(b"y" * 4096, 3 * MiB), "a write to a copy that missed writes")
     named(bed, stale, newer)
     status = bed.cluster.status(stale)
     check("Waiting for other nodes" in status, f"`dog cluster info` says {status!r}")
-    start(newer)
+    start_all(*newer)
     bed.cluster.wait_recovered()
-    whole_or_not_at_all(bed, contents, b"y" * 4096, 3 * MiB)
+    contents.whole_or_not_at_all(bed.sheep[0], "volume", 3 * MiB, b"y" * 4096)
     contents.verify()
     bed.dog("cluster", "check")
-
-
-def whole_or_not_at_all(bed, contents, data, offset):
-    """A write that failed may be done later, on all copies alike: its client knows that it was not acknowledged."""
-    found = bytes(connect(bed.sheep[0], "volume").pread(len(data), offset))
-    before = contents.exports["volume"]
-    check(found in (data, bytes(before[offset:offset + len(data)])), "a write that failed is there in parts")
-    before[offset:offset + len(data)] = found
 
 
 def named(bed, sheep, awaited):
     """`dog cluster info` names one of those who are waited for."""
     waiting = bed.cluster.information(sheep)["waitingFor"]
     check(any(str(s.port) in text for text in waiting for s in awaited), f"`dog cluster info` waits for {waiting}, and not for one of {awaited}")
-
-
-def refused(request, what):
-    try:
-        request()
-    except nbd.Error:
-        return
-    raise AssertionError(f"{what} was answered")

@@ -10,7 +10,7 @@ enum FUSEOperation {
     case open(UInt64, flags: Int32)
     case read(UInt64, handle: UInt64, offset: UInt64, length: Int)
     case write(UInt64, handle: UInt64, offset: UInt64, data: ByteBuffer, FUSEWriteAnswer)
-    case sync(UInt64)
+    case sync(UInt64, handle: UInt64)
     case allocate(UInt64, mode: Int32, offset: UInt64, length: UInt64)
     case seek(UInt64, offset: UInt64, whence: Int32)
     case release(UInt64, handle: UInt64)

@@ -236,7 +236,7 @@ extension FUSESession {
             let data = Unmanaged<FUSESession>.fromOpaque(context!).takeUnretainedValue().data(bytes, size)
             receive(context, request, .write(inode, handle: handle, offset: offset, data: data, FUSEWriteAnswer(openFlags: flags)))
         }
-        operations.sync = { receive($0, $1, .sync($2)) }
+        operations.sync = { receive($0, $1, .sync($2, handle: $3)) }
         operations.allocate = { receive($0, $1, .allocate($2, mode: $3, offset: $4, length: $5)) }
         operations.seek = { receive($0, $1, .seek($2, offset: $3, whence: $4)) }
         operations.release = { receive($0, $1, .release($2, handle: $3)) }

@@ -1,8 +1,9 @@
 // Invariants
 // 1. An answered write is on its way to the cluster: its bytes were handed on before its answer.
 // 2. While it is under way nothing begins that overlaps it, and what waits for that begins in the order in which it came.
-// 3. The failure of an answered write is told once, to the next change or fsync of the file. A close neither waits nor tells:
-//    a process that another one forked closes what it does not know.
+// 3. The failure of an answered write is told to every handle that was open then, by its next fsync, and once: what one of them
+//    heard says nothing to another. When none was, the next that opens is told. A close neither waits nor tells: a process that
+//    another one forked closes what it does not know.
 package import ObjectModel
 
 /// Writes to one volume that were answered before the cluster confirmed them, as a disk's own cache does.
@@ -23,14 +24,25 @@ package struct WritesBehind {
     /// Wait for all writes up to a number, and hold nothing up.
     private var drains: [(through: UInt64, body: () -> Void)] = []
     private var lastNumber: UInt64 = 0
-    private var failure: SheepError?
+    /// The latest of them, and their number.
+    private var failure: (error: SheepError, count: Int)?
+    /// The number that each open handle was told of.
+    private var told: [UInt64: Int] = [:]
+    /// That anybody was told of.
+    private var toldCount = 0
 
     package init() {}
 
-    /// What an answered write failed with and nobody was told.
-    package mutating func takeFailure() -> SheepError? {
-        defer { failure = nil }
-        return failure
+    package mutating func opened(_ handle: UInt64) { told[handle] = toldCount }
+
+    package mutating func closed(_ handle: UInt64) { told[handle] = nil }
+
+    /// What answered writes failed with and this handle was not told.
+    package mutating func takeFailure(for handle: UInt64) -> SheepError? {
+        guard let failure, told[handle, default: 0] < failure.count else { return nil }
+        told[handle] = failure.count
+        toldCount = failure.count
+        return failure.error
     }
 
     private func overlaps(_ range: Range<UInt64>) -> Bool { underWay.values.contains { $0.overlaps(range) } }
@@ -75,7 +87,7 @@ package struct WritesBehind {
     package mutating func ended(_ number: UInt64, _ error: SheepError?) {
         guard let range = underWay.removeValue(forKey: number) else { return }
         bytes -= UInt64(range.count)
-        failure = failure ?? error
+        if let error { failure = (error, (failure?.count ?? 0) + 1) }
     }
 
     /// One of those that wait and may begin now; to be asked again until there is none.
