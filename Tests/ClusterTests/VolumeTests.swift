@@ -163,7 +163,8 @@ import Testing
         #expect(talk.say(.rollbackVolume(.init(volume: second, snapshot: first, term: nil))).refusal == .busy)
         #expect(talk.say(.rollbackVolume(.init(volume: second, snapshot: first, term: Term(rawValue: 1)))) == .volume(Birth(rawValue: talk.now.rawValue)))
         let working = talk.state.volume(named: "a")!
-        #expect(working.parent == first && working.size == 10 && working.snapshotID == 2)
+        #expect(working.parent == first && working.snapshotID == 2)
+        #expect(working.size == 20, "who has it open goes on writing up to the size he knows")
         #expect(talk.state.volume(second)?.isDeleted == true && talk.state.volume(second)?.name == "")
         #expect(talk.state.owner(of: working.birth)?.term == Term(rawValue: 1))
     }

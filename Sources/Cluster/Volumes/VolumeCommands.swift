@@ -37,7 +37,8 @@ extension VolumeTree {
         return moment.birth
     }
 
-    /// The present birth is deleted; a new one, child of the snapshot, goes on as the volume.
+    /// The present birth is deleted; a new one, child of the snapshot, goes on as the volume. It is no smaller than before, for who
+    /// has the volume open goes on writing up to the size he knows: past the snapshot's end it reads as zeros.
     mutating func rollback(_ command: ControlCommand.RollbackVolume, at moment: Moment) throws(SheepError) -> Birth {
         let present = try checkedWorking(command.volume)
         let target = try checkedSnapshot(command.snapshot)
@@ -54,7 +55,7 @@ extension VolumeTree {
         VolumeRecord(
             birth: moment.birth, parent: parent.birth, family: parent.family, name: present.name,
             snapshotID: parent.birth == present.birth ? present.snapshotID + 1 : present.snapshotID, vid: vid,
-            createdAt: moment.time, size: parent.size, objectShift: parent.objectShift, copies: parent.copies,
+            createdAt: moment.time, size: max(present.size, parent.size), objectShift: parent.objectShift, copies: parent.copies,
             attributes: present.attributes, lastEntry: moment.index, term: present.term)
     }
 

@@ -47,9 +47,7 @@ final class Administrator {
         case 50..<65:
             if living.count < 4, let snapshot = world.pick(volume.snapshots.filter { !$0.isGone }) { clone(snapshot, of: volume) }
         case 65..<75:
-            if let snapshot = world.pick(volume.snapshots.filter { !$0.isGone }), snapshot.size == volume.size {
-                rollback(volume, to: snapshot)
-            }
+            if let snapshot = world.pick(volume.snapshots.filter { !$0.isGone }) { rollback(volume, to: snapshot) }
         case 75..<82: grow(volume)
         case 82..<90:
             if let snapshot = world.pick(volume.snapshots.filter { !$0.isGone }) { delete(snapshot, of: volume) }

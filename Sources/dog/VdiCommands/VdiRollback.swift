@@ -6,7 +6,10 @@ import SheepProtocol
 struct VdiRollback: SheepCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollback", abstract: "Sets a volume back to one of its snapshots.",
-        discussion: "What was written since its last snapshot is lost. The snapshot stays.")
+        discussion: """
+            What was written since its last snapshot is lost. The snapshot stays. A volume that was made larger since keeps its size, for it may \
+            be in use, and reads as zeros past the snapshot's end; 'dog vdi clone' makes one of the snapshot's size.
+            """)
     @OptionGroup var common: CommonOptions
     @OptionGroup var snapshot: SnapshotOptions
     @OptionGroup var reclaiming: ReclaimingOptions
