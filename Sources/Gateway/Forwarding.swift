@@ -58,9 +58,13 @@ struct Forwarder {
 /// The owner's memory of changes that other gateways forwarded: a repeat is answered, not executed.
 struct ForwardedChanges {
     private var done: [BootID: Set<UInt64>] = [:]
+    /// Below these nothing is asked for any more: what comes still was on its way when it was sent again.
+    private var over: [BootID: UInt64] = [:]
     private var running: [ChangeOrigin: [PeerCompletion]] = [:]
 
-    func isDone(_ origin: ChangeOrigin) -> Bool { done[origin.boot]?.contains(origin.request) ?? false }
+    func isDone(_ origin: ChangeOrigin) -> Bool {
+        origin.request < over[origin.boot, default: 0] || done[origin.boot]?.contains(origin.request) ?? false
+    }
 
     mutating func finished(_ origin: ChangeOrigin) { done[origin.boot, default: []].insert(origin.request) }
 
@@ -78,9 +82,13 @@ struct ForwardedChanges {
 
     /// The gateway has these replies: its repeats can no longer come.
     mutating func forget(_ boot: BootID, below request: UInt64) {
+        if request > over[boot, default: 0] { over[boot] = request }
         guard let known = done[boot] else { return }
         done[boot] = known.filter { $0 >= request }
     }
+
+    /// That run is over, and what it sent is refused as such.
+    mutating func forget(_ boot: BootID) { (done[boot], over[boot]) = (nil, nil) }
 }
 
 extension VolumeSession {
@@ -89,6 +97,10 @@ extension VolumeSession {
     /// Passes a request on; a change that is not one change of one object is cut into such, each with its own number,
     /// so that what a new owner finds done of it answers a repeat.
     func forward(_ request: VolumeRequest, to owner: NodeID) {
+        // Its own gateway sends it again by itself; a copy from here might come after that one, and after what was written since.
+        if let origin = request.origin, origin.boot != node.boot {
+            return request.fail(SheepError(.notOwner, "\(node.name) no longer holds the lease of volume \(volume.name)"))
+        }
         if case .change(let kind, let length, let data, let durable, let completion) = request.work {
             let pieces = changePieces(kind, offset: request.offset, length: length)
             if pieces.count > 1 {
@@ -275,7 +287,7 @@ extension VolumeSession {
 
     /// The node is down: its repeats can no longer come from this run.
     func forget(gateway boot: BootID) {
-        forwarded.forget(boot, below: .max)
+        forwarded.forget(boot)
         unconfirmed.removeAll { $0.origin.boot == boot }
     }
 

@@ -108,7 +108,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         case .read(let length, let buffer, let completion):
             read(at: request.offset, length: length, buffer: buffer, completion: completion)
         case .change(let kind, let length, let data, let durable, let completion):
-            if let origin = request.origin, forwarded.isDone(origin) { return completion(nil) }
+            if isDone(request.origin) { return completion(nil) }
             change(
                 kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
                 completion: completion)
@@ -177,6 +177,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                     offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
                     receivedAt: node.clock.now(), origin: origin))
         }
+        if isDone(origin) { return completion(nil) }
         if isOrphaned(origin) {
             return completion(SheepError(.stale, "the gateway that passed it on was called down, and its client may have gone on elsewhere"))
         }
@@ -203,6 +204,13 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)
+    }
+
+    /// Another copy of it came first. What a new owner rolls forward is done again all the same.
+    private func isDone(_ origin: ChangeOrigin?) -> Bool {
+        guard let origin, forwarded.isDone(origin) else { return false }
+        if case .rollingForward = mode { return false }
+        return true
     }
 
     /// What a gateway that is gone had passed on, and what waited here since, is not begun any more: its client was told nothing,
