@@ -181,7 +181,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 if let error { postpone(error.message) } else { goOn() }
             }
         }
-        if own == nil || own!.isHole {
+        if own == nil || own!.isHole || store.isUnlinked(object.name) {
             return rebuild(object, shift: shift, then: goOn)
         }
         store.table(of: object.name) { [self] result in

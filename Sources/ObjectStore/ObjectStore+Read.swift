@@ -112,11 +112,15 @@ extension ObjectStore {
     }
 
     /// Reads every written block from the disk and returns those that do not match their checksums or cannot be read.
-    /// What is cached is read from the medium all the same where it is durable.
+    /// What is cached is read from the medium all the same where it is durable. `damaged`: its file or its table is gone.
     package func verify(_ name: ObjectName, completion: @escaping (Result<[Int], SheepError>) -> Void) {
         withFile(name) { [self] result in
             switch result {
             case .success(let file):
+                if isUnlinked(name) {
+                    counters.missingFiles += 1
+                    return completion(.failure(damage(name, "its file is missing")))
+                }
                 file.pins += 1
                 inFlight += 1
                 disk.dropCached(file.handle, at: 0, length: UInt64(file.shift.objectSize))
@@ -130,6 +134,11 @@ extension ObjectStore {
             case .failure(let error): completion(.failure(error))
             }
         }
+    }
+
+    /// Its file lost its path: it gives its bytes as long as it is open, and no longer.
+    package func isUnlinked(_ name: ObjectName) -> Bool {
+        cache.find(name) != nil && (try? disk.exists(ObjectPath.path(name))) == false
     }
 
     /// A table on the disk that is not the one in memory, though it was written back, was lost or rots: it is written again.

@@ -49,6 +49,24 @@ import Testing
         #expect(driver.store.resolve(family: Family(rawValue: 1), index: 0, ancestry: births(1)) == .object(name(0)))
     }
 
+    @Test("a file that lost its path while it is open is found by a check, and can be made anew")
+    func unlinkedFile() throws {
+        let driver = try settled()
+        _ = try driver.block(name(0), 0)
+        try driver.world.disk.lose(ObjectPath.path(name(0)))
+        #expect(try driver.block(name(0), 0) == filled(1))
+        let error = #expect(throws: SheepError.self) { try driver.await { driver.store.verify(name(0), completion: $0) } }
+        #expect(error?.code == .damaged)
+        #expect(driver.store.isUnlinked(name(0)))
+        let version = LogIndex(rawValue: 9)
+        #expect(driver.await { driver.store.reset(name(0), objectShift: testShift, version: version, completion: $0) } == nil)
+        #expect(!driver.store.isUnlinked(name(0)))
+        #expect(driver.write(name(0), 0, filled(3), version: 9) == nil)
+        #expect(driver.close() == nil)
+        try driver.open()
+        #expect(try driver.block(name(0), 0) == filled(3))
+    }
+
     @Test("rot in the catalogue is refused, not cut off")
     func damagedCatalogue() throws {
         let driver = try settled()
