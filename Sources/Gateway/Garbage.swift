@@ -55,6 +55,12 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         continueSoon()
     }
 
+    /// A write made the object.
+    func made(_ name: ObjectName) {
+        changed(ObjectSlot(family: name.family, index: name.index))
+        if let disk = node.store?.identity.disk, isStray(name, on: disk) { straysMayBe() }
+    }
+
     func changed(_ slot: ObjectSlot) {
         guard node.control.state.hasDeletedVolumes(in: slot.family) else { return }
         changedSlots.append(slot)

@@ -131,10 +131,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
         case .write:
             var done = completion
             if !store.hasObject(change.object) {
-                // It hides its ancestors' objects: a deleted one of them may be nobody's now.
+                // It hides its ancestors' objects: a deleted one of them may be nobody's now. And while it was being made the group
+                // may have gone to other sheep.
                 done = { [weak self] error in
                     completion(error)
-                    self?.node.garbage.changed(slot)
+                    self?.node.garbage.made(change.object)
                 }
             }
             payload.withUnsafeReadableBytes { bytes in
