@@ -25,6 +25,8 @@ package final class SimulatedLog {
     /// Those of the last two segments.
     private var entries: [[UInt8]] = []
     private var firstIndex = LogIndex(rawValue: 1)
+    /// The latest seal, whether or not anybody has cut the log there yet.
+    private var sealed = LogIndex.zero
     /// What a sync has covered.
     package private(set) var durable = LogIndex.zero
     private var engines: [NodeID: SimulatedEngine] = [:]
@@ -50,6 +52,7 @@ package final class SimulatedLog {
         for node in alive { engines[node]?.stop() }
         let lost = Int.random(in: 0...Int(last.rawValue - durable.rawValue), using: &generator)
         entries.removeLast(lost)
+        if sealed > last { sealed = base?.index ?? .zero }
         // What is found after the cut is read from the disk.
         durable = last
     }
@@ -80,6 +83,7 @@ package final class SimulatedLog {
     func append(_ payload: [UInt8], at index: LogIndex) {
         guard index == last.next else { return }
         entries.append(payload)
+        if payload.isEmpty { sealed = index }
         for other in alive { engines[other]?.hear(after: draw(tuning.notice)) { $0.look() } }
     }
 
@@ -101,7 +105,7 @@ package final class SimulatedLog {
 
     func synced(upTo index: LogIndex) { durable = max(durable, min(index, last)) }
 
-    var isFull: Bool { last.rawValue - (base?.index.rawValue ?? 0) >= tuning.sealAfter && entries.last?.isEmpty == false }
+    var isFull: Bool { last.rawValue - sealed.rawValue >= tuning.sealAfter }
 
     /// Notes the state after the seal `index`, and cuts away what stands before the seal before it: the last two segments stay.
     func cut(at index: LogIndex, snapshot: [UInt8]) {
