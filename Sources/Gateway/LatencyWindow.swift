@@ -28,15 +28,20 @@ package struct LatencyWindow {
         if total >= Self.fewest {
             load.tail = percentile99(of: total)
             if isCalm {
-                // An eighth of the difference: seconds, not single quarters, say what is normal.
-                let before = UInt64(calm ?? load.tail)
-                calm = UInt32((7 * before + UInt64(load.tail)) / 8)
-                load.calmTail = calm!
+                load.calmTail = normal(after: load.tail)
+                calm = load.calmTail
             }
         }
         current = (current + 1) % Self.quarters
         counts[current] = [UInt32](repeating: 0, count: Self.buckets)
         return load
+    }
+
+    /// Seconds, not single quarters, say what is normal; and what went better than that quickly counts, for another client may ask
+    /// for less at a time than the one before.
+    private func normal(after tail: UInt32) -> UInt32 {
+        guard let calm else { return tail }
+        return tail < calm ? calm - (calm - tail) / 4 : calm + (tail - calm) / 8
     }
 
     /// The upper border of the bucket in which the 99th percentile lies, in microseconds.

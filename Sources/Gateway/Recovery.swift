@@ -323,11 +323,14 @@ package final class Recovery<Env: NodeEnvironment> {
 
     func clientsFare(_ load: ClientLoad, at gateway: NodeID) { pace.noted(load, at: gateway, now: node.clock.now()) }
 
+    /// Clients change something meanwhile.
+    var isBesideClients: Bool { pace.rate != nil }
+
     /// Runs `fetch` when so many bytes more may be fetched; the permit is given back when what it asked for is done.
     ///
     /// Beside clients few go at a time: a client's request waits behind what came to a loop before it.
     func fetch(_ bytes: Int, _ fetch: @escaping (FetchPermit) -> Void) {
-        guard fetchesUnderWay < (pace.rate == nil ? Self.width : Self.widthBesideClients) else { return waitingFetches.append((bytes, fetch)) }
+        guard fetchesUnderWay < (isBesideClients ? Self.widthBesideClients : Self.width) else { return waitingFetches.append((bytes, fetch)) }
         fetchesUnderWay += 1
         let permit = FetchPermit { [weak self] in self?.fetched() }
         let delay = pace.reserve(bytes, now: node.clock.now())

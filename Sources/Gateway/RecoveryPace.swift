@@ -2,7 +2,7 @@ package import ObjectModel
 package import SheepProtocol
 
 /// How fast a sheep that catches up may fetch: as fast as it can while nobody else wants the machines, else at a rate that
-/// halves when the clients' changes take more than twice as long as without recovery, and grows while they do not.
+/// halves when the clients' changes take more than twice as long as without recovery, and grows by an eighth while they do not.
 ///
 /// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
 /// an interval as well.
@@ -14,11 +14,15 @@ package struct RecoveryPace {
     /// Clients that are heard of no more count no more, in nanoseconds.
     private static let loadLifetime: UInt64 = 1_500_000_000
 
+    /// How far back a gateway's ``ClientLoad`` goes, in nanoseconds.
+    private static let hindsight: UInt64 = 1_000_000_000
+
     package var throttle = RecoveryThrottle.none
     /// Nil: without limit, because no client changes anything.
     package private(set) var rate: UInt64?
     private var loads: [NodeID: (load: ClientLoad, at: UInt64)] = [:]
     private var nextFetch: UInt64 = 0
+    private var loweredAt: UInt64 = 0
     private var begun: UInt32 = 0
     private var intervalBegan: UInt64 = 0
 
@@ -33,8 +37,12 @@ package struct RecoveryPace {
         let busy = loads.values.lazy.map(\.load).filter { $0.changes >= LatencyWindow.fewest }
         guard !busy.isEmpty else { return rate = nil }
         guard let before = rate else { return rate = Self.first }
-        let suffers = busy.contains { UInt64($0.tail) > 2 * UInt64($0.calmTail) }
-        rate = suffers ? max(Self.slowest, before / 2) : min(Self.fastest, before + before / 4)
+        // What the loads show goes back a second: they say nothing yet of a rate that was lowered since.
+        if now < loweredAt + Self.hindsight { return }
+        guard busy.contains(where: { UInt64($0.tail) > 2 * UInt64($0.calmTail) }) else {
+            return rate = min(Self.fastest, before + before / 8)
+        }
+        if before > Self.slowest { (rate, loweredAt) = (max(Self.slowest, before / 2), now) }
     }
 
     /// Takes the right to fetch so many bytes; returns after how many nanoseconds it may begin.

@@ -16,6 +16,8 @@ enum SlotOutcome {
 final class SlotRecovery<Env: NodeEnvironment> {
     /// The longest read of a source: what a loop does for it at a time holds up a client's request by some ten microseconds.
     private static var largestRead: Int { 64 << 10 }
+    /// Bytes written at a time beside clients.
+    private static var shortWrite: Int { 16 << 10 }
 
     /// What is fetched, or punched, at a time.
     private struct Piece {
@@ -312,50 +314,73 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     /// Writes a fetched piece, but for blocks that came by a write meanwhile.
+    ///
+    /// Little by little beside clients: new blocks of a file take long to fill, and a client's request waits for what the loop is at.
     private func put(_ piece: Piece, data: ByteBuffer?, permit: FetchPermit?, then: @escaping () -> Void) {
-        let marked = written[piece.object.name] ?? []
-        // Each with where its bytes lie in the data.
-        var runs: [(blocks: Range<Int>, at: Int)] = []
-        var at = 0
-        for block in piece.runs.joined() {
-            defer { at += blockSize }
-            if marked.contains(block) { continue }
-            if let last = runs.last, last.blocks.upperBound == block, last.at + last.blocks.count * blockSize == at {
-                runs[runs.count - 1].blocks = last.blocks.lowerBound..<block + 1
-            } else {
-                runs.append((block..<block + 1, at))
+        let isHurried = data == nil || !node.recovery.isBesideClients
+        put(piece.object, piece.runs[...], data, step: isHurried ? .max : Self.shortWrite) { [self] error in
+            permit?.end()
+            guard let error else { return then() }
+            node.logger.error("recovery of \(piece.object.name): \(error.message)")
+            postpone(error.message)
+        }
+    }
+
+    /// Writes at most `step` bytes now, and the rest when the loop comes back to it.
+    private func put(
+        _ object: SourceObject, _ runs: ArraySlice<Range<Int>>, _ data: ByteBuffer?, step: Int,
+        completion: @escaping (SheepError?) -> Void
+    ) {
+        guard !isEnded else { return completion(nil) }
+        var (runs, data) = (runs, data)
+        var left = step / blockSize
+        var now: [(blocks: Range<Int>, data: ByteBuffer?)] = []
+        while left > 0, let run = runs.first {
+            let part = run.prefix(left)
+            left -= part.count
+            runs.removeFirst()
+            if part.count < run.count { runs = [part.upperBound..<run.upperBound] + runs }
+            var slice = data?.readSlice(length: part.count * blockSize)
+            for blocks in unmarked(part, of: object.name) {
+                slice?.moveReaderIndex(to: (blocks.lowerBound - part.lowerBound) * blockSize)
+                now.append((blocks, slice?.getSlice(at: slice!.readerIndex, length: blocks.count * blockSize)))
             }
         }
-        var remaining = runs.count + 1
+        var remaining = now.count + 1
+        var failure: SheepError?
         let done: (SheepError?) -> Void = { [self] error in
-            if let error {
-                permit?.end()
-                node.logger.error("recovery of \(piece.object.name): \(error.message)")
-                return postpone(error.message)
-            }
+            failure = failure ?? error
             remaining -= 1
             guard remaining == 0 else { return }
-            permit?.end()
-            then()
+            if failure != nil || runs.isEmpty { return completion(failure) }
+            node.clock.schedule(after: 0) { [self] in put(object, runs, data, step: step, completion: completion) }
         }
-        let shift = ObjectShift(rawValue: piece.object.objectShift)!
-        for run in runs {
-            let (offset, length) = (run.blocks.lowerBound * blockSize, run.blocks.count * blockSize)
-            if let data {
-                let slice = data.getSlice(at: data.readerIndex + run.at, length: length)!
-                slice.withUnsafeReadableBytes { bytes in
-                    store.write(
-                        piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],
-                        version: piece.object.version, at: offset, from: bytes, copyOnWrite: false, durable: false,
-                        completion: done)
-                }
-            } else {
-                store.zero(
-                    piece.object.name, objectShift: shift, ancestry: [piece.object.name.birth],
-                    version: piece.object.version, at: offset, length: length, deallocate: true, durable: false,
-                    completion: done)
-            }
-        }
+        for (blocks, data) in now { put(object, blocks, data, completion: done) }
         done(nil)
+    }
+
+    /// The runs of those blocks that did not come by a write.
+    private func unmarked(_ blocks: Range<Int>, of name: ObjectName) -> [Range<Int>] {
+        guard let marked = written[name] else { return [blocks] }
+        var runs: [Range<Int>] = []
+        for block in blocks where !marked.contains(block) {
+            if let last = runs.last, last.upperBound == block { runs[runs.count - 1] = last.lowerBound..<block + 1 } else { runs.append(block..<block + 1) }
+        }
+        return runs
+    }
+
+    private func put(_ object: SourceObject, _ blocks: Range<Int>, _ data: ByteBuffer?, completion: @escaping (SheepError?) -> Void) {
+        let shift = ObjectShift(rawValue: object.objectShift)!
+        let offset = blocks.lowerBound * blockSize
+        guard let data else {
+            return store.zero(
+                object.name, objectShift: shift, ancestry: [object.name.birth], version: object.version, at: offset,
+                length: blocks.count * blockSize, deallocate: true, durable: false, completion: completion)
+        }
+        data.withUnsafeReadableBytes { bytes in
+            store.write(
+                object.name, objectShift: shift, ancestry: [object.name.birth], version: object.version, at: offset, from: bytes,
+                copyOnWrite: false, durable: false, completion: completion)
+        }
     }
 }

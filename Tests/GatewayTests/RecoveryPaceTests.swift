@@ -32,9 +32,13 @@ import Testing
         for _ in 0..<20 { tell(tail: 50_000) }
         #expect(pace.rate == RecoveryPace.slowest)
         tell(tail: 2_000)
-        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 4)
+        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 8)
         for _ in 0..<100 { tell(tail: 10) }
         #expect(pace.rate == RecoveryPace.fastest)
+        for _ in 0..<4 { tell(tail: 50_000) }
+        #expect(pace.rate == RecoveryPace.fastest / 2, "what is told goes back a second: it says nothing yet of the lower rate")
+        tell(tail: 50_000)
+        #expect(pace.rate == RecoveryPace.fastest / 4)
         pace.adapt(now: now + 10 * Self.second)
         #expect(pace.rate == nil, "a gateway that is heard of no more counts no more")
     }
@@ -67,6 +71,21 @@ import Testing
         for _ in 0..<3 { #expect(window.close(isCalm: false).changes == 1000) }
         let empty = window.close(isCalm: false)
         #expect(empty.changes == 0 && empty.tail == 0 && empty.calmTail == load.tail)
+    }
+
+    @Test("what is normal follows quickly when it becomes less, and slowly when it becomes more")
+    func normal() {
+        var window = LatencyWindow()
+        func calm(_ nanoseconds: UInt64) -> UInt32 {
+            for _ in 0..<100 { window.record(nanoseconds) }
+            return window.close(isCalm: true).calmTail
+        }
+        for _ in 0..<50 { _ = calm(10_000_000) }
+        for _ in 0..<4 { _ = calm(100_000) }
+        let less = (0..<12).reduce(0) { _, _ in calm(100_000) }
+        #expect(less < 1_000)
+        for _ in 0..<4 { _ = calm(10_000_000) }
+        #expect(calm(10_000_000) < 6_000)
     }
 
     @Test("any time has its place: nothing, and a century")
