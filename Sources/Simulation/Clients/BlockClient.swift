@@ -48,6 +48,12 @@ final class BlockClient {
         if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.03) { read(use, device, drawRange()) }
     }
 
+    /// Several writes at once.
+    func writeMuch() {
+        guard let use, let device, !use.process.isStopping, !volume.isGone else { return }
+        for _ in 0..<2 * depth { write(use, device, drawRange()) }
+    }
+
     private func open() {
         guard !isOpening, let sheep = world.pick(cluster.sheep.filter(\.isRunning)),
             let use = GatewayUse(sheep, world: world)

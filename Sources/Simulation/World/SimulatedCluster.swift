@@ -107,6 +107,7 @@ package final class SimulatedCluster {
         injectLater()
         happenings.workBegan = world.now
         _ = world.run(until: world.now + (restriction.duration ?? profile.duration))
+        if !restriction.faults.contains(Self.lastFault) { endInWrites() }
         endFaults()
         _ = world.run(until: world.now + 3_000_000_000)
         clientsAreActive = false
@@ -205,6 +206,34 @@ package final class SimulatedCluster {
             victim.cutPower()
             startLater(victim)
         }
+    }
+
+    /// The number of the fault with which the others end.
+    private static let lastFault = 0
+
+    /// In every other run an owner dies in the middle of writes, and nobody writes after that: what a takeover leaves different
+    /// on two members stays so until all is compared.
+    private func endInWrites() {
+        var (happens, cutsPower, after) = (false, false, UInt64(0))
+        var volume: VolumeModel?
+        numbered(2, Self.lastFault) {
+            happens = world.chance(0.5)
+            cutsPower = world.chance(0.5) && profile.weights.contains { $0.kind == .powerCut }
+            after = world.draw(0...2 * switchboard.delay.upperBound)
+            volume = world.pick(volumes.filter { !$0.isGone })
+        }
+        guard happens, let volume, let state = latestState, let birth = state.volume(named: volume.name)?.birth,
+            let owner = state.owner(of: birth)?.owner, let victim = sheep.first(where: { $0.identity == owner }), victim.isRunning,
+            trouble.permits(.kill, victim)
+        else { return }
+        for client in clients where client.volume === volume { client.writeMuch() }
+        _ = world.run(until: world.now + after)
+        clientsAreActive = false
+        guard victim.isRunning else { return }
+        counters.faults[cutsPower ? .powerCut : .kill, default: 0] += 1
+        happenings.faults.append((Self.lastFault, world.now, "the last: \(victim.name), the owner of \(volume.name)"))
+        world.log("FAULT", "the last: \(victim.name), the owner of \(volume.name)")
+        if cutsPower { cutPower([victim]) } else { victim.kill() }
     }
 
     private func endFaults() {
