@@ -55,6 +55,42 @@ struct Forwarder {
     }
 }
 
+/// The pieces of one request that is forwarded, some of them under way at once. Completes with the last.
+private final class PieceSeries {
+    private static let width = 16
+
+    private var pieces: ArraySlice<Range<UInt64>>
+    private let completion: (SheepError?) -> Void
+    private let start: (Range<UInt64>, @escaping (SheepError?) -> Void) -> Void
+    private var underWay = 0
+    private var failure: SheepError?
+    private var isAdvancing = false
+
+    init(
+        _ pieces: [Range<UInt64>], completion: @escaping (SheepError?) -> Void,
+        start: @escaping (Range<UInt64>, @escaping (SheepError?) -> Void) -> Void
+    ) {
+        (self.pieces, self.completion, self.start) = (pieces[...], completion, start)
+    }
+
+    /// Called again by each piece that ends.
+    func advance() {
+        // A piece may end before its call returns: the loop below goes on, no recursion.
+        guard !isAdvancing else { return }
+        isAdvancing = true
+        while failure == nil, underWay < Self.width, let piece = pieces.popFirst() {
+            underWay += 1
+            start(piece) { [self] error in
+                underWay -= 1
+                failure = failure ?? error
+                advance()
+            }
+        }
+        isAdvancing = false
+        if underWay == 0, failure != nil || pieces.isEmpty { completion(failure) }
+    }
+}
+
 /// The owner's memory of changes that other gateways forwarded: a repeat is answered, not executed.
 struct ForwardedChanges {
     private var done: [BootID: Set<UInt64>] = [:]
@@ -131,18 +167,13 @@ extension VolumeSession {
         _ pieces: [Range<UInt64>], kind: ChangeKind, start: UInt64, data: ByteBuffer, durable: Bool,
         completion: @escaping (SheepError?) -> Void
     ) {
-        var remaining = pieces.count
-        var failure: SheepError?
-        for piece in pieces {
+        PieceSeries(pieces, completion: completion) { [weak self] piece, done in
+            guard let self else { return done(SheepError(.shuttingDown, "the volume was closed")) }
             let at = data.readerIndex + Int(piece.lowerBound - start)
             let slice = kind == .write ? data.getSlice(at: at, length: piece.count)! : ByteBuffer()
-            let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: slice, durable: durable) { error in
-                remaining -= 1
-                if failure == nil { failure = error }
-                if remaining == 0 { completion(failure) }
-            }
+            let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: slice, durable: durable, completion: done)
             submit(VolumeRequest(offset: piece.lowerBound, work: work, receivedAt: node.clock.now()))
-        }
+        }.advance()
     }
 
     private func forwardWhole(_ request: VolumeRequest, to owner: NodeID) {

@@ -26,6 +26,8 @@ package enum NodeTiming {
     package static let cleanReturn: UInt64 = 5_000_000_000
     /// Joins and removals gather for so long into one epoch.
     package static let placementGathering: UInt64 = 2_000_000_000
+    /// A volume takes no requests for so long at most, while what is under way ends.
+    package static let draining: UInt64 = 5_000_000_000
     /// A sheep that gave its leases back for a shutdown takes none for so long, should the shutdown not come.
     package static let releasing: UInt64 = 5_000_000_000
     /// A shutdown waits so long for changes that are under way; less than `dog` waits for its answer.

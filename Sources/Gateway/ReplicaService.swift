@@ -144,12 +144,14 @@ package final class ReplicaService<Env: NodeEnvironment> {
                     at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: done)
             }
         case .trim, .zero:
+            let mayMake = !store.hasObject(change.object)
             store.zero(
                 change.object, objectShift: shift, ancestry: ancestry, version: version,
                 at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: durable,
                 completion: { [weak self] error in
                     completion(error)
-                    if error == nil, change.kind == .trim { self?.node.garbage.changed(slot) }
+                    if mayMake { self?.node.garbage.made(change.object) }
+                    if !mayMake, error == nil, change.kind == .trim { self?.node.garbage.changed(slot) }
                 })
         }
     }
@@ -341,8 +343,16 @@ package final class ReplicaService<Env: NodeEnvironment> {
             || node.isChanging(region)
     }
 
-    /// The birth is frozen or gone: its owner drained it first, so nothing of it is unsettled.
+    /// The birth is gone: its owner drained it first, so nothing of it is unsettled.
     func forget(_ birth: Birth) { windows[birth] = nil }
+
+    /// The volume goes on under another birth: all members have all changes. Those that another gateway forwarded may be asked for
+    /// once more as long as it has not told that it knows.
+    func move(from old: Birth, to new: Birth) {
+        guard var window = windows.removeValue(forKey: old) else { return }
+        window.keepForwarded()
+        windows[new] = window
+    }
 }
 
 /// What a replica counted since its start.

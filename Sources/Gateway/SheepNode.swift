@@ -347,7 +347,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             sessions[new] = session
             session.moved(to: new)
         } else {
-            replica.forget(old)
+            replica.move(from: old, to: new)
         }
     }
 

@@ -91,21 +91,23 @@ final class Takeover<Env: NodeEnvironment> {
     }
 
     /// A change is sent only when those that it overlaps are finished. So what a younger record overlaps is on all members,
-    /// also on one that came into sync later and has no record of it; doing it again would undo the younger one.
+    /// also on one that came into sync later and has no record of it; doing it again would undo the younger one. Or it was undone
+    /// by that one, or failed before it everywhere: then its gateway's repeat is to be carried out.
     private func dropFinished() {
-        var younger: [ObjectName: [Range<UInt32>]] = [:]
+        var younger: [ObjectName: [UnsettledRecord]] = [:]
         holdings = holdings.filter { holding in
             let record = holding.record
-            let isOver = younger[record.object, default: []].contains { $0.overlaps(record.range) }
-            younger[record.object, default: []].append(record.range)
-            if isOver { happened(record) }
-            return !isOver
+            let over = younger[record.object, default: []].filter { $0.range.overlaps(record.range) }
+            younger[record.object, default: []].append(record)
+            if over.isEmpty { return true }
+            if !holding.holders.isEmpty, !over.contains(where: { $0.origin == .undo }) { happened(record) }
+            return false
         }
     }
 
     /// It is on all members: should its gateway ask for it once more, it is answered.
     private func happened(_ record: UnsettledRecord) {
-        if let origin = record.origin { session.forwarded.finished(origin) }
+        if let origin = record.origin, origin != .undo { session.forwarded.finished(origin) }
     }
 
     /// The oldest first: younger ones that overlap it come after it on every member.
@@ -178,11 +180,12 @@ final class Takeover<Env: NodeEnvironment> {
 
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }
 
-    /// `isSame`: it is the change itself, not what was there before it.
+    /// `isSame`: it is the change itself, not what was there before it. Its gateway's repeat is answered without being done, so
+    /// this is as durable as anybody may have asked.
     private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool) {
         session.startChange(
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
-            data: data ?? .init(), durable: false, origin: isSame ? record.origin : nil
+            data: data ?? .init(), durable: true, origin: isSame ? record.origin : .undo
         ) { [self] error in
             if isSame, error == nil { happened(record) }
             rollNext()

@@ -66,6 +66,12 @@ package struct UnsettledWindow {
     /// The term's owner rolled every earlier change forward, or made sure that it is on no member.
     package mutating func opened(_ openedTerm: Term) { records.removeAll { $0.term < openedTerm } }
 
+    /// Everything is on all members: only what a gateway may ask for once more is of use.
+    package mutating func keepForwarded() {
+        records.removeAll { $0.origin == nil || $0.origin == .undo || $0.isPartial }
+        hasPartial = false
+    }
+
     /// The records, when nothing is under way; else nil, and the answer is given when that has ended.
     package mutating func gather(_ answer: @escaping ([UnsettledRecord]) -> Void) -> [UnsettledRecord]? {
         if underWay == 0 { return records }

@@ -162,13 +162,19 @@ extension VolumeSession {
         resubmitWaiting()
     }
 
-    /// Gives the lease back after everything is settled.
+    /// Gives the lease back after everything is settled; keeps it when that takes longer than anybody should have to wait.
     func release(completion: @escaping () -> Void = {}) {
         guard case .owned(let term) = mode, !orderIsRunning, orders.isEmpty else { return completion() }
         order { [weak self] _, end in
             guard let self else { return completion() }
+            let limit = node.clock.schedule(after: NodeTiming.draining) { [weak self] in
+                self?.resume()
+                completion()
+                end()
+            }
             drain { [weak self] in
                 guard let self else { return completion() }
+                limit.cancel()
                 node.control.propose(.releaseLease(birth, node.identity, term)) { [weak self] _ in
                     completion()
                     guard let self else { return }
@@ -191,7 +197,7 @@ extension VolumeSession {
         volume = node.control.state.volume(newBirth)!
         knownObjects = []
         delayedTrims = [:]
-        node.replica.forget(old)
+        node.replica.move(from: old, to: newBirth)
         switch mode {
         case .draining(let term):
             mode = .owned(term)

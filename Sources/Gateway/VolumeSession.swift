@@ -172,10 +172,12 @@ package final class VolumeSession<Env: NodeEnvironment> {
         guard mayStart(under: hold) else {
             let work = VolumeRequest.Work.change(
                 kind, length: UInt64(length), data: data, durable: durable, completion: completion)
+            // It was not begun. One of this gateway's own gets another number when it is forwarded: nobody vouches for the former
+            // one any more, whose request is gone.
             return submit(
                 VolumeRequest(
                     offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
-                    receivedAt: node.clock.now(), origin: origin))
+                    receivedAt: node.clock.now(), origin: origin?.boot == node.boot ? nil : origin))
         }
         if isDone(origin) { return completion(nil) }
         if isOrphaned(origin) {
@@ -418,10 +420,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if change.kind == .write { knownObjects.insert(change.index) } else if change.length == objectSize { knownObjects.remove(change.index) }
     }
 
+    /// As many as there is room for.
     func unpark() {
-        let waiters = parked
-        parked = []
-        for waiter in waiters { waiter.run() }
+        while !parked.isEmpty, !window.isFull { parked.removeFirst().run() }
     }
 
     private func windowEmptied() {
@@ -432,6 +433,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Every change up to here is on all members, and those that another gateway forwarded are known to it.
     var settled: Sequence {
+        // A watermark makes the replicas forget what former owners left, all of which is rolled forward first.
+        if case .rollingForward = mode { return .zero }
         let active = window.active.first?.sequence ?? nextSequence
         let confirmed = unconfirmed.lazy.map(\.sequence).min() ?? nextSequence
         return Sequence(rawValue: min(active, confirmed).rawValue - 1)

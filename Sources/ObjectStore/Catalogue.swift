@@ -53,6 +53,8 @@ extension ObjectStore {
     /// Takes an object or hole out of the names, remembers the removal, and lets the file go when that is durable.
     func appendRemoval(_ name: ObjectName, _ version: LogIndex) -> SheepError? {
         guard let entry = index.find(name) else { return nil }
+        // Touched while the removal waited for its turn: a member that left meanwhile has to find it. At zero nobody will ask.
+        let version = version == .zero ? version : max(version, entry.version)
         return append(CatalogueContents.removal(name, version), for: name, freesFile: !entry.isHole) {
             index.remove(name)
             removed[name] = version
@@ -61,7 +63,9 @@ extension ObjectStore {
 
     /// Puts a hole in the place of whatever has the name.
     func appendHole(_ name: ObjectName, _ shift: ObjectShift, _ version: LogIndex) -> SheepError? {
-        let hadFile = index.find(name).map { !$0.isHole } ?? false
+        let former = index.find(name)
+        let hadFile = former.map { !$0.isHole } ?? false
+        let version = max(version, former?.version ?? removed[name] ?? .zero)
         let entry = ObjectIndex.Entry(name, shift: shift, version: version, flags: .hole)
         return append(CatalogueContents.record(name, entry), for: name, freesFile: hadFile) {
             index.set(name, entry)

@@ -111,6 +111,11 @@ extension ObjectStore {
             file.version = version
             return nil
         }
+        // A member left while the file was being opened: what it has to look at is newer than the change that waited for that.
+        guard version > entry.version else {
+            file.version = entry.version
+            return nil
+        }
         entry.version = version
         // While the log is being replaced the name may not be in the replacement yet: all of it is said again.
         let record =

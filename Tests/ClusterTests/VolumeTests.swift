@@ -78,14 +78,16 @@ import Testing
         #expect(talk.state.volumes.map(\.snapshotID) == [1, 2, 3, 4])
     }
 
-    @Test("clone: only from a snapshot, into a free name, with copies of its own")
+    @Test("clone: only from a snapshot, into a free name, with as many copies: other members have none of the snapshot's objects")
     func clone() {
         var talk = Conversation.formatted()
         let first = talk.create("a")
         #expect(talk.say(.cloneVolume(.init(source: first, name: "b"))).refusal == .invalidArgument)
         let second = talk.snapshot(first)
-        let clone = talk.clone(first, "b", copies: 2)
-        #expect(talk.state.volume(clone)?.copies == 2 && talk.state.volume(clone)?.parent == first)
+        let copies = talk.state.volume(first)!.copies
+        #expect(talk.say(.cloneVolume(.init(source: first, name: "b", copies: copies - 1))).refusal == .invalidArgument)
+        let clone = talk.clone(first, "b", copies: copies)
+        #expect(talk.state.volume(clone)?.copies == copies && talk.state.volume(clone)?.parent == first)
         #expect(talk.state.ancestry(of: clone) == [clone, first])
         #expect(talk.state.volumesInFamily(Family(rawValue: first.rawValue)) == [first, second, clone])
         #expect(talk.say(.cloneVolume(.init(source: first, name: "a"))).refusal == .volumeExists)

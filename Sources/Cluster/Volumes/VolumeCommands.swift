@@ -61,14 +61,18 @@ extension VolumeTree {
 
     mutating func clone(_ command: ControlCommand.CloneVolume, at moment: Moment) throws(SheepError) -> Birth {
         let source = try checkedSnapshot(command.source)
-        let copies = command.copies == 0 ? source.copies : command.copies
-        try Self.checkLayout(copies: copies, objectShift: source.objectShift)
+        // The clone shows the snapshot's objects where these are: other members than those of the snapshot have none of them.
+        guard command.copies == 0 || command.copies == source.copies else {
+            throw SheepError(
+                .invalidArgument,
+                "a clone has as many copies as its snapshot, \(source.copies) and not \(command.copies): copy the snapshot into a new volume instead")
+        }
         try checkNameIsFree(command.name)
         insert(
             VolumeRecord(
                 birth: moment.birth, parent: source.birth, family: source.family, name: command.name,
                 snapshotID: nextSnapshotID(for: command.name), vid: try checkedVID(for: command.name),
-                createdAt: moment.time, size: source.size, objectShift: source.objectShift, copies: copies,
+                createdAt: moment.time, size: source.size, objectShift: source.objectShift, copies: source.copies,
                 lastEntry: moment.index))
         return moment.birth
     }

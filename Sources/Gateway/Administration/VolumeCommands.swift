@@ -117,7 +117,7 @@ extension SheepNode {
             completion(result)
             end?()
         }
-        let limit = clock.schedule(after: 5_000_000_000) {
+        let limit = clock.schedule(after: NodeTiming.draining) {
             finish(.failure(SheepError(.busy, "volume \(volume.name): writes under way did not end within 5 seconds; try again")))
         }
         session.order { granted, ended in

@@ -9,6 +9,10 @@ package struct ChangeOrigin: Hashable, WireCodable {
 
     package init(boot: BootID, request: UInt64) { (self.boot, self.request) = (boot, request) }
 
+    /// No gateway's: a new owner puts back what was there before a change that it found on too few members. What that change
+    /// overlaps did not happen.
+    package static let undo = ChangeOrigin(boot: BootID(rawValue: 0), request: 0)
+
     package init(from reader: inout WireReader) throws(WireError) {
         boot = try reader.readValue()
         request = try reader.read()
