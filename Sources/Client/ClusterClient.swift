@@ -122,6 +122,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         case .connected(let link):
             if request.isChange, !fences.isEmpty { return held.append(request) }
             guard let volume = request.volume else { return send(request, handle: DeviceHandle(rawValue: 0), on: link) }
+            guard !volume.isClosed else { return request.complete(.failure(SheepError(.shuttingDown, "volume \(volume.name) was closed"))) }
             if let handle = volume.handle { return send(request, handle: handle, on: link) }
             volume.pending.append(request)
             reopen(volume, on: link)
@@ -224,6 +225,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     func closed(_ volume: ClusterVolume) {
         volumes[ObjectIdentifier(volume)] = nil
         guard let link = present, let handle = volume.handle else { return }
+        volume.handle = nil
         link.connection.send(.deviceClose, body: DeviceReference(handle: handle).wire, timeLimit: nil) { _ in }
     }
 
@@ -341,6 +343,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         link.connection.closed.whenComplete { [weak self] _ in self?.lose(kept, "the connection ended") }
         judgeFences(link)
         resubmitWaiting()
+        // Those that nobody asks anything of are in use all the same: what is attached nowhere may be deleted.
+        for volume in volumes.values where volume.handle == nil { reopen(volume, on: link) }
         lookLater(link)
     }
 
@@ -364,7 +368,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private func leave(_ link: Link) {
         state = .connecting
         // What is under way on it fails, and so waits for the next.
-        link.connection.end()
+        // Nor may it come later: what the kernel has yet is dropped.
+        link.connection.abandon()
         for volume in volumes.values {
             volume.lost()
             waiting += volume.pending

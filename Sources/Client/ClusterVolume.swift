@@ -17,7 +17,7 @@ package final class ClusterVolume: BlockDevice {
     var isOpening = false
     /// Wait until it is open on the present connection.
     var pending: [ClusterRequest] = []
-    private var isClosed = false
+    private(set) var isClosed = false
 
     init(client: ClusterClient, name: String, opened: DeviceOpened) {
         (self.client, self.name, handle, origin) = (client, name, opened.handle, opened.origin)

@@ -9,12 +9,16 @@ package import SheepProtocol
 package struct ClientChanges {
     /// A client has a few dozen changes under way; what it has the answer to, it does not repeat.
     static let remembered = 1024
+    /// Clients whose numbers are known; more come and go only over months.
+    static let mostClients = 4096
 
     private var underWay: [WriteIdentity: [(SheepError?) -> Void]] = [:]
     private var done: Set<WriteIdentity> = []
     /// The same, oldest first from `oldest` on, round and round.
     private var order: [WriteIdentity] = []
     private var oldest = 0
+    /// The highest number that came of each client.
+    private var highest: [ClientID: UInt64] = [:]
 
     package init() {}
 
@@ -23,6 +27,8 @@ package struct ClientChanges {
         /// The first copy's answer answers this one.
         case joined
         case done
+        /// It stood in the buffers of a broken connection while so much newer came by the next that it was done, and forgotten.
+        case outdated
     }
 
     package mutating func began(_ identity: WriteIdentity, completion: @escaping (SheepError?) -> Void) -> Verdict {
@@ -31,6 +37,13 @@ package struct ClientChanges {
             underWay[identity]!.append(completion)
             return .joined
         }
+        let latest = highest[identity.client] ?? 0
+        if identity.number < latest, latest - identity.number >= UInt64(Self.remembered) { return .outdated }
+        if highest.count >= Self.mostClients, highest[identity.client] == nil {
+            let present = Set(order.map(\.client) + underWay.keys.map(\.client))
+            highest = highest.filter { present.contains($0.key) }
+        }
+        highest[identity.client] = max(latest, identity.number)
         underWay[identity] = [completion]
         return .first
     }
@@ -56,6 +69,7 @@ extension VolumeSession {
         switch clientChanges.began(identity, completion: completion) {
         case .done: completion(nil)
         case .joined: break
+        case .outdated: completion(SheepError(.stale, "the change is from a connection that was given up, and newer ones were done since"))
         case .first:
             change { [weak self] error in
                 guard let self else { return completion(error) }

@@ -1,4 +1,5 @@
 import Authentication
+import FrontendKit
 package import Gateway
 package import Logging
 package import NIOCore
@@ -57,6 +58,7 @@ package final class Listener<Env: NodeEnvironment> {
 
     private func accept(_ channel: any Channel) throws {
         guard connections.count + silent.count < Self.largestCount else { return channel.close(promise: nil) }
+        if let options = channel.syncOptions { try KeepAlive.set(on: options) }
         let key = ObjectIdentifier(channel)
         silent[key] = channel
         let handler = FirstByteHandler { [weak self] byte in

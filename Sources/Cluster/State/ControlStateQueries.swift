@@ -71,7 +71,9 @@ extension ControlState {
             guard let heir, heir.birth > record.birth, heir.family == family else { return nil }
             next = heir
         }
-        return tree.volume(named: name).flatMap { $0.family == family ? $0 : nil }
+        // Of its own snapshots or none: a clone of the family that got the name since is another one too.
+        guard let present = tree.volume(named: name), present.family == family else { return nil }
+        return present.parent.map { tree[$0]?.name == name } ?? true ? present : nil
     }
 
     /// Itself first, the root last; empty for an unknown birth.

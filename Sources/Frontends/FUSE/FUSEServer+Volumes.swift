@@ -58,7 +58,7 @@ extension FUSEServer {
             files.dropIfUnused(file)
         }
         // Who closes does not ask for durability; but nobody would be left to ask for it on the way out.
-        guard file.isUnflushed else { return close() }
+        guard file.isUnflushed || !file.behind.isEmpty else { return close() }
         flush(device, of: file, then: close)
     }
 
@@ -183,7 +183,7 @@ extension FUSEServer {
         guard let device = file.device else { return request.fail(EBADF) }
         afterAll(of: file) {
             if let failure = file.behind.takeFailure(for: handle) { return request.fail(failure) }
-            file.isUnflushed = false
+            file.isUnflushed = !file.behind.isEmpty
             device.flush { error in
                 guard let error else { return request.done() }
                 file.isUnflushed = true

@@ -38,6 +38,8 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     let startedAt = SystemCalls.now()
     private var stopped: (() -> Void)?
     private var isServing = false
+    /// Unmounted, and what was written is made durable.
+    private var isEnding = false
     /// Of volumes whose last writer closed them, and at the end; and who waits for all of these.
     private var flushesUnderWay = 0
     private var durable: [() -> Void] = []
@@ -84,7 +86,9 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     /// Nobody asks any more: what was written becomes durable, then the volumes are closed.
     private func sessionEnded() {
         logger.info("unmounted from \(mountPoint)")
+        isEnding = true
         makeDurable { [self] in
+            isEnding = false
             for file in files.all { file.device?.close() }
             files = VolumeFiles()
             if stopped != nil { return endStop() }
@@ -93,7 +97,7 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     }
 
     private func makeDurable(completion: @escaping () -> Void) {
-        for file in files.all where file.isUnflushed {
+        for file in files.all where file.isUnflushed || !file.behind.isEmpty {
             guard let device = file.device else { continue }
             flush(device, of: file) {}
         }
@@ -105,7 +109,7 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     func flush(_ device: Backend.Device, of file: File, then: @escaping () -> Void) {
         flushesUnderWay += 1
         afterAll(of: file) { [self] in
-            file.isUnflushed = false
+            file.isUnflushed = !file.behind.isEmpty
             device.flush { [self] error in
                 if let error { logger.error("volume \(file.name) may have lost what was written lately: \(error.message)") }
                 then()
@@ -129,13 +133,16 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     package func stop(completion: @escaping () -> Void) {
         eventLoop.preconditionInEventLoop()
         precondition(stopped == nil, "stopped twice")
-        guard isServing else { return completion() }
+        guard isServing || isEnding else { return completion() }
         stopped = completion
         let path = mountPoint
         eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(configuration.drainSeconds * 1000))) { [self] in
+            guard stopped != nil else { return }
             // A process that ends without this leaves a mount that nobody serves.
-            if stopped != nil { detach(path) }
+            if isServing { detach(path) } else { endStop() }
         }
+        // Somebody else unmounted it a moment ago.
+        if isEnding { return }
         session.onThread { [self] in
             let error = cfuse_unmount(path, false)
             // 0: the session's own end does the rest.

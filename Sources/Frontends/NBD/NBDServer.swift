@@ -121,8 +121,7 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
             try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
         } else {
             try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            // An idle client may stay for ever, one whose machine vanished may not.
-            try options.setOption(.socketOption(.so_keepalive), value: 1)
+            try KeepAlive.set(on: options)
         }
     }
 

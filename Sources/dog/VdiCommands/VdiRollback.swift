@@ -23,9 +23,9 @@ struct VdiRollback: SheepCommand {
     }
 
     func run(with sheep: SheepClient) async throws {
-        if !force && Terminal.inputIsTerminal {
+        if !force {
             let question = "What was written to VDI \(name.text) since its last snapshot will be lost. Are you sure?"
-            guard Terminal.confirm(question) else { throw CommandFailure("VDI \(name.text) is left as it is") }
+            guard Terminal.confirm(question) else { throw CommandFailure("VDI \(name.text) is left as it is; -f does not ask") }
         }
         let reference = VolumeReference(name: name.text, selector: snapshot.selector!)
         let reply = try await sheep.ask(

@@ -23,7 +23,7 @@ FORMATTED = [
     (0, "", "vdi create volume 16M"),
     (EXIT_FAILURE, "Failed to create VDI volume: VDI exists already", "vdi create volume 16M"),
     (EXIT_FAILURE, "Failed to open VDI absent (snapshot id: 0 snapshot tag: ): No VDI found", "vdi snapshot -s t absent"),
-    (EXIT_FAILURE, ": No VDI found", "vdi delete absent"),
+    (0, ": No VDI found", "vdi delete absent"),
     (0, "", "vdi snapshot -s tag volume"),
     (EXIT_FAILURE, "Failed to create snapshot for volume, maybe snapshot id (0) or tag (tag) is existed", "vdi snapshot -s tag volume"),
     (0, "VDI volume is as its last snapshot", "vdi snapshot -R -v -s another volume"),

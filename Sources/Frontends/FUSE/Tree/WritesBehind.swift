@@ -33,6 +33,9 @@ package struct WritesBehind {
 
     package init() {}
 
+    /// Every write that was answered has ended.
+    package var isEmpty: Bool { underWay.isEmpty }
+
     package mutating func opened(_ handle: UInt64) { told[handle] = toldCount }
 
     package mutating func closed(_ handle: UInt64) { told[handle] = nil }
