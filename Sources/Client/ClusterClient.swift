@@ -222,6 +222,30 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         }
     }
 
+    /// What an open volume is by now: its size, and its name and identity, which a rename and a snapshot change.
+    package func present(_ volume: ClusterVolume, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void) {
+        find(volume.name) { [self] result in
+            if case .success(let found) = result, found.identity == volume.information.identity {
+                volume.information.size = found.size
+                return completion(.success(volume.information))
+            }
+            // Its name is another's, or it goes on under another birth: only an open of what goes on says what that is.
+            let open = DeviceOpen(name: volume.name, readOnly: false, continuing: volume.origin)
+            submit(.deviceOpen, volume: nil, body: { _ in open.wire }) { [self] result in
+                completion(
+                    result.flatMap { reply in
+                        guard let opened = try? DeviceOpened(wire: reply.body) else {
+                            return .failure(SheepError(.unknown, "the sheep's answer to an open cannot be read"))
+                        }
+                        present?.connection.send(
+                            .deviceClose, body: DeviceReference(handle: opened.handle).wire, timeLimit: nil) { _ in }
+                        volume.renewed(opened)
+                        return .success(volume.information)
+                    })
+            }
+        }
+    }
+
     func closed(_ volume: ClusterVolume) {
         volumes[ObjectIdentifier(volume)] = nil
         guard let link = present, let handle = volume.handle else { return }
@@ -494,6 +518,6 @@ extension VolumeRecord {
     fileprivate var information: BlockDeviceInformation {
         BlockDeviceInformation(
             name: isSnapshot ? "\(name)@\(tag.isEmpty ? String(snapshotID) : tag)" : name, description: "", size: size,
-            isReadOnly: isSnapshot)
+            isReadOnly: isSnapshot, identity: birth.rawValue)
     }
 }

@@ -9,7 +9,7 @@ package final class ClusterVolume: BlockDevice {
     /// The last that it was known by; the origin is what counts.
     private(set) var name: String
     private(set) var origin: DeviceOrigin
-    package private(set) var information: BlockDeviceInformation
+    package internal(set) var information: BlockDeviceInformation
     private let identity = ClientID.random()
     private var lastNumber: UInt64 = 0
     /// On the present connection; nil until it is opened there.
@@ -27,7 +27,14 @@ package final class ClusterVolume: BlockDevice {
     private static func information(_ opened: DeviceOpened) -> BlockDeviceInformation {
         BlockDeviceInformation(
             name: opened.name, description: opened.description, size: opened.size, isReadOnly: opened.isReadOnly,
-            preferredBlockSize: opened.preferredBlockSize, maximumRequest: opened.maximumRequest)
+            preferredBlockSize: opened.preferredBlockSize, maximumRequest: opened.maximumRequest,
+            identity: opened.origin.birth.rawValue)
+    }
+
+    /// What it is by now; its handle stays.
+    func renewed(_ opened: DeviceOpened) {
+        (name, origin) = (opened.name, opened.origin)
+        information = Self.information(opened)
     }
 
     func opened(_ opened: DeviceOpened) {

@@ -14,13 +14,15 @@ package struct BlockDeviceInformation: Hashable, Sendable {
     package var preferredBlockSize: UInt32
     /// The most bytes that one request may read or write.
     package var maximumRequest: UInt32
+    /// Tells volumes apart whatever their names are; 0: not known. A volume gets another one with each snapshot of it.
+    package var identity: UInt64
 
     package init(
         name: String, description: String, size: UInt64, isReadOnly: Bool, preferredBlockSize: UInt32 = 4096,
-        maximumRequest: UInt32 = 32 << 20
+        maximumRequest: UInt32 = 32 << 20, identity: UInt64 = 0
     ) {
         (self.name, self.description, self.size, self.isReadOnly) = (name, description, size, isReadOnly)
-        (self.preferredBlockSize, self.maximumRequest) = (preferredBlockSize, maximumRequest)
+        (self.preferredBlockSize, self.maximumRequest, self.identity) = (preferredBlockSize, maximumRequest, identity)
     }
 }
 

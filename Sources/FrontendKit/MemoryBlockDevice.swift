@@ -8,6 +8,7 @@ package final class MemoryBlockDevice: BlockDevice {
         package static let objectSize = 4 << 20
 
         package let name: String
+        package let identity = UInt64.random(in: 1 ... .max)
         package var description: String
         /// Bytes. May grow at any time.
         package var size: UInt64
@@ -54,7 +55,8 @@ package final class MemoryBlockDevice: BlockDevice {
 
     package var information: BlockDeviceInformation {
         BlockDeviceInformation(
-            name: volume.name, description: volume.description, size: volume.size, isReadOnly: volume.isReadOnly)
+            name: volume.name, description: volume.description, size: volume.size, isReadOnly: volume.isReadOnly,
+            identity: volume.identity)
     }
 
     package func close() {

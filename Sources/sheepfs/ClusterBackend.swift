@@ -21,6 +21,10 @@ final class ClusterBackend: FUSEBackend {
         client.find(name, completion: completion)
     }
 
+    func present(_ device: ClusterVolume, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void) {
+        client.present(device, completion: completion)
+    }
+
     func resize(_ name: String, to size: UInt64, completion: @escaping (SheepError?) -> Void) {
         client.resize(name, to: size, completion: completion)
     }

@@ -11,6 +11,8 @@ package enum FUSEReport: Hashable, Sendable, CaseIterable {
 package protocol FUSEBackend: BlockDeviceProvider, SendableMetatype {
     /// A volume or snapshot by its export name, as it is now, without opening it.
     func find(_ name: String, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void)
+    /// What an open one is by now, whatever its name became.
+    func present(_ device: Device, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void)
     /// Makes a volume larger.
     func resize(_ name: String, to size: UInt64, completion: @escaping (SheepError?) -> Void)
     func report(_ report: FUSEReport, completion: @escaping (Result<String, SheepError>) -> Void)

@@ -20,10 +20,23 @@ extension FUSEServer {
             switch result {
             case .failure(let error): request.fail(error)
             case .success(let information):
-                let file = files.file(volume, information)
-                file.lookups += 1
-                tellSize(file) { request.entry(self.attributes(of: file), nameIsFixed: false) }
+                file(volume, information) { [self] file in
+                    file.lookups += 1
+                    tellSize(file) { request.entry(self.attributes(of: file), nameIsFixed: false) }
+                }
             }
+        }
+    }
+
+    /// The file of a volume that was found: the one of that name, unless that is open and was renamed since.
+    private func file(_ name: String, _ found: BlockDeviceInformation, completion: @escaping (File) -> Void) {
+        guard let known = files[name], let device = known.device, device.information.identity != found.identity else {
+            return completion(files.file(name, found))
+        }
+        backend.present(device) { [self] result in
+            // Deleted ones too are another volume's by now.
+            if (try? result.get())?.identity != found.identity { files.part(known) }
+            completion(files.file(name, found))
         }
     }
 
@@ -53,7 +66,7 @@ extension FUSEServer {
 
     /// Asks for the present size.
     func refresh(_ file: File, completion: @escaping (SheepError?) -> Void) {
-        backend.find(file.name) { [self] result in
+        let asked: (Result<BlockDeviceInformation, SheepError>) -> Void = { [self] result in
             switch result {
             case .failure(let error): completion(error)
             case .success(let information):
@@ -61,6 +74,7 @@ extension FUSEServer {
                 tellSize(file) { completion(nil) }
             }
         }
+        if let device = file.device { backend.present(device, completion: asked) } else { backend.find(file.name, completion: asked) }
     }
 
     /// A kernel that caches writes goes by the size it knows; a larger one is told it in so many words.
@@ -92,7 +106,7 @@ extension FUSEServer {
                 logger.notice("volume \(file.name) has \(file.size) bytes and was to be cut to \(size): volumes only grow")
                 return request.fail(EINVAL)
             }
-            backend.resize(file.name, to: size) { [self] error in
+            backend.resize(file.device?.information.name ?? file.name, to: size) { [self] error in
                 if let error { return request.fail(error) }
                 // The kernel takes the size of this answer.
                 (file.size, file.toldSize) = (size, max(size, file.toldSize))

@@ -94,7 +94,14 @@ def open_files(bed):
         descriptor = os.open(fs.volume("alice"), os.O_RDWR)
         os.pwrite(descriptor, b"a" * 4096, 0)
         bed.dog("vdi", "rename", "alice", "bob", through=bed.sheep[0])
-        bed.dog("vdi", "create", "alice", "8M", through=bed.sheep[0])
+        bed.dog("vdi", "create", "alice", "16M", through=bed.sheep[0])
+        # The path leads to the new one, and the open file to its own.
+        with open(fs.volume("alice"), "r+b") as other:
+            other.write(b"c" * 4096)
+            other.flush()
+            check(os.fstat(other.fileno()).st_size == 16 * MiB, "the new volume's file has another size")
+            os.fsync(other.fileno())
+        check(os.fstat(descriptor).st_size == 8 * MiB, "a volume that was renamed has the size of the one that has its name")
         bed.dog("vdi", "snapshot", "bob", "-s", "s", through=bed.sheep[0])
         bed.sheep[1].kill()
         os.pwrite(descriptor, b"b" * 4096, 4096)
@@ -102,4 +109,4 @@ def open_files(bed):
         os.fsync(descriptor)
         os.close(descriptor)
     bed.qemu_io(bed.sheep[0].tcp("bob"), "read -P 0x61 0 4k", "read -P 0x62 4k 4k")
-    bed.qemu_io(bed.sheep[0].tcp("alice"), "read -P 0 0 8k")
+    bed.qemu_io(bed.sheep[0].tcp("alice"), "read -P 0x63 0 4k", "read -P 0 4k 4k")

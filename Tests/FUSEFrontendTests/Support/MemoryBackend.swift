@@ -17,7 +17,12 @@ final class MemoryBackend: FUSEBackend {
         guard let volume = provider.volumes[name] else {
             return completion(.failure(SheepError(.noSuchVolume, "there is no volume \(name)")))
         }
-        completion(.success(.init(name: name, description: "", size: volume.size, isReadOnly: volume.isReadOnly)))
+        completion(
+            .success(.init(name: name, description: "", size: volume.size, isReadOnly: volume.isReadOnly, identity: volume.identity)))
+    }
+
+    func present(_ device: MemoryBlockDevice, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void) {
+        completion(.success(device.information))
     }
 
     func resize(_ name: String, to size: UInt64, completion: @escaping (SheepError?) -> Void) {

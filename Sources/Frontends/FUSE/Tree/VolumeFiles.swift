@@ -54,6 +54,11 @@ package struct VolumeFiles<Device: BlockDevice> {
         return file
     }
 
+    /// The name is another volume's: who has this one open goes on, and nobody else finds it.
+    package mutating func part(_ file: VolumeFile<Device>) {
+        if byName[file.name] === file { byName[file.name] = nil }
+    }
+
     /// The kernel gives references back.
     package mutating func forget(_ inode: UInt64, _ count: UInt64) {
         guard let file = byInode[inode] else { return }
