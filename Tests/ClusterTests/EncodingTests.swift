@@ -67,7 +67,7 @@ import Testing
         let volume = talk.create("a")
         talk.acquire(volume, 1)
         let working = talk.snapshot(volume, "tag", term: Term(rawValue: 1))
-        _ = talk.clone(volume, "b", copies: 2)
+        _ = talk.clone(volume, "b")
         talk.say(.setAttribute(.init(volume: working, key: "k", value: [9], exclusive: false)))
         talk.say(.lockVolume(working, owner: NodeID(2), shared: true))
         talk.say(.deleteVolume(.init(volume: volume, term: nil)))
