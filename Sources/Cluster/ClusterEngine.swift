@@ -33,7 +33,8 @@ package protocol ClusterEngine: AnyObject {
     /// if the node is seen to die.
     func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void)
 
-    /// Nodes the engine itself calls alive now (this one too); used when a sheep starts.
+    /// Nodes the engine itself calls alive now (this one too); used when a sheep starts. Who is not among them is proven dead, as by
+    /// ``proveDead(_:completion:)``: an engine that has no proof names all that it cannot rule out.
     func aliveNodes(completion: @escaping ([NodeID]) -> Void)
 
     /// The engine sees that the process of `node` was stopped (SIGSTOP, a debugger): it does nothing until somebody lets it go on,
