@@ -42,7 +42,7 @@ package final class Membership<Env: NodeEnvironment> {
 
     // MARK: Joining
 
-    /// First who is alive, then one entry each: down for those whom the log calls up and the engine does not (a former
+    /// First who is alive, then one entry each: down for those whom the log calls up and who are gone by the engine (a former
     /// run of this sheep among them), then, when all who are up are within reach, up for this one.
     func join() {
         if let cluster = state.cluster { node.takeCluster(cluster.id, afterFormat: false) }
@@ -57,14 +57,39 @@ package final class Membership<Env: NodeEnvironment> {
         node.engine.aliveNodes { [weak self] alive in
             // An engine that has failed knows nobody, not even this sheep.
             guard let self, alive.contains(node.identity) else { return }
-            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
+            if isLastCopyInDoubt {
+                node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.callDownTheDead(completion) }
+                return
+            }
+            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isGone($0)) }
+            let proven = !gone.contains { alive.contains($0.id) && self.node.engine.sight(of: $0.boot, of: $0.id) == .silent }
             var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.
             if let doubtedRun { victims.append(.init(node: node.identity, boot: doubtedRun)) }
             doubtedRun = nil
             if victims.isEmpty { return completion() }
             victims.sort { $0.node < $1.node }
-            node.control.propose(.nodesDown(.init(victims: victims, proven: true))) { _ in completion() }
+            node.control.propose(.nodesDown(.init(victims: victims, proven: proven))) { _ in completion() }
+        }
+    }
+
+    private func isGone(_ record: Cluster.NodeRecord) -> Bool {
+        switch node.engine.sight(of: record.boot, of: record.id) {
+        case .ended: true
+        case .silent: isFormerRunUp && !record.isGateway
+        case .running, .unknown: false
+        }
+    }
+
+    private var isFormerRunUp: Bool { state.nodes[node.identity]?.isUp == true }
+
+    /// Who goes down last is taken for the one that has every acknowledged write. So before this sheep's former run goes down, it
+    /// has to be known of each other one with storage whether it outlived that run: if it did not, or nobody can tell, they go down with
+    /// one entry, as equals. Else one that lost its power first, and with it what was not synced, could pass for the last.
+    private var isLastCopyInDoubt: Bool {
+        guard node.store != nil, isFormerRunUp else { return false }
+        return state.nodes.values.contains { record in
+            record.isUp && !record.isGateway && record.id != node.identity && node.engine.sight(of: record.boot, of: record.id) == .unknown
         }
     }
 

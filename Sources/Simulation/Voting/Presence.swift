@@ -5,7 +5,9 @@ struct Presence {
     /// Higher with every presence of a node, its former runs included: an older one that comes late says nothing.
     let number: UInt64
     let sender: NodeID
-    let hears: Set<NodeID>
+    let boot: BootID
+    /// The number of the newest presence of each node that the sender hears.
+    let hears: [NodeID: UInt64]
     let reports: ShownReports
 }
 

@@ -44,6 +44,8 @@ package final class VotingEngine: ClusterEngine {
     private var isTelling = false
     /// The last entry that the delegate was told of.
     private var delivered = LogIndex.zero
+    /// The first presence told since then. Who answers it, or a later one, runs although the log may call another run of it up.
+    private var firstPresence: UInt64?
     /// The state that the log is to be cut at when the next snapshot is made.
     private var snapshot: (index: LogIndex, payload: [UInt8])?
 
@@ -57,7 +59,7 @@ package final class VotingEngine: ClusterEngine {
     init(process: SheepProcess, machine: VotingGroup.Machine, group: VotingGroup) {
         (self.process, self.machine, self.group) = (process, machine, group)
         decider = ViewstampedLog(node: process.node, boot: process.boot, stored: machine.store.durable)
-        watch = GroupWatch(node: process.node)
+        watch = GroupWatch(node: process.node, now: process.now())
     }
 
     package var node: NodeID { process.node }
@@ -97,7 +99,8 @@ package final class VotingEngine: ClusterEngine {
 
     private func tellPresence() {
         let presence = Presence(
-            number: group.nextNumber(), sender: node, hears: watch.hears(now: process.now()), reports: machine.reports)
+            number: group.nextNumber(), sender: node, boot: process.boot, hears: watch.hears(now: process.now()), reports: machine.reports)
+        firstPresence = firstPresence ?? presence.number
         for other in group.nodes where other != node { group.send(.presence(presence), from: node, to: other) }
     }
 
@@ -179,7 +182,7 @@ package final class VotingEngine: ClusterEngine {
 
     private func told(of index: LogIndex) {
         precondition(index >= delivered)
-        delivered = index
+        (delivered, firstPresence) = (index, nil)
         group.told(of: index)
     }
 
@@ -232,6 +235,10 @@ package final class VotingEngine: ClusterEngine {
     /// All who vote, heard or not: who is left out would pass for dead.
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) {
         process.schedule(afterNanoseconds: 0) { [self] in completion(isRunning ? group.nodes : []) }
+    }
+
+    package func sight(of run: BootID, of node: NodeID) -> RunSight {
+        watch.sight(of: run, of: node, answering: firstPresence ?? .max, now: process.now())
     }
 
     package func isStopped(_ node: NodeID) -> Bool { false }

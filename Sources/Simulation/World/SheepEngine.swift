@@ -19,6 +19,7 @@ package final class SheepEngine: ClusterEngine {
     package func look() { engine.look() }
     package func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void) { engine.proveDead(node, completion: completion) }
     package func aliveNodes(completion: @escaping ([NodeID]) -> Void) { engine.aliveNodes(completion: completion) }
+    package func sight(of run: BootID, of node: NodeID) -> RunSight { engine.sight(of: run, of: node) }
     package func isStopped(_ node: NodeID) -> Bool { engine.isStopped(node) }
     package func show(_ report: [UInt8]) { engine.show(report) }
     package func shown() -> [NodeID: [UInt8]] { engine.shown() }
