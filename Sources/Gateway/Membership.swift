@@ -61,7 +61,7 @@ package final class Membership<Env: NodeEnvironment> {
                 node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.callDownTheDead(completion) }
                 return
             }
-            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isGone($0)) }
+            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isEqual($0)) }
             let proven = !gone.contains { alive.contains($0.id) && self.node.engine.sight(of: $0.boot, of: $0.id) == .silent }
             var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.
@@ -73,25 +73,27 @@ package final class Membership<Env: NodeEnvironment> {
         }
     }
 
-    private func isGone(_ record: Cluster.NodeRecord) -> Bool {
-        switch node.engine.sight(of: record.boot, of: record.id) {
-        case .ended: true
-        case .silent: isFormerRunUp && !record.isGateway
-        case .running, .unknown: false
-        }
-    }
+    // Who goes down last is taken for the one that has every acknowledged write. So before this sheep's former run goes down, it has
+    // to be known of each other one with storage whether it outlived that run: if it did not, or nobody can tell, they go down with one
+    // entry, as equals. Else one that lost its power first, and with it what was not synced, could pass for the last.
 
-    private var isFormerRunUp: Bool { state.nodes[node.identity]?.isUp == true }
+    /// The former run of this sheep had storage, and its end is not in the log yet.
+    private var mayHaveBeenLast: Bool { node.store != nil && state.nodes[node.identity]?.isUp == true }
 
-    /// Who goes down last is taken for the one that has every acknowledged write. So before this sheep's former run goes down, it
-    /// has to be known of each other one with storage whether it outlived that run: if it did not, or nobody can tell, they go down with
-    /// one entry, as equals. Else one that lost its power first, and with it what was not synced, could pass for the last.
     private var isLastCopyInDoubt: Bool {
-        guard node.store != nil, isFormerRunUp else { return false }
-        return state.nodes.values.contains { record in
-            record.isUp && !record.isGateway && record.id != node.identity && node.engine.sight(of: record.boot, of: record.id) == .unknown
+        mayHaveBeenLast && state.nodes.values.contains { mayBeEqual($0) && node.engine.sight(of: $0.boot, of: $0.id) == .unknown }
+    }
+
+    /// It goes down with the former run of this sheep.
+    private func isEqual(_ record: Cluster.NodeRecord) -> Bool {
+        guard mayHaveBeenLast, mayBeEqual(record) else { return false }
+        switch node.engine.sight(of: record.boot, of: record.id) {
+        case .ended, .silent: return true
+        case .running, .unknown: return false
         }
     }
+
+    private func mayBeEqual(_ record: Cluster.NodeRecord) -> Bool { record.isUp && !record.isGateway && record.id != node.identity }
 
     /// While this sheep waits to join, those it waits for may die, and perhaps nobody else is there to notice.
     private func lookForTheDead() {

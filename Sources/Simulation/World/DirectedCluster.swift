@@ -54,6 +54,8 @@ package final class DirectedCluster {
     // MARK: Orders
 
     package func kill(_ number: Int) { sheep(number).kill() }
+    /// The machine forgets what was not synced. The checkers expect that another one has it.
+    package func cutPower(_ number: Int) { sheep(number).cutPower() }
     package func start(_ number: Int) { sheep(number).start() }
 
     package func run(for duration: UInt64) { _ = world.run(until: world.now + duration) }
