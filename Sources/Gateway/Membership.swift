@@ -14,7 +14,7 @@ package final class Membership<Env: NodeEnvironment> {
     let reach: Reach<Env>
     private var probing: Set<NodeID> = []
     private var calledDown: Set<BootID> = []
-    private var hasJoined = false
+    private(set) var hasJoined = false
     private var isLeaving = false
     private var joinedAt: UInt64 = 0
     private var lastTick: UInt64 = 0
