@@ -168,6 +168,8 @@ package final class Membership<Env: NodeEnvironment> {
         guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { return }
         suspected(owner)
         guard node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
+        // One that has fallen silent may be dead: it would be taken for the one that has everything, though it may have lost its power.
+        guard reach.hears(allWithStorageBut: owner) else { return }
         diskLeftAt = now
         leave(disk, of: owner)
     }

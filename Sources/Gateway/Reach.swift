@@ -155,6 +155,12 @@ final class Reach<Env: NodeEnvironment> {
         node.membership.callDown(givenUp, proven: false, why: "does not answer")
     }
 
+    /// No other sheep with storage is even in doubt.
+    func hears(allWithStorageBut owner: NodeID) -> Bool {
+        let now = node.clock.now()
+        return others.allSatisfy { $0.isGateway || $0.id == owner || watch.silence(of: $0.id, now: now) <= ReachWatch.doubt }
+    }
+
     private func noteArrivals(_ peer: NodeID, now: UInt64) {
         let count = node.network.arrivals(from: peer)
         if count > 0, count != arrivals[peer], node.network.isLinked(to: peer) { watch.heard(peer, now: now) }
