@@ -354,9 +354,11 @@ package final class Membership<Env: NodeEnvironment> {
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
         let closed = state.closedGroups
-        guard closed.canOpen, closed.allMembersAreUp || now >= joinedAt + NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
-        propose(.openGroups(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }))
+        let preferred = present.filter { !state.disks[$0]!.lostPower }
+        let wait = preferred.isEmpty ? NodeTiming.openingWaitAfterPowerLoss : NodeTiming.openingWait
+        guard closed.canOpen, closed.allMembersAreUp || now >= joinedAt + wait else { return }
+        propose(.openGroups(present: present, preferred: preferred))
     }
 
     /// Since when this sheep sees a node down, by its own clock: wall clocks jump.
