@@ -33,8 +33,13 @@ package protocol ClusterEngine: AnyObject {
     /// if the node is seen to die.
     func proveDead(_ node: NodeID, completion: @escaping (Bool) -> Void)
 
-    /// Nodes the engine itself calls alive now (this one too); used when a sheep starts.
+    /// Nodes the engine itself calls alive now (this one too); used when a sheep starts. Who is not among them is proven dead, as by
+    /// ``proveDead(_:completion:)``: an engine that has no proof names all that it cannot rule out.
     func aliveNodes(completion: @escaping ([NodeID]) -> Void)
+
+    /// What the engine sees of a run that the log calls up, for a sheep that starts; ``RunSight/running`` where ``aliveNodes(completion:)``
+    /// says all that there is to say.
+    func sight(of run: BootID, of node: NodeID) -> RunSight
 
     /// The engine sees that the process of `node` was stopped (SIGSTOP, a debugger): it does nothing until somebody lets it go on,
     /// which may be at any moment. A hint; false where the engine cannot tell.
@@ -50,6 +55,18 @@ package protocol ClusterEngine: AnyObject {
     /// Leaves the engine: later calls do nothing, nothing more is delivered, ``lastLookStarted`` is 0, and others may
     /// take this node for dead from now on. Durable state is already durable.
     func stop()
+}
+
+/// What an engine that has no proof of death sees of another node's run.
+package enum RunSight: Hashable, Sendable {
+    /// It ran at some moment after this node's own run began.
+    case running
+    /// Another run of the node ran after the log had called this one up: this one is over.
+    case ended
+    /// Nothing was heard of the node for so long that it is not waited for any more.
+    case silent
+    /// Nothing was heard of the node since this run began; perhaps that comes yet.
+    case unknown
 }
 
 package protocol ClusterEngineDelegate: AnyObject {

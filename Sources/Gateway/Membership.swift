@@ -14,7 +14,7 @@ package final class Membership<Env: NodeEnvironment> {
     let reach: Reach<Env>
     private var probing: Set<NodeID> = []
     private var calledDown: Set<BootID> = []
-    private var hasJoined = false
+    private(set) var hasJoined = false
     private var isLeaving = false
     private var joinedAt: UInt64 = 0
     private var lastTick: UInt64 = 0
@@ -42,7 +42,7 @@ package final class Membership<Env: NodeEnvironment> {
 
     // MARK: Joining
 
-    /// First who is alive, then one entry each: down for those whom the log calls up and the engine does not (a former
+    /// First who is alive, then one entry each: down for those whom the log calls up and who are gone by the engine (a former
     /// run of this sheep among them), then, when all who are up are within reach, up for this one.
     func join() {
         if let cluster = state.cluster { node.takeCluster(cluster.id, afterFormat: false) }
@@ -57,16 +57,43 @@ package final class Membership<Env: NodeEnvironment> {
         node.engine.aliveNodes { [weak self] alive in
             // An engine that has failed knows nobody, not even this sheep.
             guard let self, alive.contains(node.identity) else { return }
-            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id)) }
+            if isLastCopyInDoubt {
+                node.clock.schedule(after: NodeTiming.tick) { [weak self] in self?.callDownTheDead(completion) }
+                return
+            }
+            let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isEqual($0)) }
+            let proven = !gone.contains { alive.contains($0.id) && self.node.engine.sight(of: $0.boot, of: $0.id) == .silent }
             var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.
             if let doubtedRun { victims.append(.init(node: node.identity, boot: doubtedRun)) }
             doubtedRun = nil
             if victims.isEmpty { return completion() }
             victims.sort { $0.node < $1.node }
-            node.control.propose(.nodesDown(.init(victims: victims, proven: true))) { _ in completion() }
+            node.control.propose(.nodesDown(.init(victims: victims, proven: proven))) { _ in completion() }
         }
     }
+
+    // Who goes down last is taken for the one that has every acknowledged write. So before this sheep's former run goes down, it has
+    // to be known of each other one with storage whether it outlived that run: if it did not, or nobody can tell, they go down with one
+    // entry, as equals. Else one that lost its power first, and with it what was not synced, could pass for the last.
+
+    /// The former run of this sheep had storage, and its end is not in the log yet.
+    private var mayHaveBeenLast: Bool { node.store != nil && state.nodes[node.identity]?.isUp == true }
+
+    private var isLastCopyInDoubt: Bool {
+        mayHaveBeenLast && state.nodes.values.contains { mayBeEqual($0) && node.engine.sight(of: $0.boot, of: $0.id) == .unknown }
+    }
+
+    /// It goes down with the former run of this sheep.
+    private func isEqual(_ record: Cluster.NodeRecord) -> Bool {
+        guard mayHaveBeenLast, mayBeEqual(record) else { return false }
+        switch node.engine.sight(of: record.boot, of: record.id) {
+        case .ended, .silent: return true
+        case .running, .unknown: return false
+        }
+    }
+
+    private func mayBeEqual(_ record: Cluster.NodeRecord) -> Bool { record.isUp && !record.isGateway && record.id != node.identity }
 
     /// While this sheep waits to join, those it waits for may die, and perhaps nobody else is there to notice.
     private func lookForTheDead() {
@@ -141,6 +168,8 @@ package final class Membership<Env: NodeEnvironment> {
         guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { return }
         suspected(owner)
         guard node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
+        // One that has fallen silent may be dead: it would be taken for the one that has everything, though it may have lost its power.
+        guard reach.hears(allWithStorageBut: owner) else { return }
         diskLeftAt = now
         leave(disk, of: owner)
     }
@@ -325,9 +354,11 @@ package final class Membership<Env: NodeEnvironment> {
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
         let closed = state.closedGroups
-        guard closed.canOpen, closed.allMembersAreUp || now >= joinedAt + NodeTiming.openingWait else { return }
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
-        propose(.openGroups(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }))
+        let preferred = present.filter { !state.disks[$0]!.lostPower }
+        let wait = preferred.isEmpty ? NodeTiming.openingWaitAfterPowerLoss : NodeTiming.openingWait
+        guard closed.canOpen, closed.allMembersAreUp || now >= joinedAt + wait else { return }
+        propose(.openGroups(present: present, preferred: preferred))
     }
 
     /// Since when this sheep sees a node down, by its own clock: wall clocks jump.

@@ -34,6 +34,8 @@ package enum NodeTiming {
     package static let shutdownTry: UInt64 = 20_000_000_000
     /// After a full stop, absent members of a group are waited for so long.
     package static let openingWait: UInt64 = 10_000_000_000
+    /// The same where all that are present lost their power: an absent one may have kept what was not synced, and is worth a longer wait.
+    package static let openingWaitAfterPowerLoss: UInt64 = 60_000_000_000
     /// Opening a volume waits for a sheep that joins the cluster, so long at most.
     package static let joiningWait: UInt64 = 10_000_000_000
     /// Between looks for deleted volumes that nothing needs any more.

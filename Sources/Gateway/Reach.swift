@@ -142,8 +142,23 @@ final class Reach<Env: NodeEnvironment> {
                     node.membership.callDown([record], proven: false, why: "was stopped, and is waited for")
                 }
             }
-            if silence > NodeTiming.givenUp { node.membership.callDown([record], proven: false, why: "does not answer") }
         }
+        giveUp(others, now: now)
+    }
+
+    /// Those who are silent for long, in one entry. Who goes down last is taken for the one that has every acknowledged write, so while
+    /// another one with storage has just fallen silent, it is waited for: it is heard again, or goes with them.
+    private func giveUp(_ others: [Cluster.NodeRecord], now: UInt64) {
+        let silent = others.filter { watch.silence(of: $0.id, now: now) > NodeTiming.silence }
+        let givenUp = silent.filter { watch.silence(of: $0.id, now: now) > NodeTiming.givenUp }
+        guard silent.allSatisfy({ $0.isGateway || watch.silence(of: $0.id, now: now) > NodeTiming.givenUp }) else { return }
+        node.membership.callDown(givenUp, proven: false, why: "does not answer")
+    }
+
+    /// No other sheep with storage is even in doubt.
+    func hears(allWithStorageBut owner: NodeID) -> Bool {
+        let now = node.clock.now()
+        return others.allSatisfy { $0.isGateway || $0.id == owner || watch.silence(of: $0.id, now: now) <= ReachWatch.doubt }
     }
 
     private func noteArrivals(_ peer: NodeID, now: UInt64) {

@@ -119,9 +119,10 @@ package final class Recovery<Env: NodeEnvironment> {
         }.filter { wanted($0.group) }
     }
 
-    /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left.
+    /// The region's intent may go: nobody needs it to find out what an unclean stop of this sheep left. Until this run has joined,
+    /// the log speaks of a former one, which it may call in sync although nothing has been compared since its end.
     func mayRetire(_ region: ListedRegion) -> Bool {
-        isIdle && (!startRegions.contains(region) || node.allDisksAreInSync)
+        isIdle && (!startRegions.contains(region) || node.membership.hasJoined && node.allDisksAreInSync)
     }
 
     func membershipChanged() {

@@ -227,6 +227,9 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         }
     }
 
+    /// A free lock is all the proof there is, and enough.
+    package func sight(of run: BootID, of node: NodeID) -> RunSight { .running }
+
     package func isStopped(_ node: NodeID) -> Bool { locks?.isStopped(node) ?? false }
 
     package func show(_ report: [UInt8]) {

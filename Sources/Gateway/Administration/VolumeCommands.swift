@@ -44,7 +44,7 @@ extension SheepNode {
         let end = given ?? clock.now() + 2_000_000_000
         administerOnce(request, forwardedBy: nil) { [weak self] result in
             guard let self, case .failure(let error) = result, clock.now() < end,
-                [.stale, .notOwner, .unavailable, .busy].contains(error.code)
+                [.stale, .notOwner, .busy].contains(error.code) || error.code == .unavailable && request.mayBeRepeated
             else { return completion(result) }
             clock.schedule(after: 5 * NodeTiming.retry) { [weak self] in
                 self?.administerOwned(request, forwardedBy: nil, until: end, completion: completion)
@@ -66,6 +66,9 @@ extension SheepNode {
         withVolume(reference, completion) { volume in
             if let owner = control.state.owner(of: volume.birth)?.owner, owner != identity {
                 guard peer == nil else { return completion(.failure(SheepError(.notOwner, "volume \(volume.name) is changing hands: try again"))) }
+                guard network.isLinked(to: owner) else {
+                    return completion(.failure(SheepError(.busy, "the owner of volume \(volume.name) is not within reach: try again")))
+                }
                 return network.send(.administer, body: request.wire, payload: nil, to: owner) { result in
                     completion(Self.administrationReply(result))
                 }
@@ -318,4 +321,10 @@ extension SheepNode {
             propose(.unlockVolume(volume.birth, owner: nil), completion) { _ in .done }
         }
     }
+}
+
+extension AdministrationRequest {
+    /// An owner whose answer is lost may have carried it out. Whatever it made, a second time is refused or changes nothing; but a second
+    /// rollback undoes what was written since the first.
+    fileprivate var mayBeRepeated: Bool { if case .volumeRollback = self { false } else { true } }
 }

@@ -14,6 +14,8 @@ struct SectorHistory {
         var isCertain = false
         /// No power cut can lose it.
         var isDurable = false
+        /// It was under way at a power cut: an acknowledgement that comes later may have been given before, and be void.
+        var isDoubtful = false
         let number: Int
     }
 
@@ -30,8 +32,8 @@ struct SectorHistory {
     mutating func acknowledged(number: Int, at time: UInt64, isDurable: Bool) {
         change(number) {
             $0.ended = min($0.ended, time)
-            $0.isCertain = true
             $0.isDurable = $0.isDurable || isDurable
+            $0.isCertain = $0.isCertain || $0.isDurable || !$0.isDoubtful
         }
     }
 
@@ -47,7 +49,10 @@ struct SectorHistory {
 
     /// The power went where copies were that no others stood for. What is under way may take effect yet.
     mutating func lostPower() {
-        for index in writes.indices where !writes[index].isDurable { writes[index].isCertain = false }
+        for index in writes.indices where !writes[index].isDurable {
+            writes[index].isCertain = false
+            writes[index].isDoubtful = writes[index].ended == .max
+        }
     }
 
     private mutating func change(_ number: Int, _ body: (inout Write) -> Void) {

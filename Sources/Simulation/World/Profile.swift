@@ -30,7 +30,8 @@ package struct Profile: Sendable {
     package var alwaysDurable = false
     /// Of each volume, at most.
     package var clients = 2
-    /// How quick the control log is.
+    package var controlLog = ControlLogKind.shared
+    /// How quick a shared control log is.
     package var log = SimulatedLog.Tuning()
     /// How often each fault is drawn.
     package var weights: [(kind: FaultKind, weight: Int)] = []
@@ -84,6 +85,16 @@ package struct Profile: Sendable {
         clients: 3,
         weights: [(.release, 8), (.kill, 3), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
 
+    /// Two sheep with storage and one without, which keep the control log among themselves: any two of them decide. Machines and links
+    /// fail at once, so that the log loses its majority and its leaders, too.
+    package static let witness = Profile(
+        name: "witness", nodes: 2, copies: 2, duration: 40_000_000_000, faultTime: 4_000_000_000, largestNodes: 2, gateways: 1,
+        controlLog: .voted,
+        weights: [
+            (.kill, 6), (.killAll, 1), (.stop, 2), (.reset, 2), (.pause, 3), (.partition, 4), (.cutLink, 3), (.oneWay, 3), (.slowLink, 3),
+            (.brittleLink, 1), (.lostReply, 1), (.powerCut, 3), (.powerCutAll, 1), (.release, 1),
+        ], clocksDrift: true, clientsRepeat: true)
+
     /// Sheep learn of entries at very different moments.
     private static let slowLog: SimulatedLog.Tuning = {
         var tuning = SimulatedLog.Tuning()
@@ -92,7 +103,14 @@ package struct Profile: Sendable {
         return tuning
     }()
 
-    package static let all = [smoke, kills, power, members, durable, disks, network, clocks]
+    package static let all = [smoke, kills, power, members, durable, disks, network, clocks, witness]
+}
+
+package enum ControlLogKind: Sendable {
+    /// A file that all sheep see, as with the engine `local`.
+    case shared
+    /// Each sheep has a copy, also one without storage, and a majority of them decides.
+    case voted
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {

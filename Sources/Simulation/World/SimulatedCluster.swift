@@ -1,6 +1,6 @@
 import Cluster
 import Gateway
-package import LocalEngine
+import LocalEngine
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -10,7 +10,7 @@ package final class SimulatedCluster {
     package let world: World
     let profile: Profile
     package let switchboard: Switchboard
-    package let log: SimulatedLog
+    let log: any ControlLog
     /// Those that are to run when all is quiet.
     var sheep: [SimulatedSheep] = []
     /// Sheep whose stores are lost: nobody comes back under these identities.
@@ -40,9 +40,13 @@ package final class SimulatedCluster {
         switchboard = Switchboard(world: world)
         // On a slow network much more is under way when something goes wrong.
         switchboard.delay = 20_000...world.pick([200_000, 3_000_000, 15_000_000])!
-        log = SimulatedLog(seed: world.random.next(), tuning: profile.log)
+        log = switch profile.controlLog {
+        case .shared: SimulatedLog(seed: world.random.next(), tuning: profile.log)
+        case .voted: VotingGroup(switchboard: switchboard)
+        }
         for _ in 1...profile.nodes { addSheep() }
         for _ in 0..<profile.gateways { addSheep(isGateway: true) }
+        log.found(by: sheep.map(\.identity))
         administrator = Administrator(cluster: self)
         nodeOperator = NodeOperator(cluster: self)
         trouble = DiskTrouble(cluster: self)
@@ -92,15 +96,7 @@ package final class SimulatedCluster {
 
     /// Everything, in order; what went wrong is in ``World/failures``.
     package func run() {
-        // Events, clients and sheep refer to the cluster, which refers to them.
-        defer {
-            for one in sheep { one.forget() }
-            for volume in volumes { volume.forget() }
-            switchboard.forget()
-            world.forgetEvents()
-            (sheep, clients, volumes) = ([], [], [])
-            (administrator, nodeOperator, trouble) = (nil, nil, nil)
-        }
+        defer { forget() }
         format()
         guard world.failures.isEmpty else { return }
         administrator.begin()
@@ -117,7 +113,17 @@ package final class SimulatedCluster {
         counters.nanoseconds = world.now
     }
 
-    private func format() {
+    /// The run is over. Events, clients and sheep refer to the cluster, which refers to them.
+    func forget() {
+        for one in sheep { one.forget() }
+        for volume in volumes { volume.forget() }
+        switchboard.forget()
+        world.forgetEvents()
+        (sheep, clients, volumes) = ([], [], [])
+        (administrator, nodeOperator, trouble) = (nil, nil, nil)
+    }
+
+    func format() {
         for sheep in sheep { world.schedule(after: world.draw(0...100_000_000)) { sheep.start() } }
         let joined = world.run(until: world.now + 10_000_000_000) {
             sheep.allSatisfy { one in
@@ -195,13 +201,13 @@ package final class SimulatedCluster {
     }
 
     private func cutPower(_ victims: [SimulatedSheep]) {
-        let survivors = sheep.filter { one in
+        let survivors = storing.filter { one in
             !victims.contains { $0 === one }
                 && sheep.compactMap(\.node).allSatisfy { $0.control.state.isInSync(one.diskIdentity) }
                 && one.serving != nil
         }
-        for volume in volumes where sheep.count - survivors.count >= Int(volume.copies) { volume.lostPower() }
-        if victims.count == sheep.count { log.powerCut() }
+        for volume in volumes where storing.count - survivors.count >= Int(volume.copies) { volume.lostPower() }
+        if victims.count == sheep.count { log.powerFailed() }
         for victim in victims {
             victim.cutPower()
             startLater(victim)

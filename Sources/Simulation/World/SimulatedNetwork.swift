@@ -15,7 +15,8 @@ package import SheepProtocol
 ///   again by a new connection what it has no reply for, so requests are repeated by their sender, and what stood in the
 ///   buffers of the old connection may be read after what came by the new one.
 ///
-/// The control log (a folder of the machine) stays within reach whatever happens here.
+/// A control log that all share (a folder of the machine) stays within reach whatever happens here; a voted one is told by datagrams,
+/// which are lost on a way that is cut.
 package final class Switchboard {
     struct Way: Hashable {
         var from, to: NodeID

@@ -1,6 +1,5 @@
 import Cluster
 package import Gateway
-package import LocalEngine
 import Logging
 package import ObjectModel
 package import ObjectStore
@@ -8,7 +7,7 @@ package import ObjectStore
 /// The simulated world's parts of a sheep.
 package enum SimulatedEnvironment: NodeEnvironment {
     package typealias StoreDisk = SimulatedDisk
-    package typealias Engine = SimulatedEngine
+    package typealias Engine = SheepEngine
     package typealias Network = SimulatedNetwork
     package typealias Clock = SheepProcess
 }
@@ -20,7 +19,7 @@ package final class SimulatedSheep {
     private(set) var diskIdentity: DiskID
     let options: NodeOptions
     private let world: World
-    private let log: SimulatedLog
+    private let log: any ControlLog
     private let switchboard: Switchboard
     private(set) var disk: SimulatedDisk!
     private(set) var process: SheepProcess?
@@ -35,7 +34,7 @@ package final class SimulatedSheep {
     /// Processes that ended of themselves start again by themselves, as the program does.
     var startsAnew = true
 
-    init(number: Int, world: World, log: SimulatedLog, switchboard: Switchboard, options: NodeOptions, clock: MachineClock = MachineClock()) {
+    init(number: Int, world: World, log: any ControlLog, switchboard: Switchboard, options: NodeOptions, clock: MachineClock = MachineClock()) {
         name = "sheep\(number)"
         (self.world, self.log, self.switchboard, self.options) = (world, log, switchboard, options)
         self.clock = clock
@@ -106,7 +105,7 @@ package final class SimulatedSheep {
         logger.logLevel = .trace
         let node = SheepNode<SimulatedEnvironment>(
             identity: identity, boot: process.boot, options: options, clock: process, network: network,
-            engine: SimulatedEngine(node: identity, log: log, loop: process), store: store, report: report,
+            engine: SheepEngine(log.engine(for: process)), store: store, report: report,
             lostPower: lostPower, random: { random.next() }, logger: logger)
         (self.node, self.store) = (node, store)
         directory = VolumeDirectory(node: node)
@@ -163,8 +162,8 @@ package final class SimulatedSheep {
 
     private func vanish(_ process: SheepProcess) {
         process.end()
-        log.stopped.remove(identity)
-        log.setAlive(identity, false)
+        log.stopped(identity, false)
+        log.ended(process)
         switchboard.processEnded(process)
         (node, store, directory) = (nil, nil, nil)
     }
@@ -175,9 +174,9 @@ package final class SimulatedSheep {
         world.log(name, "\(bySignal ? "is stopped" : "stands still") for \(World.seconds(duration)) s")
         process.pausedUntil = world.now + duration
         guard bySignal else { return }
-        log.stopped.insert(identity)
+        log.stopped(identity, true)
         world.schedule(after: duration) { [self] in
-            if self.process === process, process.pausedUntil <= world.now { log.stopped.remove(identity) }
+            if self.process === process, process.pausedUntil <= world.now { log.stopped(identity, false) }
         }
     }
 

@@ -1,0 +1,138 @@
+import Cluster
+import Gateway
+import NIOCore
+import ObjectModel
+import SheepProtocol
+
+/// A run that a test leads step by step: nothing goes wrong but what it orders, and its client asks what it is told to ask.
+///
+/// Sheep are named by their numbers: from 1 on those with storage, then those without. Times are nanoseconds.
+package final class DirectedCluster {
+    /// Of the client. One that waits is repeated by nobody.
+    package final class Request {
+        fileprivate var outcome: Result<Void, SheepError>?
+
+        package var isAnswered: Bool { outcome != nil }
+        package var hasSucceeded: Bool { if case .success = outcome { true } else { false } }
+    }
+
+    private let cluster: SimulatedCluster
+    private var world: World { cluster.world }
+    private let volume: VolumeModel
+    /// The volume as it is open at a sheep.
+    private var devices: [Int: (use: GatewayUse, device: VolumeDevice<SimulatedEnvironment>)] = [:]
+
+    /// A formatted cluster with one empty volume, of as many copies as the profile says.
+    package init(seed: UInt64, profile: Profile) {
+        cluster = SimulatedCluster(seed: seed, profile: profile)
+        cluster.format()
+        let objectSize = UInt64(1) << UInt64(profile.objectShift)
+        volume = VolumeModel(world: cluster.world, name: "vol0", size: 4 * objectSize, copies: profile.copies, objectSize: objectSize)
+        makeVolume()
+    }
+
+    private func makeVolume() {
+        var answer: Result<AdministrationReply, SheepError>?
+        let create = VolumeCreate(name: volume.name, size: volume.size, copies: volume.copies)
+        GatewayUse(sheep(1), world: world)?.administer(.volumeCreate(create)) { answer = $0 }
+        _ = run(atMost: 10_000_000_000) { answer != nil }
+        guard case .success = answer else { return world.fail("no volume was made: \(String(describing: answer))") }
+        cluster.volumes.append(volume)
+    }
+
+    /// What the checkers found so far.
+    package var failures: [String] { world.failures }
+
+    /// To be called last.
+    package func end() {
+        devices = [:]
+        cluster.forget()
+    }
+
+    private func sheep(_ number: Int) -> SimulatedSheep { cluster.sheep[number - 1] }
+
+    // MARK: Orders
+
+    package func kill(_ number: Int) { sheep(number).kill() }
+    /// The machine forgets what was not synced. The checkers expect that another one has it.
+    package func cutPower(_ number: Int) { sheep(number).cutPower() }
+    package func start(_ number: Int) { sheep(number).start() }
+
+    package func run(for duration: UInt64) { _ = world.run(until: world.now + duration) }
+
+    /// Whether the condition came to hold within this time.
+    package func run(atMost duration: UInt64, until condition: () -> Bool) -> Bool {
+        world.run(until: world.now + duration, or: condition)
+    }
+
+    // MARK: The client
+
+    /// Writes something new to these sectors.
+    package func write(_ sectors: Range<UInt64>, through number: Int) -> Request {
+        let request = Request()
+        open(number) { [self] use, device in
+            let stamp = cluster.nextStamp()
+            let write = volume.called(sectors, stamp: stamp)
+            var data = ByteBuffer()
+            for sector in sectors { data.writeBytes(SectorContents.bytes(stamp, sector: sector)) }
+            use.call({ done in
+                device.write(data, at: sectors.lowerBound * UInt64(sectorSize), durable: false) { done($0.map { .failure($0) } ?? .success(())) }
+            }) { [self] (result: Result<Void, SheepError>) in
+                request.outcome = result
+                volume.ended(write, sectors, acknowledged: request.hasSucceeded, durable: false)
+            }
+        }
+        return request
+    }
+
+    /// Reads these sectors; what is not what was written there last is a failure of the run.
+    package func read(_ sectors: Range<UInt64>, through number: Int) -> Request {
+        let request = Request()
+        open(number) { [self] use, device in
+            let (called, offset) = (world.now, sectors.lowerBound * UInt64(sectorSize))
+            use.read(device, at: offset, length: sectors.count * sectorSize) { [self] result in
+                if case .success(let bytes) = result { volume.read(bytes, at: offset, calledAt: called, by: "the client at sheep\(number)") }
+                request.outcome = result.map { _ in }
+            }
+        }
+        return request
+    }
+
+    /// Again and again until the sheep has opened the volume.
+    private func open(_ number: Int, then action: @escaping (GatewayUse, VolumeDevice<SimulatedEnvironment>) -> Void) {
+        if let open = devices[number], !open.use.isBroken { return action(open.use, open.device) }
+        let again = { [self] in world.schedule(after: 100_000_000) { [self] in open(number, then: action) } }
+        guard let use = GatewayUse(sheep(number), world: world) else { return again() }
+        use.open(volume.name) { [self] result in
+            guard case .success(let device) = result else {
+                use.close()
+                return again()
+            }
+            devices[number] = (use, device)
+            action(use, device)
+        }
+    }
+
+    // MARK: What there is
+
+    /// Copies that have all of the volume, as the sheep that knows most has it, and how few of them a write needs.
+    package var copies: (inSync: Int, minimum: Int) {
+        guard let state = cluster.latestState else { return (0, 0) }
+        let set = state.replicas(of: PlacementGroup(rawValue: 0), copies: volume.copies)
+        return (set.inSync.count, set.minimum)
+    }
+
+    /// All sheep serve, and every copy is in sync.
+    package var isComplete: Bool { cluster.sheep.allSatisfy { cluster.isComplete($0) } }
+
+    /// The checks of a quiet cluster: every sector through every sheep, all copies equal, all control states equal.
+    package func checkQuiet() {
+        for open in devices.values {
+            world.schedule(after: 0, in: open.use.process) { open.device.close() }
+            open.use.close()
+        }
+        devices = [:]
+        run(for: 10_000_000_000)
+        QuietChecks(cluster: cluster).run()
+    }
+}
