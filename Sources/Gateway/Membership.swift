@@ -129,6 +129,9 @@ package final class Membership<Env: NodeEnvironment> {
     func leave(completion: @escaping () -> Void) {
         guard hasJoined else { return completion() }
         isLeaving = true
+        // One that has fallen silent may be dead, and would be the last to go down though this sheep outlived it. The others find out
+        // about both, and call them down as equals.
+        if node.store != nil, !reach.hears(allWithStorageBut: node.identity) { return completion() }
         node.control.propose(
             .nodesDown(.init(victims: [.init(node: node.identity, boot: node.boot)], proven: true))
         ) { _ in completion() }
