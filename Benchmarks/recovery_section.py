@@ -85,36 +85,46 @@ def in_sync(cluster, sheep, before):
 
 
 def timed(cluster, sheep, start):
-    """Seconds from the start of the process to the last group in sync, and the client's p99 before and meanwhile."""
+    """Seconds from the start of the process to the last group in sync."""
     before = sheep.log.read_text().count("in sync again") if sheep.log.exists() else 0
+    started = time.monotonic()
+    start()
+    while not in_sync(cluster, sheep, before):
+        if time.monotonic() - started > 300:
+            raise RuntimeError("the recovery did not end within 300 s")
+        time.sleep(0.02)
+    return time.monotonic() - started
+
+
+def timed_beside_client(cluster, sheep, start):
+    """The same, and the client's p99 before and meanwhile."""
     with Client(cluster) as client:
-        time.sleep(3)
-        started = time.monotonic()
-        calm = client.tail(started - 2)
-        start()
-        while not in_sync(cluster, sheep, before):
-            if time.monotonic() - started > 300:
-                raise RuntimeError("the recovery did not end within 300 s")
-            time.sleep(0.02)
-        return time.monotonic() - started, calm, client.tail(started)
+        time.sleep(5)
+        began = time.monotonic()
+        calm = client.tail(began - 4)
+        return timed(cluster, sheep, start), calm, client.tail(began)
 
 
 def returning(cluster, block):
     sheep = cluster.sheep[2]
     sheep.kill()
     change(cluster, block)
-    seconds, calm, busy = timed(cluster, sheep, sheep.start)
+    seconds, calm, busy = timed_beside_client(cluster, sheep, sheep.start)
     return Sample(seconds, fetched(sheep), calm, busy)
 
 
-def empty(cluster):
+def empty(cluster, beside_client):
     """A removed sheep's share goes to a fresh one in its place."""
-    gone = cluster.sheep[2]
+    gone = next(sheep for sheep in reversed(cluster.sheep) if sheep.is_running())
     number = cluster.number(gone)
     gone.kill()
     cluster.dog("node", "remove", str(number))
     fresh = []
-    seconds, calm, busy = timed(cluster, FreshLog(cluster), lambda: fresh.extend(cluster.add()))
+    start = lambda: fresh.extend(cluster.add())  # noqa: E731
+    if beside_client:
+        seconds, calm, busy = timed_beside_client(cluster, FreshLog(cluster), start)
+    else:
+        seconds, calm, busy = timed(cluster, FreshLog(cluster), start), 0, 0
     return Sample(seconds, fetched(fresh[0]), calm, busy)
 
 
@@ -128,7 +138,8 @@ class FreshLog:
 ACTS = {
     "returning after 100 MiB of changes, 1 MiB each": lambda cluster: returning(cluster, "1M"),
     "returning after 100 MiB of changes, 4 KiB each": lambda cluster: returning(cluster, "4k"),
-    "an empty one in the place of a removed one": empty,
+    "an empty one in the place of a removed one, while nobody writes": lambda cluster: empty(cluster, False),
+    "an empty one in the place of a removed one": lambda cluster: empty(cluster, True),
 }
 
 
@@ -162,7 +173,7 @@ def recovery_section(directory, quick):
         middle = {name: statistics.median(getattr(sample, name) for sample in samples) for name in ("seconds", "fetched", "calm", "busy")}
         rows.append([
             title, f"{middle['seconds']:.1f} s", f"{middle['fetched'] / MiB:,.0f} MiB", f"{middle['fetched'] / MiB / middle['seconds']:,.0f} MiB/s",
-            f"{middle['calm']:,.0f} µs", f"{middle['busy']:,.0f} µs"])
+            *(f"{middle[when]:,.0f} µs" if middle[when] else "-" for when in ("calm", "busy"))])
     note = f"""Three sheep with three copies of 1 GiB and of 256 MiB, which a client writes to all the while: {PACE} random writes of 4 KiB a second, one at
 a time. The time is from the start of the process to the last group in sync; for an empty sheep it holds two seconds in which joins
 are gathered into one epoch. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""

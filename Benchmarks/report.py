@@ -92,6 +92,7 @@ def write(path, questions, subjects, rounds, seconds, directory, *more_sections)
 
 Made by `make bench` on {time.strftime('%Y-%m-%d')}: {machine(directory)}.
 
+{(Path(__file__).parent / 'aims.md').read_text()}
 {names}
 
 Every client uses a unix socket on the same machine and shares its cores. Volumes of 1 GiB were written whole before. Rounds are
