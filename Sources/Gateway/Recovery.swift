@@ -87,6 +87,9 @@ package final class Recovery<Env: NodeEnvironment> {
         }
     }
 
+    /// It failed here.
+    func failed(_ slot: ObjectSlot, _ change: ReplicaChange) { active[slot]?.failed(change) }
+
     // MARK: Start of a pass
 
     /// This run is up: what an unclean stop left counts as changed, for those that take this sheep as their source.

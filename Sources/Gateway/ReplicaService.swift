@@ -123,6 +123,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
         counters.changes += 1
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
         let partial = !node.recovery.isComplete(slot, copies: copies)
+        let told = completion
+        let completion = { [weak self] (error: SheepError?) in
+            if partial, error != nil { self?.node.recovery.failed(slot, change) }
+            told(error)
+        }
         if partial { node.recovery.touched(slot, change) }
         let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)

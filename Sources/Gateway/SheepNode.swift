@@ -244,10 +244,13 @@ package final class SheepNode<Env: NodeEnvironment> {
     var ownChanges: [UnsettledRecord] {
         orderedSessions.flatMap { session in
             session.window.active.map { change in
-                UnsettledRecord(
+                var record = UnsettledRecord(
                     term: session.term ?? .zero, sequence: change.sequence,
                     object: ObjectName(family: session.volume.family, index: change.index, birth: session.birth),
                     kind: change.kind, offset: UInt32(change.offset), length: UInt32(change.length), origin: change.origin)
+                // It failed here, and is about to be tried again.
+                record.isPartial = store.map { !change.isAt($0.identity.disk) } ?? true
+                return record
             }
         }
     }

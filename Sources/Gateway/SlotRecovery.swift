@@ -35,8 +35,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var isEnded = false
     /// Blocks that came by changes: theirs is the newest content.
     private var written: [ObjectName: Set<Int>] = [:]
-    /// Objects that a change may have made here before the source has them.
-    private var made: Set<ObjectName> = []
+    /// Objects that a change may have made here before the source has them, and how many such changes are done or under way.
+    private var made: [ObjectName: Int] = [:]
     /// Objects that a change removed here, perhaps before the source did.
     private var removed: Set<ObjectName> = []
     /// Objects of which a part was trimmed: where an ancestor's shows, the source copies it first.
@@ -60,7 +60,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var store: ObjectStore<Env.StoreDisk> { node.store! }
 
     func start() {
-        for record in node.replica.unsettled(at: slot) {
+        for record in node.replica.unsettled(at: slot) where !record.isPartial {
             mark(record.kind, record.object, offset: record.offset, length: record.length)
         }
         counts = node.control.state.copiesInUse(in: slot.family).counts.filter { isSyncing($0) }
@@ -78,6 +78,13 @@ final class SlotRecovery<Env: NodeEnvironment> {
         mark(change.kind, change.object, offset: change.offset, length: change.length)
     }
 
+    /// A write that came did not get in, as to an object that is damaged: it is sent again, and until then what the source has counts.
+    func failed(_ change: ReplicaChange) {
+        guard change.kind != .trim, let count = made[change.object] else { return }
+        made[change.object] = count > 1 ? count - 1 : nil
+        if count == 1 { written[change.object] = nil }
+    }
+
     func membershipChanged() {
         if let source, !node.storingNodes.contains(source) { postpone("its source went down") }
     }
@@ -87,12 +94,12 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let shift = node.control.state.volume(name.birth)?.objectShift
         if kind == .trim, let shift, length == UInt32(1) << UInt32(shift) {
             removed.insert(name)
-            made.remove(name)
+            made[name] = nil
             punched.remove(name)
             return
         }
         removed.remove(name)
-        if kind == .trim { punched.insert(name) } else { made.insert(name) }
+        if kind == .trim { punched.insert(name) } else { made[name, default: 0] += 1 }
         for block in Int(offset) / blockSize..<(Int(offset) + Int(length)) / blockSize { written[name, default: []].insert(block) }
     }
 
@@ -142,7 +149,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let names = Set(theirs.map(\.name))
         let stored = Set(theirs.lazy.filter { !$0.isHole }.map(\.name))
         // A change is under way that one of both has not done yet: the source lacks the object, or shows the hole that it fills.
-        if let name = made.first(where: { name in !stored.contains(name) || !ours.contains { $0.name == name } }) {
+        if let name = made.keys.sorted().first(where: { name in !stored.contains(name) || !ours.contains { $0.name == name } }) {
             return postpone("\(name) is being made")
         }
         if let name = punched.union(removed).first(where: { !names.contains($0) && showsAncestor($0, among: theirs) }) {
@@ -196,7 +203,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     private func rebuild(_ object: SourceObject, shift: ObjectShift, then goOn: @escaping () -> Void) {
-        guard !made.contains(object.name) else { return postpone("\(object.name) is being made") }
+        guard made[object.name] == nil else { return postpone("\(object.name) is being made") }
         fetchedObjects.insert(object.name)
         // It stays on the list of what changed here until it is whole, also for a later run of this sheep.
         let version = max(object.version, store.object(object.name)?.version ?? .zero)

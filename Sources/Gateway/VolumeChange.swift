@@ -67,6 +67,9 @@ final class VolumeChange {
         return true
     }
 
+    /// The member has it, or is about to.
+    func isAt(_ disk: DiskID) -> Bool { acknowledged.contains(disk) || outstanding.contains { $0.disk == disk } }
+
     /// For so long the member has had the change or should have.
     func age(at disk: DiskID, now: UInt64) -> UInt64 {
         guard let first = firstSent.first(where: { $0.disk == disk }), now > first.at else { return 0 }
