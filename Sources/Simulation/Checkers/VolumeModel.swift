@@ -129,7 +129,9 @@ final class VolumeModel {
 
     /// A snapshot shows the volume at one moment of its making: every sector's value must have been there at once.
     func check(_ snapshot: SnapshotModel) {
+        // The moment at which it was taken lies between these; and the sectors that say so.
         var (earliest, latest) = (snapshot.called, snapshot.ended)
+        var (newest, oldest) = (UInt64(0), UInt64(0))
         for sector in snapshot.contents.keys.sorted() {
             let stamp = snapshot.contents[sector]!
             guard let history = sectors[sector] else { continue }
@@ -140,11 +142,14 @@ final class VolumeModel {
                     about: .init(volume: name, sector: sector))
                 continue
             }
-            earliest = max(earliest, first)
-            latest = min(latest, last)
+            if first > earliest { (earliest, newest) = (first, sector) }
+            if last < latest { (latest, oldest) = (last, sector) }
         }
         if earliest > latest {
-            world.fail("snapshot \(snapshot.tag) of \(name) shows sectors of different moments")
+            world.fail(
+                "snapshot \(snapshot.tag) of \(name) shows sectors of different moments: \(oldest) as before \(World.seconds(latest)) and "
+                    + "\(newest) as after \(World.seconds(earliest)); \(sectors[oldest]!.text); \(sectors[newest]!.text)",
+                about: .init(volume: name, sector: oldest))
         }
     }
 }
