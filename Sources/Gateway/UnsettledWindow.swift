@@ -11,8 +11,6 @@ package struct UnsettledWindow {
     private var records: [UnsettledRecord] = []
     private var underWay = 0
     private var hasPartial = false
-    /// A change of the term came: its owner fenced all lower terms on every sheep before it sent any.
-    private var isFenced = false
     private var gathers: [([UnsettledRecord]) -> Void] = []
 
     package init() {}
@@ -20,7 +18,6 @@ package struct UnsettledWindow {
     /// False: the term is outdated and nothing may be done for it.
     package mutating func admit(_ candidate: Term) -> Bool {
         guard candidate >= term else { return false }
-        if candidate > term { isFenced = false }
         term = candidate
         return true
     }
@@ -29,7 +26,6 @@ package struct UnsettledWindow {
         precondition(change.context.term == term)
         settle(upTo: change.settled, in: change.context.term)
         underWay += 1
-        isFenced = true
         // Sent once more after it failed here.
         if hasPartial {
             records.removeAll { $0.isPartial && $0.term == change.context.term && $0.sequence == change.sequence }
@@ -88,6 +84,7 @@ package struct UnsettledWindow {
     /// Objects that some member may lack: they count as changed when the membership changes.
     package var objects: [ObjectName] { records.map(\.object) }
     package var all: [UnsettledRecord] { records }
-    /// Those that another member may get yet: what is left of a fenced owner, nobody will.
-    package var pending: [UnsettledRecord] { isFenced ? records.filter { $0.term == term } : records }
+    /// Those that another member may get yet. What a former owner left is among them until the present one has opened the volume: it
+    /// may find it here alone, and do it on all.
+    package var pending: [UnsettledRecord] { records }
 }

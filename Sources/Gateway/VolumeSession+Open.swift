@@ -109,10 +109,19 @@ extension VolumeSession {
 
     /// The replicas may forget what former owners left unsettled.
     private func tellOpened(_ term: Term) {
+        node.replica.settled(ReplicaSettled(volume: birth, term: term, settled: .zero))
+        for target in node.storingNodes.subtracting([node.identity]).sorted() { tellOpened(term, to: target) }
+    }
+
+    /// Until it knows, what it has of former owners keeps its recovery waiting.
+    private func tellOpened(_ term: Term, to target: NodeID) {
         let notice = ReplicaSettled(volume: birth, term: term, settled: .zero)
-        node.replica.settled(notice)
-        for target in node.storingNodes.subtracting([node.identity]).sorted() {
-            node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
+        node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { [weak self] result in
+            guard let self, case .failure = result else { return }
+            node.clock.schedule(after: NodeTiming.tick) { [weak self] in
+                guard let self, self.term == term, node.storingNodes.contains(target) else { return }
+                tellOpened(term, to: target)
+            }
         }
     }
 
