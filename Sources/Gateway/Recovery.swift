@@ -80,15 +80,20 @@ package final class Recovery<Env: NodeEnvironment> {
 
     /// A write came to a slot that is not complete: the slot is looked at later, and the blocks are not copied over.
     func touched(_ slot: ObjectSlot, _ change: ReplicaChange) {
-        if let copy = active[slot] { return copy.touched(change) }
-        if pending.insert(slot).inserted {
-            queue.append(slot)
-            progress.total += 1
-        }
+        if let copy = active[slot] { copy.touched(change) } else { lookAt(slot) }
     }
 
-    /// It failed here.
-    func failed(_ slot: ObjectSlot, _ change: ReplicaChange) { active[slot]?.failed(change) }
+    /// It failed here: what it passed over has to come from the source.
+    func failed(_ slot: ObjectSlot, _ change: ReplicaChange) {
+        if let copy = active[slot] { return copy.failed(change) }
+        if case .copying = phase { lookAt(slot) }
+    }
+
+    private func lookAt(_ slot: ObjectSlot) {
+        guard pending.insert(slot).inserted else { return }
+        queue.append(slot)
+        progress.total += 1
+    }
 
     // MARK: Start of a pass
 

@@ -37,6 +37,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var written: [ObjectName: Set<Int>] = [:]
     /// Objects that a change may have made here before the source has them, and how many such changes are done or under way.
     private var made: [ObjectName: Int] = [:]
+    /// A change that is marked as written failed.
+    private var hasFailures = false
     /// Objects that a change removed here, perhaps before the source did.
     private var removed: Set<ObjectName> = []
     /// Objects of which a part was trimmed: where an ancestor's shows, the source copies it first.
@@ -78,11 +80,12 @@ final class SlotRecovery<Env: NodeEnvironment> {
         mark(change.kind, change.object, offset: change.offset, length: change.length)
     }
 
-    /// A write that came did not get in, as to an object that is damaged: it is sent again, and until then what the source has counts.
+    /// A change that came did not get in, as one of an object that is damaged. It is sent again, or never was: what it marked is compared
+    /// once more.
     func failed(_ change: ReplicaChange) {
+        hasFailures = true
         guard change.kind != .trim, let count = made[change.object] else { return }
         made[change.object] = count > 1 ? count - 1 : nil
-        if count == 1 { written[change.object] = nil }
     }
 
     func membershipChanged() {
@@ -120,6 +123,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private func nextCount() {
         guard !isEnded else { return }
         guard let copies = counts.popLast() else {
+            if hasFailures { return postpone("a change failed here meanwhile") }
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
         let set = node.replicaSet(of: slot.group, copies: copies)
