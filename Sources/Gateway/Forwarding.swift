@@ -55,42 +55,6 @@ struct Forwarder {
     }
 }
 
-/// The pieces of one request that is forwarded, some of them under way at once. Completes with the last.
-private final class PieceSeries {
-    private static let width = 16
-
-    private var pieces: ArraySlice<Range<UInt64>>
-    private let completion: (SheepError?) -> Void
-    private let start: (Range<UInt64>, @escaping (SheepError?) -> Void) -> Void
-    private var underWay = 0
-    private var failure: SheepError?
-    private var isAdvancing = false
-
-    init(
-        _ pieces: [Range<UInt64>], completion: @escaping (SheepError?) -> Void,
-        start: @escaping (Range<UInt64>, @escaping (SheepError?) -> Void) -> Void
-    ) {
-        (self.pieces, self.completion, self.start) = (pieces[...], completion, start)
-    }
-
-    /// Called again by each piece that ends.
-    func advance() {
-        // A piece may end before its call returns: the loop below goes on, no recursion.
-        guard !isAdvancing else { return }
-        isAdvancing = true
-        while failure == nil, underWay < Self.width, let piece = pieces.popFirst() {
-            underWay += 1
-            start(piece) { [self] error in
-                underWay -= 1
-                failure = failure ?? error
-                advance()
-            }
-        }
-        isAdvancing = false
-        if underWay == 0, failure != nil || pieces.isEmpty { completion(failure) }
-    }
-}
-
 /// The owner's memory of changes that other gateways forwarded: a repeat is answered, not executed.
 struct ForwardedChanges {
     private var done: [BootID: Set<UInt64>] = [:]
@@ -137,43 +101,29 @@ extension VolumeSession {
         if let origin = request.origin, origin.boot != node.boot {
             return request.fail(SheepError(.notOwner, "\(node.name) no longer holds the lease of volume \(volume.name)"))
         }
-        if case .change(let kind, let length, let data, let durable, let completion) = request.work {
-            let pieces = changePieces(kind, offset: request.offset, length: length)
-            if pieces.count > 1 {
-                return forwardPieces(pieces, kind: kind, start: request.offset, data: data, durable: durable, completion: completion)
-            }
+        guard case .change(let kind, let length, let data, let durable, let completion) = request.work else {
+            return forwardWhole(request, to: owner)
         }
-        forwardWhole(request, to: owner)
-    }
-
-    private func changePieces(_ kind: ChangeKind, offset: UInt64, length: UInt64) -> [Range<UInt64>] {
-        var pieces: [Range<UInt64>] = []
-        var position = offset
-        let (end, size, block) = (offset + length, UInt64(objectSize), UInt64(blockSize))
-        while position < end {
-            var next = min(end, (position / size + 1) * size)
-            if kind != .write {
-                // An end block in part is a write; what is between is not.
-                if position % block != 0 { next = min(next, (position / block + 1) * block) }
-                else if next % block != 0, next / block * block > position { next = next / block * block }
-            }
-            pieces.append(position..<next)
-            position = next
+        let range = request.offset..<request.offset + length
+        let cut = { [size = UInt64(objectSize), block = UInt64(blockSize)] in
+            Self.endOfChange(kind, in: $0, objectSize: size, blockSize: block)
         }
-        return pieces
-    }
-
-    private func forwardPieces(
-        _ pieces: [Range<UInt64>], kind: ChangeKind, start: UInt64, data: ByteBuffer, durable: Bool,
-        completion: @escaping (SheepError?) -> Void
-    ) {
-        PieceSeries(pieces, completion: completion) { [weak self] piece, done in
+        guard length > 0, cut(range) < range.upperBound else { return forwardWhole(request, to: owner) }
+        PieceSeries(range, data: data, cut: cut, completion: completion) { [weak self] piece, data, done in
             guard let self else { return done(SheepError(.shuttingDown, "the volume was closed")) }
-            let at = data.readerIndex + Int(piece.lowerBound - start)
-            let slice = kind == .write ? data.getSlice(at: at, length: piece.count)! : ByteBuffer()
-            let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: slice, durable: durable, completion: done)
+            let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: data, durable: durable, completion: done)
             submit(VolumeRequest(offset: piece.lowerBound, work: work, receivedAt: node.clock.now()))
         }.advance()
+    }
+
+    /// Where the first piece of a range ends that is one change of one object.
+    private static func endOfChange(_ kind: ChangeKind, in range: Range<UInt64>, objectSize: UInt64, blockSize: UInt64) -> UInt64 {
+        let (start, end) = (range.lowerBound, min(range.upperBound, (range.lowerBound / objectSize + 1) * objectSize))
+        guard kind != .write else { return end }
+        // An end block in part is a write; what is between is not.
+        if start % blockSize != 0 { return min(end, (start / blockSize + 1) * blockSize) }
+        let lastBlock = end / blockSize * blockSize
+        return lastBlock > start ? lastBlock : end
     }
 
     private func forwardWhole(_ request: VolumeRequest, to owner: NodeID) {

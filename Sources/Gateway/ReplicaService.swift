@@ -330,12 +330,12 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     /// Changes of a slot's objects that some member may lack.
     func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
-        windows.sorted { $0.key < $1.key }.flatMap(\.value.pending).filter { $0.object.family == slot.family && $0.object.index == slot.index }
+        windows.sorted { $0.key < $1.key }.flatMap(\.value.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
             + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
     }
 
     /// Volumes of which some member may lack a change.
-    var unsettledVolumes: [Birth] { windows.filter { !$0.value.pending.isEmpty }.keys.sorted() }
+    var unsettledVolumes: [Birth] { windows.filter { !$0.value.all.isEmpty }.keys.sorted() }
 
     /// Before the first change that comes to this disk as a syncing member of these groups.
     func beganSyncing(_ ranges: [GroupRange]) {

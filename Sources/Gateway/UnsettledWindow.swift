@@ -83,8 +83,7 @@ package struct UnsettledWindow {
 
     /// Objects that some member may lack: they count as changed when the membership changes.
     package var objects: [ObjectName] { records.map(\.object) }
-    package var all: [UnsettledRecord] { records }
-    /// Those that another member may get yet. What a former owner left is among them until the present one has opened the volume: it
+    /// What another member may get yet. What a former owner left is among it until the present one has opened the volume: it
     /// may find it here alone, and do it on all.
-    package var pending: [UnsettledRecord] { records }
+    package var all: [UnsettledRecord] { records }
 }

@@ -125,16 +125,19 @@ package final class VolumeSession<Env: NodeEnvironment> {
         completion: @escaping (SheepError?) -> Void
     ) {
         let size = UInt64(objectSize)
-        let within = Int(offset % size)
-        if length <= size - UInt64(within) {
+        let within = offset % size
+        if length <= size - within {
             return changePiece(
-                kind, index: UInt32(offset / size), offset: within, length: Int(length), data: data, durable: durable,
+                kind, index: UInt32(offset / size), offset: Int(within), length: Int(length), data: data, durable: durable,
                 origin: origin, completion: completion)
         }
-        ChangeSeries(
-            session: self, kind: kind, offset: offset, length: length, data: data, durable: durable, origin: origin,
-            completion: completion
-        ).advance()
+        PieceSeries(
+            offset..<offset + length, data: data, cut: { min($0.upperBound, ($0.lowerBound / size + 1) * size) }, completion: completion
+        ) { [self] piece, data, done in
+            changePiece(
+                kind, index: UInt32(piece.lowerBound / size), offset: Int(piece.lowerBound % size), length: piece.count, data: data,
+                durable: durable, origin: origin, completion: done)
+        }.advance()
     }
 
     /// A change within one object; not aligned ends are read, merged and written as whole blocks.

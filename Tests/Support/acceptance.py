@@ -108,7 +108,7 @@ class Bed:
         """What `fault` then does to the sheep's disk; before it is started."""
         library = self.directory / "failing_disk.so"
         if not library.exists():
-            self.run("cc", "-shared", "-fPIC", "-O1", "-o", library, SUPPORT / "failing_disk.c", "-ldl")
+            self.run("clang", "-shared", "-fPIC", "-O1", "-o", library, SUPPORT / "failing_disk.c", "-ldl")
         sheep.environment = {
             "LD_PRELOAD": str(library), "SHEEP_FAULTS": str(self.fault_file(sheep)), "SHEEP_FAULTS_BELOW": str(sheep.store.resolve())}
 
