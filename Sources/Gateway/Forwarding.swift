@@ -213,7 +213,12 @@ extension VolumeSession {
             buffer.writeBuffer(&payload)
             node.whenLeaseHeld { completion(.success(buffer)) }
         case .change(_, _, _, _, let completion): completion(nil)
-        case .flush(let completion): completion(nil)
+        case .flush(let completion):
+            guard let index = try? LogIndex(wire: reply.body) else {
+                return completion(SheepError(.unknown, "the owner's answer cannot be read"))
+            }
+            // That the power of the only copy was lost before it must be known here too.
+            node.control.whenApplied(index) { completion(nil) }
         case .status(_, let completion):
             guard let list = try? WireList<StoredExtent>(wire: reply.body) else {
                 return completion(.failure(SheepError(.unknown, "the owner's answer cannot be read")))
@@ -253,7 +258,9 @@ extension VolumeSession {
         case .trim: serveChange(.trim, message, data: ByteBuffer(), reply: reply)
         case .zero: serveChange(.zero, message, data: ByteBuffer(), reply: reply)
         case .flush:
-            submitForwarded(message, .flush { error in reply(error.map { .failure($0) } ?? .success(PeerReply())) })
+            submitForwarded(message, .flush { [node] error in
+                reply(error.map { .failure($0) } ?? .success(PeerReply(body: node.control.appliedIndex.wire)))
+            })
         case .status:
             submitForwarded(message, .status(length: message.length) { reply($0.map { PeerReply(body: WireList($0).wire) }) })
         case .confirm: reply(.success(PeerReply()))

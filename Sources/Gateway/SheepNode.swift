@@ -299,6 +299,17 @@ package final class SheepNode<Env: NodeEnvironment> {
         closedCounts = [:]
     }
 
+    /// The entry opened groups with disks of which these alone kept all that they acknowledged.
+    private func writesMayBeLost(at index: LogIndex, butOn kept: Set<DiskID>) {
+        for session in orderedSessions {
+            session.membersLostWrites { group in
+                replicas(of: group, copies: session.volume.copies).set.inSync.contains { member in
+                    !kept.contains(member.disk) && control.state.disks[member.disk]?.touched[group] == index
+                }
+            }
+        }
+    }
+
     private func applied(_ entry: ControlEntry, at index: LogIndex, result: ControlResult) {
         if case .refused = result { return }
         noteMembers()
@@ -312,11 +323,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
             .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
             .syncing,
-            .inSync, .openGroups, .shutdown, .cleanStop:
+            .inSync, .shutdown, .cleanStop:
             break
+        case .openGroups(_, let preferred): writesMayBeLost(at: index, butOn: Set(preferred))
         case .forceOpen:
             // What the volumes had may not be there any more.
             for session in orderedSessions { session.knownObjects = [] }
+            writesMayBeLost(at: index, butOn: [])
         }
         if control.state.membershipVersion == index { membershipChanged(index) }
         for session in orderedSessions { session.refresh() }

@@ -15,6 +15,8 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     private let target: Target
     private let exportName: String
     private var isClosed = false
+    /// The losses of acknowledged writes that this client was told of.
+    private var knownLosses = 0
     /// The user stands in the way of the volume's deletion.
     package var isAttached: Bool {
         didSet {
@@ -25,6 +27,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
 
     init(node: SheepNode<Env>, session: VolumeSession<Env>, name: String, isAttached: Bool = true) {
         (self.node, target, exportName, self.isAttached) = (node, .volume(session), name, isAttached)
+        knownLosses = session.unflushedHere.known
         if isAttached { session.users += 1 }
     }
 
@@ -96,7 +99,9 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     package func flush(completion: @escaping (SheepError?) -> Void) {
         switch target {
         case .volume(let session):
-            session.submit(VolumeRequest(offset: 0, work: .flush(completion), receivedAt: node.clock.now()))
+            session.unflushedHere.flushBegins()
+            let ended = { [self] error in completion(session.flushEnded(error, known: &knownLosses)) }
+            session.submit(VolumeRequest(offset: 0, work: .flush(ended), receivedAt: node.clock.now()))
         case .snapshot: completion(nil)
         }
     }
@@ -129,6 +134,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         switch target {
         case .volume(let session):
             guard length > 0 else { return completion(nil) }
+            session.noteUnflushed(offset..<offset + length, durable: durable)
             session.submit(
                 VolumeRequest(
                     offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),

@@ -15,6 +15,16 @@ struct UnflushedChanges {
 struct GroupSet {
     private var words: [UInt64] = []
 
+    var isEmpty: Bool { words.isEmpty }
+
+    mutating func insertAll() { words = Array(repeating: .max, count: PlacementGroup.count / 64) }
+
+    mutating func formUnion(_ other: GroupSet) {
+        if other.isEmpty { return }
+        if isEmpty { return words = other.words }
+        for at in words.indices { words[at] |= other.words[at] }
+    }
+
     mutating func insert(_ group: PlacementGroup) {
         if words.isEmpty { words = Array(repeating: 0, count: PlacementGroup.count / 64) }
         words[Int(group.rawValue) / 64] |= 1 << UInt64(group.rawValue % 64)

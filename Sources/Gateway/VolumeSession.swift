@@ -42,6 +42,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var parked: [Waiter] = []
     /// What the next flush must cover; nil: everything, as at the start of a term.
     var unflushed: UnflushedChanges?
+    /// The same of this gateway's own clients, whoever is the owner.
+    var unflushedHere = UnflushedWrites()
     /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
     var knownObjects: Set<UInt32> = []
     var flushes: [VolumeFlush<Env>] = []

@@ -161,7 +161,7 @@ final class Sheep: @unchecked Sendable {
         node?.end(end)
         guard let store else { return finished(end) }
         store.close { [self] error in
-            if let error { logger.error("the store could not be closed cleanly: \(error.message)") }
+            if let error { logger.error("the store could not be closed cleanly: \(error.message)") } else { folder.noteCleanEnd() }
             finished(end)
         }
     }

@@ -5,7 +5,8 @@ import ObjectModel
 /// The folder of a sheep's data: made when missing, locked while a sheep uses it.
 struct StoreFolder {
     let path: String
-    /// The machine restarted since a sheep with this folder last joined its cluster: what was only in the page cache is gone.
+    /// The machine restarted since a sheep with this folder last joined its cluster, and it did not end in an orderly way before: what was
+    /// only in the page cache is gone.
     let lostPower: Bool
 
     init(path: String) throws(SheepError) {
@@ -23,6 +24,12 @@ struct StoreFolder {
     func noteMachine() {
         guard let machine = Self.read(Self.machine), machine != Self.read(path + "/machine") else { return }
         try? Self.replace(path + "/machine", with: machine)
+    }
+
+    /// Everything is on the disk: a restart of the machine takes nothing away, unless the cluster has yet to be told of one before.
+    func noteCleanEnd() {
+        guard let machine = Self.read(Self.machine), machine == Self.read(path + "/machine") else { return }
+        unlink(path + "/machine")
     }
 
     private static func failure(_ what: String) -> SheepError {

@@ -33,11 +33,13 @@ struct Conversation {
     // MARK: Shorthands. Node n has disk n, zone n, and runs under boot id n × 100 + run.
 
     @discardableResult
-    mutating func up(_ node: UInt64, run: UInt64 = 1, virtualNodes: UInt16? = nil, disks: [UInt64]? = nil, zone: UInt32? = nil) -> ControlResult {
+    mutating func up(
+        _ node: UInt64, run: UInt64 = 1, virtualNodes: UInt16? = nil, disks: [UInt64]? = nil, zone: UInt32? = nil, lostPower: Bool = false
+    ) -> ControlResult {
         say(.nodeUp(.init(
             node: NodeID(node), boot: BootID(node, run), address: NodeAddress(host: "127.0.0.1", port: UInt16(7000 + node)),
             zone: zone ?? UInt32(node), virtualNodes: virtualNodes,
-            disks: (disks ?? [node]).map { DiskAnnouncement(id: DiskID($0), capacity: 100 << 30) })))
+            disks: (disks ?? [node]).map { DiskAnnouncement(id: DiskID($0), capacity: 100 << 30) }, lostPower: lostPower)))
     }
 
     @discardableResult

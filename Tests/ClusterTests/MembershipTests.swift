@@ -44,6 +44,28 @@ import Testing
         #expect(talk.state.disks[DiskID(2)]?.standings.runCount == 1, "exceptions that mean nothing are dropped")
     }
 
+    @Test("a power cut counts until its disk is in sync everywhere: by others' copies, or as the one that the groups open with")
+    func powerCut() {
+        var talk = Conversation.formatted()
+        talk.down((2, 1))
+        talk.up(2, run: 2, lostPower: true)
+        #expect(talk.state.disks[DiskID(2)]?.lostPower == true)
+        talk.sync(2, run: 2, [GroupRange(first: 0, last: 99)])
+        #expect(talk.state.disks[DiskID(2)]?.lostPower == true, "other groups are still what the cut left")
+        talk.sync(2, run: 2)
+        #expect(talk.state.disks[DiskID(2)]?.lostPower == false)
+
+        talk.down((1, 1), (3, 1))
+        talk.down((2, 2))
+        talk.up(2, run: 3, lostPower: true)
+        talk.say(.openGroups(present: [DiskID(2)], preferred: []))
+        #expect(talk.inSync() == [2])
+        #expect(talk.state.disks[DiskID(2)]?.lostPower == false)
+        talk.down((2, 3))
+        talk.up(2, run: 4)
+        #expect(talk.state.disks[DiskID(2)]?.lostPower == false, "the process died, the machine did not")
+    }
+
     @Test("a process that is called down under an old boot id stays up")
     func staleVictim() {
         var talk = Conversation.formatted()

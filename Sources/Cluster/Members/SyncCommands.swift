@@ -52,7 +52,7 @@ extension Membership {
         changes.apply(to: &self, at: index)
         settle(ranges, at: index)
         dropMeaninglessLayers(of: disk)
-        if disks[disk]!.standings.values.allSatisfy(\.exceptions.isEmpty) { disks[disk]!.lostPower = false }
+        endPowerLoss(of: disk)
         version = index
     }
 
@@ -102,6 +102,15 @@ extension Membership {
         }
         changes.apply(to: &self, at: index)
         settle([.all], at: index)
+        for disk in presentDisks where disks[disk]!.lostPower {
+            dropMeaninglessLayers(of: disk)
+            endPowerLoss(of: disk)
+        }
+    }
+
+    /// In sync everywhere, it has whatever counts.
+    private mutating func endPowerLoss(of disk: DiskID) {
+        if disks[disk]!.standings.values.allSatisfy(\.exceptions.isEmpty) { disks[disk]!.lostPower = false }
     }
 
     /// An operator gives up what only absent members have. Where one of those that left last is present, it opens the group

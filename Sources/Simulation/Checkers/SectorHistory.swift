@@ -2,6 +2,8 @@
 // 1. A write takes effect at one moment between its call and its end; one that failed does so too, or never.
 // 2. A read returns what the last effective write before its own moment, between its call and its end, wrote.
 // 3. A write that was acknowledged or read took effect, until a power cut that was allowed to lose it.
+// 4. A connection's flush that succeeds means that what the same connection was acknowledged before is there, whatever lost its power
+//    since.
 
 /// What was written to one sector of a volume, and so what a read may return.
 struct SectorHistory {
@@ -16,6 +18,8 @@ struct SectorHistory {
         var isDurable = false
         /// It was under way at a power cut: an acknowledgement that comes later may have been given before, and be void.
         var isDoubtful = false
+        /// By which it was acknowledged, as long as that one has not been told that it may be lost.
+        var connection: Int?
         let number: Int
     }
 
@@ -29,8 +33,9 @@ struct SectorHistory {
         writes.append(Write(stamp: stamp, called: time, number: number))
     }
 
-    mutating func acknowledged(number: Int, at time: UInt64, isDurable: Bool) {
+    mutating func acknowledged(number: Int, at time: UInt64, isDurable: Bool, by connection: Int?) {
         change(number) {
+            $0.connection = connection
             $0.ended = min($0.ended, time)
             $0.isDurable = $0.isDurable || isDurable
             $0.isCertain = $0.isCertain || $0.isDurable || !$0.isDoubtful
@@ -40,11 +45,17 @@ struct SectorHistory {
     mutating func failed(number: Int, at time: UInt64) { change(number) { $0.ended = min($0.ended, time) } }
 
     /// Every write acknowledged before `call` has been made durable.
-    mutating func flushed(calledAt call: UInt64) {
-        for index in writes.indices where writes[index].isCertain && writes[index].ended <= call {
-            writes[index].isDurable = true
+    mutating func flushed(calledAt call: UInt64, by connection: Int) {
+        for index in writes.indices where writes[index].ended <= call {
+            guard writes[index].isCertain || writes[index].connection == connection else { continue }
+            (writes[index].isCertain, writes[index].isDurable) = (true, true)
         }
         prune()
+    }
+
+    /// It knows that what it was acknowledged may be lost.
+    mutating func flushFailed(by connection: Int) {
+        for index in writes.indices where writes[index].connection == connection { writes[index].connection = nil }
     }
 
     /// The power went where copies were that no others stood for. What is under way may take effect yet.

@@ -55,13 +55,13 @@ final class VolumeModel {
         return history
     }
 
-    func ended(_ number: Int, _ sectors: Range<UInt64>, acknowledged: Bool, durable: Bool) {
+    func ended(_ number: Int, _ sectors: Range<UInt64>, acknowledged: Bool, durable: Bool, by connection: Int? = nil) {
         if let index = wideZeros.firstIndex(where: { $0.number == number }) {
             if acknowledged { wideZeros.remove(at: index) } else { wideZeros[index].ended = world.now + Self.grace }
         }
         for sector in sectors {
             if acknowledged {
-                self.sectors[sector]?.acknowledged(number: number, at: world.now, isDurable: durable)
+                self.sectors[sector]?.acknowledged(number: number, at: world.now, isDurable: durable, by: connection)
             } else {
                 self.sectors[sector]?.failed(number: number, at: world.now + Self.grace)
             }
@@ -84,8 +84,12 @@ final class VolumeModel {
         ended(number, 0..<(size / UInt64(sectorSize)), acknowledged: acknowledged, durable: durable)
     }
 
-    func flushed(calledAt call: UInt64) {
-        for sector in sectors.keys { sectors[sector]!.flushed(calledAt: call) }
+    func flushed(calledAt call: UInt64, by connection: Int) {
+        for sector in sectors.keys { sectors[sector]!.flushed(calledAt: call, by: connection) }
+    }
+
+    func flushFailed(by connection: Int) {
+        for sector in sectors.keys { sectors[sector]!.flushFailed(by: connection) }
     }
 
     /// Nobody asks any more.

@@ -171,7 +171,10 @@ final class BlockClient {
             }
         }) { [self] (result: Result<Void, SheepError>) in
             if case .failure = result, use.isBroken, cluster.profile.clientsRepeat { return sendAgain(write, lost: use.process) }
-            finish(write.call, result) { volume.ended(write.number, write.range, acknowledged: $0, durable: write.durable || isAlwaysDurable) }
+            finish(write.call, result) {
+                volume.ended(
+                    write.number, write.range, acknowledged: $0, durable: write.durable || isAlwaysDurable, by: use.connection)
+            }
         }
     }
 
@@ -217,7 +220,9 @@ final class BlockClient {
                 done($0.map { .failure($0) } ?? .success(()))
             }
         }) { [self] (result: Result<Void, SheepError>) in
-            let end = { [self] in finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: isAlwaysDurable) } }
+            let end = { [self] in
+                finish(call, result) { volume.ended(number, range, acknowledged: $0, durable: isAlwaysDurable, by: use.connection) }
+            }
             if case .failure = result, use.isBroken { whenForgotten(use.process, then: end) } else { end() }
         }
     }
@@ -244,7 +249,9 @@ final class BlockClient {
         use.call({ done in
             device.flush { done($0.map { .failure($0) } ?? .success(())) }
         }) { [self] (result: Result<Void, SheepError>) in
-            finish(call, result) { if $0 { volume.flushed(calledAt: called) } }
+            finish(call, result) {
+                if $0 { volume.flushed(calledAt: called, by: use.connection) } else { volume.flushFailed(by: use.connection) }
+            }
         }
     }
 

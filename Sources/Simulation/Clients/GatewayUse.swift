@@ -8,6 +8,8 @@ import SheepProtocol
 final class GatewayUse {
     let sheep: SimulatedSheep
     let process: SheepProcess
+    /// Its number in this run.
+    let connection: Int
     private let world: World
     private(set) var isBroken = false
     private var nextCall = 0
@@ -17,6 +19,7 @@ final class GatewayUse {
     init?(_ sheep: SimulatedSheep, world: World) {
         guard let process = sheep.process, process.isAlive, !process.isStopping, sheep.node != nil else { return nil }
         (self.sheep, self.process, self.world) = (sheep, process, world)
+        connection = world.nextConnection()
         process.attached += 1
         process.whenEnded { [weak self] in self?.processEnded() }
     }

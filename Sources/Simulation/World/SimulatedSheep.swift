@@ -27,6 +27,8 @@ package final class SimulatedSheep {
     private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
     private(set) var store: ObjectStore<SimulatedDisk>?
     private var lostPower = false
+    /// The last run that joined ended in an orderly way: there is nothing that a power cut could take.
+    private var endedCleanly = false
     /// Its disk is in trouble: what it says of that is no fault of the sheep's.
     var isSick = false
     private var rebuilds = false
@@ -110,7 +112,7 @@ package final class SimulatedSheep {
         (self.node, self.store) = (node, store)
         directory = VolumeDirectory(node: node)
         node.ended = { [unowned self] in ended($0, of: process) }
-        node.joined = { [unowned self] in lostPower = false }
+        node.joined = { [unowned self] in (lostPower, endedCleanly) = (false, false) }
         let apply = node.control.applied
         node.control.applied = { [world, name] entry, index, result in
             world.log(name, "entry \(index): \(entry.command) -> \(result)")
@@ -156,7 +158,7 @@ package final class SimulatedSheep {
     func cutPower() {
         world.log(name, "loses power")
         disk.powerCut()
-        lostPower = true
+        lostPower = lostPower || !endedCleanly
         if let process { vanish(process) }
     }
 
@@ -210,6 +212,7 @@ package final class SimulatedSheep {
         guard let store else { return world.schedule(after: 1, in: process) { [self] in kill() } }
         store.close { [self] error in
             if let error, !isSick { world.fail("\(name) cannot close its store: \(error)") }
+            endedCleanly = error == nil && !lostPower
             // Not from within the store's own call.
             world.schedule(after: 1, in: process) { [self] in kill() }
         }

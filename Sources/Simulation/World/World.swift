@@ -24,9 +24,16 @@ package final class World {
     package var trace: ((String) -> Void)?
     private var queue = EventQueue()
     private var scheduled: UInt64 = 0
+    private var connections = 0
     package private(set) var events: UInt64 = 0
 
     package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+
+    /// A number that no other connection has.
+    func nextConnection() -> Int {
+        connections += 1
+        return connections
+    }
 
     /// Runs `action` after a delay in nanoseconds, unless its process has ended by then.
     func schedule(after delay: UInt64, in process: SheepProcess? = nil, _ action: @escaping () -> Void) {
