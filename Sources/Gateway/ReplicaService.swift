@@ -337,9 +337,15 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Volumes of which some member may lack a change.
     var unsettledVolumes: [Birth] { windows.filter { !$0.value.all.isEmpty }.keys.sorted() }
 
-    /// Before the first change that comes to this disk as a syncing member of these groups.
+    /// Before the first change that comes to this disk as a syncing member of these groups: of volumes of some numbers of copies. What it
+    /// has of others, for which it is in sync in the same group, stays.
     func beganSyncing(_ ranges: [GroupRange]) {
-        for birth in windows.keys { windows[birth]!.forget { group in ranges.contains { $0.contains(group) } } }
+        for birth in windows.keys {
+            guard let copies = node.facts(of: birth)?.copies else { continue }
+            windows[birth]!.forget { group in
+                ranges.contains { $0.contains(group) } && !node.replicas(of: group, copies: copies).isCurrentHere
+            }
+        }
     }
 
     /// Some change in the region is not on all members for certain: its intent stays.

@@ -47,6 +47,7 @@ import Testing
     @Test("a power cut counts until its disk is in sync everywhere: by others' copies, or as the one that the groups open with")
     func powerCut() {
         var talk = Conversation.formatted()
+        _ = talk.create("a")
         talk.down((2, 1))
         talk.up(2, run: 2, lostPower: true)
         #expect(talk.state.disks[DiskID(2)]?.lostPower == true)

@@ -12,7 +12,12 @@ import Testing
         writes.insert(start..<start + objects * Self.objectSize, of: Family(rawValue: 7), objectSize: Self.objectSize)
     }
 
-    private func group(_ index: UInt32) -> PlacementGroup { PlacementGroup(family: Family(rawValue: 7), index: index) }
+    private mutating func loses(_ index: UInt32) -> Bool {
+        let lost = PlacementGroup(family: Family(rawValue: 7), index: index)
+        return writes.lost { $0 == lost }
+    }
+
+    private mutating func losesAll() -> Bool { writes.lost { _ in true } }
 
     private mutating func flush(succeeds: Bool = true) -> Bool {
         writes.flushBegins()
@@ -22,7 +27,7 @@ import Testing
     @Test("a loss fails the next flush, once")
     mutating func once() {
         write(object: 3)
-        #expect(writes.lost { $0 == group(3) })
+        #expect(loses(3))
         #expect(flush())
         #expect(!flush())
     }
@@ -30,22 +35,23 @@ import Testing
     @Test("what was flushed, or is in other groups, was not lost")
     mutating func elsewhere() {
         write(object: 3, objects: 2)
-        #expect(!writes.lost { $0 == group(5) })
+        #expect(!loses(5))
         #expect(!flush())
-        #expect(!writes.lost { _ in true })
+        #expect(!losesAll())
         write(object: 6)
-        #expect(writes.lost { $0 == group(6) })
+        #expect(loses(6))
     }
 
     @Test("a flush under way, or one that failed, has made nothing durable")
     mutating func underWay() {
         write(object: 3)
         writes.flushBegins()
-        #expect(writes.lost { $0 == group(3) })
-        #expect(writes.flushEnded(succeeded: true, known: &client))
+        #expect(loses(3))
+        let isTold = writes.flushEnded(succeeded: true, known: &client)
+        #expect(isTold)
         write(object: 4)
         #expect(!flush(succeeds: false))
-        #expect(writes.lost { $0 == group(4) })
+        #expect(loses(4))
         #expect(flush())
     }
 
@@ -53,7 +59,7 @@ import Testing
     mutating func clients() {
         let first = writes.known
         write(object: 3)
-        _ = writes.lost { _ in true }
+        _ = losesAll()
         let beforeAnyWasTold = writes.known
         #expect(flush())
         for (known, isTold) in [(first, true), (beforeAnyWasTold, true), (writes.known, false)] {
@@ -65,6 +71,6 @@ import Testing
     @Test("a trim of a volume of any size is noted at once")
     mutating func large() {
         write(object: 0, objects: 1 << 24)
-        #expect(writes.lost { $0 == group(0) })
+        #expect(loses(0))
     }
 }
