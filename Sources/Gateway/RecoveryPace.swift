@@ -2,14 +2,13 @@ package import ObjectModel
 package import SheepProtocol
 
 /// How fast a sheep that catches up may fetch: as fast as it can while nobody else wants the machines, else at a rate that
-/// halves when the clients' changes take more than twice as long as without recovery, and grows by an eighth while they do not.
+/// begins low, halves when the clients' changes take more than twice as long as without recovery, and grows by an eighth while they do not.
 ///
 /// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
 /// an interval as well.
 package struct RecoveryPace {
     /// Bytes a second.
     package static let slowest: UInt64 = 128 << 20
-    package static let first: UInt64 = 256 << 20
     package static let fastest: UInt64 = 2 << 30
     /// Clients that are heard of no more count no more, in nanoseconds.
     private static let loadLifetime: UInt64 = 1_500_000_000
@@ -36,7 +35,7 @@ package struct RecoveryPace {
         loads = loads.filter { now < $0.value.at + Self.loadLifetime }
         let busy = loads.values.lazy.map(\.load).filter { $0.changes >= LatencyWindow.fewest }
         guard !busy.isEmpty else { return rate = nil }
-        guard let before = rate else { return rate = Self.first }
+        guard let before = rate else { return rate = Self.slowest }
         // What the loads show goes back a second: they say nothing yet of a rate that was lowered since.
         if now < loweredAt + Self.hindsight { return }
         guard busy.contains(where: { UInt64($0.tail) > 2 * UInt64($0.calmTail) }) else {
