@@ -4,11 +4,17 @@ import SheepProtocol
 
 /// Where the changes of a volume went since its last flush.
 struct UnflushedChanges {
+    /// A sheep from its start to its end: the next one does not have what this one had in memory.
+    struct Run: Hashable { var node: NodeID, boot: BootID }
+
     /// The members that were sent them.
-    private(set) var nodes: [NodeID] = []
+    private(set) var runs: [Run] = []
     var groups = GroupSet()
 
-    mutating func insert(_ node: NodeID) { if !nodes.contains(node) { nodes.append(node) } }
+    mutating func insert(_ node: NodeID, _ boot: BootID?) {
+        guard let boot, !runs.contains(where: { $0.node == node && $0.boot == boot }) else { return }
+        runs.append(Run(node: node, boot: boot))
+    }
 }
 
 /// A set of placement groups: a bit for each, 8 KiB once there is one.
@@ -65,8 +71,7 @@ extension VolumeSession {
             let group = PlacementGroup(family: volume.family, index: change.index)
             changes.groups.insert(group)
             let set = node.replicas(of: group, copies: volume.copies).set
-            for member in set.inSync { changes.insert(member.node) }
-            for member in set.syncing { changes.insert(member.node) }
+            for member in set.inSync + set.syncing { changes.insert(member.node, node.boots[member.node]) }
         }
         return changes
     }
@@ -95,6 +100,8 @@ final class VolumeFlush<Env: NodeEnvironment> {
     private let term: Term
     private let changes: UnflushedChanges?
     private(set) var remaining: Set<NodeID> = []
+    /// The runs that this round asks: a later one of the same sheep cannot speak for them.
+    private var asked: [NodeID: BootID] = [:]
     /// A member left before it answered: another one must have what it had.
     private var hasLeaver = false
     let completion: (SheepError?) -> Void
@@ -109,9 +116,10 @@ final class VolumeFlush<Env: NodeEnvironment> {
 
     func start() {
         guard let changes else { return sendToAll() }
-        let members = members
-        hasLeaver = !members.isSuperset(of: changes.nodes)
-        send(to: members.intersection(changes.nodes))
+        let (members, boots) = (members, session.node.boots)
+        let present = changes.runs.filter { members.contains($0.node) && boots[$0.node] == $0.boot }
+        hasLeaver = present.count < changes.runs.count
+        send(to: Set(present.map(\.node)))
     }
 
     /// Whose copies count for anything. One that left is not asked again: it could fail at once, round after round.
@@ -126,6 +134,7 @@ final class VolumeFlush<Env: NodeEnvironment> {
 
     private func send(to targets: Set<NodeID>) {
         remaining = targets
+        asked = session.node.boots.filter { targets.contains($0.key) }
         // Nothing was written since the last flush: still only a holder of the lease may say so.
         if remaining.isEmpty { return roundEnded() }
         for target in remaining.sorted() { send(to: target) }
@@ -148,16 +157,18 @@ final class VolumeFlush<Env: NodeEnvironment> {
     private func answered(by target: NodeID, error: SheepError?) {
         guard outcome == nil, remaining.contains(target) else { return }
         let node = session.node
-        if let error, isIn(target) {
+        if let error, isStillIn(target) {
             if error.code == .inputOutput { node.membership.diskFailed(of: target) }
             return later {
-                if self.isIn(target) { self.send(to: target) } else { self.answered(by: target, error: error) }
+                if self.isStillIn(target) { self.send(to: target) } else { self.answered(by: target, error: error) }
             }
         }
         if error != nil { hasLeaver = true }
         remaining.remove(target)
         if remaining.isEmpty { roundEnded() }
     }
+
+    private func isStillIn(_ target: NodeID) -> Bool { isIn(target) && session.node.boots[target] == asked[target] }
 
     /// It may still have what is to be made durable.
     private func isIn(_ target: NodeID) -> Bool {

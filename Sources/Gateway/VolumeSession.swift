@@ -287,7 +287,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func send(_ change: VolumeChange, to member: Replica, version: LogIndex, term: Term) {
         guard !change.isDone, !change.acknowledged.contains(member.disk), !change.outstanding.contains(where: { $0.disk == member.disk }) else { return }
         let sending = change.willSend(to: member.disk, now: node.clock.now())
-        unflushed?.insert(member.node)
+        unflushed?.insert(member.node, node.boots[member.node])
         let message = ReplicaChange(
             context: context(to: member.node, version: version, term: term),
             object: ObjectName(family: volume.family, index: change.index, birth: birth),

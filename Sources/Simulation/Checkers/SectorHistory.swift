@@ -24,6 +24,7 @@ struct SectorHistory {
     }
 
     private(set) var writes: [Write]
+    private var lostPowerAt: UInt64 = 0
 
     init(initial: Stamp) {
         writes = [Write(stamp: initial, called: 0, ended: 0, isCertain: true, isDurable: true, number: 0)]
@@ -59,7 +60,8 @@ struct SectorHistory {
     }
 
     /// The power went where copies were that no others stood for. What is under way may take effect yet.
-    mutating func lostPower() {
+    mutating func lostPower(at time: UInt64) {
+        lostPowerAt = time
         for index in writes.indices where !writes[index].isDurable {
             writes[index].isCertain = false
             writes[index].isDoubtful = writes[index].ended == .max
@@ -85,7 +87,8 @@ struct SectorHistory {
     /// A read returned the stamp; its write has taken effect.
     mutating func observed(_ stamp: Stamp, from call: UInt64, to end: UInt64) -> Bool {
         let candidates = candidates(stamp, from: call, to: end)
-        if candidates.count == 1, let write = candidates.first, !write.isCertain {
+        // What was read before a power cut may have gone with it, though the answer came after.
+        if candidates.count == 1, let write = candidates.first, !write.isCertain, call >= lostPowerAt {
             change(write.number) {
                 $0.isCertain = true
                 $0.ended = min($0.ended, end)

@@ -96,7 +96,7 @@ final class VolumeModel {
     func forget() { sectors = [:] }
 
     func lostPower() {
-        for sector in sectors.keys { sectors[sector]!.lostPower() }
+        for sector in sectors.keys { sectors[sector]!.lostPower(at: world.now) }
     }
 
     // MARK: Reads
