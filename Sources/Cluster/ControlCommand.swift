@@ -63,7 +63,11 @@ package enum ControlCommand: Hashable, Sendable {
         package struct Victim: Hashable, Sendable {
             package var node: NodeID
             package var boot: BootID
-            package init(node: NodeID, boot: BootID) { (self.node, self.boot) = (node, boot) }
+            /// The run acted upon no later entry; nil: upon any before this one.
+            package var reached: LogIndex?
+            package init(node: NodeID, boot: BootID, reached: LogIndex? = nil) {
+                (self.node, self.boot, self.reached) = (node, boot, reached)
+            }
         }
         package var victims: [Victim]
         /// Every victim is proven dead, so nobody need wait for its node lease to end.

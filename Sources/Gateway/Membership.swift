@@ -63,7 +63,12 @@ package final class Membership<Env: NodeEnvironment> {
             }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isEqual($0)) }
             let proven = !gone.contains { alive.contains($0.id) && self.node.engine.sight(of: $0.boot, of: $0.id) == .silent }
-            var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
+            // Of its equals nobody knows what they acted upon.
+            let isAlone = gone.allSatisfy { $0.id == self.node.identity || $0.isGateway }
+            var victims = gone.map { record in
+                let reached = isAlone && record.id == self.node.identity ? self.node.engine.reachedBefore : nil
+                return ControlCommand.NodesDown.Victim(node: record.id, boot: record.boot, reached: reached)
+            }
             // The entry changes nothing for a run that is down, but tells that it has ended.
             if let doubtedRun { victims.append(.init(node: node.identity, boot: doubtedRun)) }
             doubtedRun = nil

@@ -29,12 +29,13 @@ extension ControlCommand.NodesDown: WireCodable {
 
 extension ControlCommand.NodesDown.Victim: WireCodable {
     package init(from reader: inout WireReader) throws(WireError) {
-        self.init(node: try reader.readValue(), boot: try reader.readValue())
+        self.init(node: try reader.readValue(), boot: try reader.readValue(), reached: try reader.readOptional())
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(node)
         writer.write(boot)
+        writer.write(optional: reached)
     }
 }
 

@@ -123,6 +123,8 @@ package final class SimulatedEngine: ClusterEngine {
     }
 
     /// A free lock is all the proof there is, and enough.
+    package var reachedBefore: LogIndex? { nil }
+
     package func sight(of run: BootID, of node: NodeID) -> RunSight { .running }
 
     package func isStopped(_ node: NodeID) -> Bool { log.stopped.contains(node) }

@@ -59,10 +59,12 @@ package final class VotingEngine: ClusterEngine {
     init(process: SheepProcess, machine: VotingGroup.Machine, group: VotingGroup) {
         (self.process, self.machine, self.group) = (process, machine, group)
         decider = ViewstampedLog(node: process.node, boot: process.boot, stored: machine.store.durable)
+        reachedBefore = decider.stored.last
         watch = GroupWatch(node: process.node, now: process.now())
     }
 
     package var node: NodeID { process.node }
+    package let reachedBefore: LogIndex?
     package var lastLookStarted: UInt64 { isStopped ? 0 : lookStarted }
 
     package func start() {

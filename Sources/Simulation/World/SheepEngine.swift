@@ -12,6 +12,7 @@ package final class SheepEngine: ClusterEngine {
         set { engine.delegate = newValue }
     }
     package var lastLookStarted: UInt64 { engine.lastLookStarted }
+    package var reachedBefore: LogIndex? { engine.reachedBefore }
 
     package func start() { engine.start() }
     package func stop() { engine.stop() }
