@@ -16,6 +16,9 @@ struct Forwarder {
 
     init(boot: BootID) { self.boot = boot }
 
+    /// Those that have no answer yet.
+    var requests: [VolumeRequest] { pending.map(\.request) }
+
     /// When the oldest request that has no answer yet came.
     var oldest: UInt64? { pending.lazy.map(\.request.receivedAt).min() }
 
@@ -212,7 +215,9 @@ extension VolumeSession {
             var payload = reply.payload
             buffer.writeBuffer(&payload)
             node.whenLeaseHeld { completion(.success(buffer)) }
-        case .change(_, _, _, _, let completion): completion(nil)
+        case .change(_, _, _, let durable, let completion):
+            noteUnflushed(index: UInt32(request.offset / UInt64(objectSize)), durable: durable, origin: request.origin)
+            completion(nil)
         case .flush(let completion):
             guard let index = try? LogIndex(wire: reply.body) else {
                 return completion(SheepError(.unknown, "the owner's answer cannot be read"))

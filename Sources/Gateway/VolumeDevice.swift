@@ -100,7 +100,11 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         switch target {
         case .volume(let session):
             session.unflushedHere.flushBegins()
-            let ended = { [self] error in completion(session.flushEnded(error, known: &knownLosses)) }
+            let ended = { [self, known = knownLosses] error in
+                let error = session.flushEnded(error, known: known)
+                if error != nil { knownLosses = session.unflushedHere.losses }
+                completion(error)
+            }
             session.submit(VolumeRequest(offset: 0, work: .flush(ended), receivedAt: node.clock.now()))
         case .snapshot: completion(nil)
         }
@@ -134,7 +138,6 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         switch target {
         case .volume(let session):
             guard length > 0 else { return completion(nil) }
-            session.noteUnflushed(offset..<offset + length, durable: durable)
             session.submit(
                 VolumeRequest(
                     offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),

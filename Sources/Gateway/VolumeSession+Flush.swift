@@ -23,8 +23,6 @@ struct GroupSet {
 
     var isEmpty: Bool { words.isEmpty }
 
-    mutating func insertAll() { words = Array(repeating: .max, count: PlacementGroup.count / 64) }
-
     mutating func formUnion(_ other: GroupSet) {
         if other.isEmpty { return }
         if isEmpty { return words = other.words }
@@ -35,6 +33,8 @@ struct GroupSet {
         if words.isEmpty { words = Array(repeating: 0, count: PlacementGroup.count / 64) }
         words[Int(group.rawValue) / 64] |= 1 << UInt64(group.rawValue % 64)
     }
+
+    func contains(where condition: (PlacementGroup) -> Bool) -> Bool { !allSatisfy { !condition($0) } }
 
     /// True when `condition` holds for each of them.
     func allSatisfy(_ condition: (PlacementGroup) -> Bool) -> Bool {

@@ -110,7 +110,10 @@ package final class VolumeSession<Env: NodeEnvironment> {
         case .read(let length, let buffer, let completion):
             read(at: request.offset, length: length, buffer: buffer, completion: completion)
         case .change(let kind, let length, let data, let durable, let completion):
-            if isDone(request.origin) { return completion(nil) }
+            if isDone(request.origin) {
+                noteUnflushed(index: UInt32(request.offset / UInt64(objectSize)), durable: durable, origin: request.origin)
+                return completion(nil)
+            }
             change(
                 kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
                 completion: completion)
@@ -395,6 +398,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         let now = node.clock.now()
         node.latencies.record(now - min(now, change.startedAt))
         note(change)
+        noteUnflushed(index: change.index, durable: change.durable, origin: change.origin)
         let completion = change.completion
         change.completion = nil
         completion?(nil)
