@@ -41,9 +41,12 @@ package protocol ClusterEngine: AnyObject {
     /// says all that there is to say.
     func sight(of run: BootID, of node: NodeID) -> RunSight
 
-    /// No former run of this node acted upon a later entry: its own copy of the log went up to here when this run began, and nothing is
-    /// delivered that is not durable there. Nil where all share one log.
+    /// No run of this node up to the last that joined acted upon a later entry: its own copy of the log went up to here when the next one
+    /// began, and nothing is delivered that is not durable there. Nil where all share one log.
     var reachedBefore: LogIndex? { get }
+
+    /// The log names this run: ``reachedBefore`` is told.
+    func joined()
 
     /// The engine sees that the process of `node` was stopped (SIGSTOP, a debugger): it does nothing until somebody lets it go on,
     /// which may be at any moment. A hint; false where the engine cannot tell.

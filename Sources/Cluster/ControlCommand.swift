@@ -63,11 +63,7 @@ package enum ControlCommand: Hashable, Sendable {
         package struct Victim: Hashable, Sendable {
             package var node: NodeID
             package var boot: BootID
-            /// The run acted upon no later entry; nil: upon any before this one.
-            package var reached: LogIndex?
-            package init(node: NodeID, boot: BootID, reached: LogIndex? = nil) {
-                (self.node, self.boot, self.reached) = (node, boot, reached)
-            }
+            package init(node: NodeID, boot: BootID) { (self.node, self.boot) = (node, boot) }
         }
         package var victims: [Victim]
         /// Every victim is proven dead, so nobody need wait for its node lease to end.
@@ -88,13 +84,15 @@ package enum ControlCommand: Hashable, Sendable {
         package var disks: [DiskAnnouncement]
         /// The machine restarted since the node was last up: what its disks had not synced is gone.
         package var lostPower: Bool
+        /// The node's former runs acted upon no later entry; nil: perhaps upon any.
+        package var reached: LogIndex?
         package init(
             node: NodeID, boot: BootID, address: NodeAddress, zone: UInt32?, virtualNodes: UInt16?,
-            disks: [DiskAnnouncement], lostPower: Bool = false, dataAddress: NodeAddress? = nil
+            disks: [DiskAnnouncement], lostPower: Bool = false, reached: LogIndex? = nil, dataAddress: NodeAddress? = nil
         ) {
             (self.node, self.boot, self.address, self.zone) = (node, boot, address, zone)
             (self.virtualNodes, self.disks, self.lostPower) = (virtualNodes, disks, lostPower)
-            self.dataAddress = dataAddress
+            (self.reached, self.dataAddress) = (reached, dataAddress)
         }
     }
 

@@ -63,12 +63,7 @@ package final class Membership<Env: NodeEnvironment> {
             }
             let gone = state.nodes.values.filter { $0.isUp && ($0.id == self.node.identity || !alive.contains($0.id) || self.isEqual($0)) }
             let proven = !gone.contains { alive.contains($0.id) && self.node.engine.sight(of: $0.boot, of: $0.id) == .silent }
-            // Of its equals nobody knows what they acted upon.
-            let isAlone = gone.allSatisfy { $0.id == self.node.identity || $0.isGateway }
-            var victims = gone.map { record in
-                let reached = isAlone && record.id == self.node.identity ? self.node.engine.reachedBefore : nil
-                return ControlCommand.NodesDown.Victim(node: record.id, boot: record.boot, reached: reached)
-            }
+            var victims = gone.map { ControlCommand.NodesDown.Victim(node: $0.id, boot: $0.boot) }
             // The entry changes nothing for a run that is down, but tells that it has ended.
             if let doubtedRun { victims.append(.init(node: node.identity, boot: doubtedRun)) }
             doubtedRun = nil
@@ -116,6 +111,7 @@ package final class Membership<Env: NodeEnvironment> {
             guard let self else { return }
             if case .refused(let error) = result { return node.end(.failed("cannot join the cluster: \(error.message)")) }
             hasJoined = true
+            node.engine.joined()
             joinedAt = node.clock.now()
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
             node.joined?()
@@ -127,7 +123,8 @@ package final class Membership<Env: NodeEnvironment> {
     private func announcement(of disks: [DiskAnnouncement], lostPower: Bool) -> ControlCommand.NodeUp {
         ControlCommand.NodeUp(
             node: node.identity, boot: node.boot, address: node.options.address, zone: node.options.zone,
-            virtualNodes: node.options.virtualNodes, disks: disks, lostPower: lostPower, dataAddress: node.options.dataAddress)
+            virtualNodes: node.options.virtualNodes, disks: disks, lostPower: lostPower, reached: hasJoined ? nil : node.engine.reachedBefore,
+            dataAddress: node.options.dataAddress)
     }
 
     /// An orderly leave: the others need not find out. Calls back when the log says so, or at once when it cannot.

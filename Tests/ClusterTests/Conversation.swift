@@ -34,12 +34,14 @@ struct Conversation {
 
     @discardableResult
     mutating func up(
-        _ node: UInt64, run: UInt64 = 1, virtualNodes: UInt16? = nil, disks: [UInt64]? = nil, zone: UInt32? = nil, lostPower: Bool = false
+        _ node: UInt64, run: UInt64 = 1, virtualNodes: UInt16? = nil, disks: [UInt64]? = nil, zone: UInt32? = nil, lostPower: Bool = false,
+        reached: LogIndex? = nil
     ) -> ControlResult {
         say(.nodeUp(.init(
             node: NodeID(node), boot: BootID(node, run), address: NodeAddress(host: "127.0.0.1", port: UInt16(7000 + node)),
             zone: zone ?? UInt32(node), virtualNodes: virtualNodes,
-            disks: (disks ?? [node]).map { DiskAnnouncement(id: DiskID($0), capacity: 100 << 30) }, lostPower: lostPower)))
+            disks: (disks ?? [node]).map { DiskAnnouncement(id: DiskID($0), capacity: 100 << 30) }, lostPower: lostPower,
+            reached: reached)))
     }
 
     @discardableResult

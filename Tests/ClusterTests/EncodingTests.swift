@@ -12,7 +12,7 @@ import Testing
         .nodesDown(.init(victims: [.init(node: node, boot: boot), .init(node: NodeID(8), boot: boot)], proven: true)),
         .nodeUp(.init(
             node: node, boot: boot, address: NodeAddress(host: "::1", port: 7000), zone: 5, virtualNodes: 64,
-            disks: [DiskAnnouncement(id: disk, capacity: 1 << 40)], lostPower: true,
+            disks: [DiskAnnouncement(id: disk, capacity: 1 << 40)], lostPower: true, reached: LogIndex(rawValue: 77),
             dataAddress: NodeAddress(host: "10.0.0.1", port: 7100))),
         .nodeUp(.init(node: node, boot: boot, address: NodeAddress(host: "h", port: 1), zone: nil, virtualNodes: nil, disks: [])),
         .nodeOut(node, byOperator: true), .planPlacement, .diskOut(disk, boot: boot),

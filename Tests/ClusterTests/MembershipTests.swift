@@ -67,6 +67,22 @@ import Testing
         #expect(talk.state.disks[DiskID(2)]?.lostPower == false, "the process died, the machine did not")
     }
 
+    @Test("who never acted upon the entry that another left by is its equal, though the log learned of its end later")
+    func reach() {
+        func lastMembers(toldReach: Bool) -> [UInt64] {
+            var talk = Conversation.formatted()
+            _ = talk.create("a")
+            talk.down((3, 1))
+            let seen = talk.now
+            talk.down((2, 1))
+            talk.down((1, 1))
+            talk.up(1, run: 2, reached: toldReach ? seen : nil)
+            return talk.lastMembers()
+        }
+        #expect(lastMembers(toldReach: false) == [1], "it may have written without node 2")
+        #expect(lastMembers(toldReach: true) == [1, 2])
+    }
+
     @Test("a process that is called down under an old boot id stays up")
     func staleVictim() {
         var talk = Conversation.formatted()

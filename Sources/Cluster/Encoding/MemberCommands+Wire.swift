@@ -29,13 +29,12 @@ extension ControlCommand.NodesDown: WireCodable {
 
 extension ControlCommand.NodesDown.Victim: WireCodable {
     package init(from reader: inout WireReader) throws(WireError) {
-        self.init(node: try reader.readValue(), boot: try reader.readValue(), reached: try reader.readOptional())
+        self.init(node: try reader.readValue(), boot: try reader.readValue())
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(node)
         writer.write(boot)
-        writer.write(optional: reached)
     }
 }
 
@@ -45,7 +44,8 @@ extension ControlCommand.NodeUp: WireCodable {
             node: try reader.readValue(), boot: try reader.readValue(), address: try reader.readValue(),
             zone: try reader.readBool() ? try reader.read() : nil,
             virtualNodes: try reader.readBool() ? try reader.read() : nil,
-            disks: try reader.readArray(), lostPower: try reader.readBool(), dataAddress: try reader.readOptional())
+            disks: try reader.readArray(), lostPower: try reader.readBool(), reached: try reader.readOptional(),
+            dataAddress: try reader.readOptional())
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -58,6 +58,7 @@ extension ControlCommand.NodeUp: WireCodable {
         if let virtualNodes { writer.write(virtualNodes) }
         writer.write(disks)
         writer.write(lostPower)
+        writer.write(optional: reached)
         writer.write(optional: dataAddress)
     }
 }

@@ -13,23 +13,15 @@ extension Membership {
     mutating func nodesDown(_ victims: [ControlCommand.NodesDown.Victim], at index: LogIndex, time: UInt64) -> [NodeID] {
         var downed: [NodeID] = []
         for victim in victims where isCurrent(victim.boot, of: victim.node) {
-            let since = victim.reached.flatMap { lastToLeave(after: $0, before: index, besides: victim.node) }
-            takeDown(victim.node, at: index, since: since ?? index, time: time)
+            takeDown(victim.node, at: index, time: time)
             downed.append(victim.node)
         }
         return downed
     }
 
-    /// Who left by entries that a run never acted upon has every write that it acknowledged: it is the equal of the last of these, though
-    /// the log learns of its end later.
-    private func lastToLeave(after reached: LogIndex, before index: LogIndex, besides node: NodeID) -> LogIndex? {
-        disks.values.lazy.filter { $0.node != node }.flatMap { $0.standings.values.lazy.flatMap(\.layers) }.map(\.since)
-            .filter { reached < $0 && $0 < index }.max()
-    }
-
-    private mutating func takeDown(_ node: NodeID, at index: LogIndex, since: LogIndex, time: UInt64) {
+    private mutating func takeDown(_ node: NodeID, at index: LogIndex, time: UInt64) {
         leave(node, at: index, time: time)
-        for disk in disks(of: node) { change(disk, [.all], at: index) { $0.out(since: since) } }
+        for disk in disks(of: node) { putOut(disk, since: index) }
     }
 
     private mutating func leave(_ node: NodeID, at index: LogIndex, time: UInt64) {
@@ -50,9 +42,10 @@ extension Membership {
     ) throws(SheepError) -> Bool {
         try checkNodeUp(up)
         let isFormerUp = nodes[up.node].map { $0.isUp && $0.boot != up.boot } ?? false
-        if isFormerUp { takeDown(up.node, at: index, since: index, time: time) }
+        if isFormerUp { takeDown(up.node, at: index, time: time) }
         record(up)
         for announced in up.disks.sorted(by: { $0.id < $1.id }) { attach(announced, to: up.node, lostPower: up.lostPower) }
+        if let reached = up.reached { noteReach(reached, of: up.node, at: index) }
         for disk in disks(of: up.node) {
             if nodes[up.node]!.diskIDs.contains(disk) {
                 change(disk, [.all], at: index) { $0.inSync(CopyCounts.all.subtracting(copiesInUse)) }
@@ -63,6 +56,17 @@ extension Membership {
         }
         version = index
         return isFormerUp
+    }
+
+    /// Who left by entries that the node's former runs never acted upon has every write that these acknowledged, so the node is the
+    /// equal of the last of them, though the log learned of its end later.
+    private mutating func noteReach(_ reached: LogIndex, of node: NodeID, at index: LogIndex) {
+        let leaves = disks.values.lazy.filter { $0.node != node }.flatMap { $0.standings.values }.flatMap(\.layers).map(\.since)
+        let unseen = Set(leaves.filter { $0 > reached })
+        if unseen.isEmpty { return }
+        for disk in disks(of: node) {
+            change(disk, [.all], at: index) { $0.movingSince { since in unseen.filter { $0 < since }.max() ?? since } }
+        }
     }
 
     private func checkNodeUp(_ up: ControlCommand.NodeUp) throws(SheepError) {

@@ -85,6 +85,15 @@ package struct Standing: Hashable, Sendable {
         return result
     }
 
+    /// Out since other entries.
+    package func movingSince(_ move: (LogIndex) -> LogIndex) -> Standing {
+        var result = self
+        result.rebuild { layers in
+            for layer in layers.indices { layers[layer].since = move(layers[layer].since) }
+        }
+        return result
+    }
+
     package func copies(_ state: State) -> CopyCounts {
         layers.reduce(into: []) { if $1.state == state { $0.formUnion($1.copies) } }
     }

@@ -229,6 +229,7 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
 
     /// A free lock is all the proof there is, and enough.
     package var reachedBefore: LogIndex? { nil }
+    package func joined() {}
 
     package func sight(of run: BootID, of node: NodeID) -> RunSight { .running }
 

@@ -124,6 +124,7 @@ package final class SimulatedEngine: ClusterEngine {
 
     /// A free lock is all the proof there is, and enough.
     package var reachedBefore: LogIndex? { nil }
+    package func joined() {}
 
     package func sight(of run: BootID, of node: NodeID) -> RunSight { .running }
 

@@ -59,12 +59,13 @@ package final class VotingEngine: ClusterEngine {
     init(process: SheepProcess, machine: VotingGroup.Machine, group: VotingGroup) {
         (self.process, self.machine, self.group) = (process, machine, group)
         decider = ViewstampedLog(node: process.node, boot: process.boot, stored: machine.store.durable)
-        reachedBefore = decider.stored.last
+        machine.reachedBefore = machine.reachedBefore ?? decider.stored.last
         watch = GroupWatch(node: process.node, now: process.now())
     }
 
     package var node: NodeID { process.node }
-    package let reachedBefore: LogIndex?
+    package var reachedBefore: LogIndex? { machine.reachedBefore }
+    package func joined() { machine.reachedBefore = nil }
     package var lastLookStarted: UInt64 { isStopped ? 0 : lookStarted }
 
     package func start() {

@@ -17,6 +17,8 @@ final class VotingGroup: ControlLog {
     final class Machine {
         let store: LogStore
         var reports = ShownReports()
+        /// Kept until a run has joined; a real engine writes it down before it votes.
+        var reachedBefore: LogIndex?
         init(store: LogStore) { self.store = store }
     }
 

@@ -13,6 +13,7 @@ package final class SheepEngine: ClusterEngine {
     }
     package var lastLookStarted: UInt64 { engine.lastLookStarted }
     package var reachedBefore: LogIndex? { engine.reachedBefore }
+    package func joined() { engine.joined() }
 
     package func start() { engine.start() }
     package func stop() { engine.stop() }
