@@ -41,8 +41,8 @@ package protocol ClusterEngine: AnyObject {
     /// says all that there is to say.
     func sight(of run: BootID, of node: NodeID) -> RunSight
 
-    /// No run of this node up to the last that joined acted upon a later entry: its own copy of the log went up to here when the next one
-    /// began, and nothing is delivered that is not durable there. Nil where all share one log.
+    /// No run of this node up to the last that joined acted upon a later entry: the store notes durably how far a run may be told before
+    /// it is. Nil where all share one log.
     var reachedBefore: LogIndex? { get }
 
     /// The log names this run: ``reachedBefore`` is told.

@@ -105,7 +105,6 @@ package struct ViewstampedLog: Sendable {
                 log.records.removeFirst()
             }
             log.diskCaughtUp()
-            log.deliver()
             while let answer = log.held.first, answer.number <= number {
                 log.held.removeFirst()
                 log.order(.send(answer.envelope))
@@ -212,13 +211,12 @@ package struct ViewstampedLog: Sendable {
         deliver()
     }
 
-    /// Tells the delegate of what is final and on this node's own disk: so its copy shows, after its end, how far it may have acted.
     mutating func deliver() {
-        if delivered < stored.base.index, stored.base.index <= durable.last {
+        if delivered < stored.base.index {
             delivered = stored.base.index
             order(.restored(stored.base))
         }
-        while delivered < min(stored.committed, durable.last), let entry = stored.entry(delivered.next) {
+        while delivered < stored.committed, let entry = stored.entry(delivered.next) {
             delivered = delivered.next
             order(.committed(delivered, entry))
         }

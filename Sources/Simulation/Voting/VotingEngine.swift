@@ -1,7 +1,8 @@
 // Invariants
 // 1. The delegate is told everything in the decider's order, by an event of the node's loop: never from within one of its own calls.
 // 2. A look counts for the node lease from its beginning, and only once the delegate was told of all that it saw.
-// 3. A proof of death does not exist: a node that is not heard may run.
+// 3. An entry is told only when this machine's disk says that it may have been: what a run never acted upon is known after its end.
+// 4. A proof of death does not exist: a node that is not heard may run.
 package import Cluster
 package import ObjectModel
 import Viewstamped
@@ -59,7 +60,7 @@ package final class VotingEngine: ClusterEngine {
     init(process: SheepProcess, machine: VotingGroup.Machine, group: VotingGroup) {
         (self.process, self.machine, self.group) = (process, machine, group)
         decider = ViewstampedLog(node: process.node, boot: process.boot, stored: machine.store.durable)
-        machine.reachedBefore = machine.reachedBefore ?? decider.stored.last
+        machine.reachedBefore = machine.reachedBefore ?? machine.reached
         watch = GroupWatch(node: process.node, now: process.now())
     }
 
@@ -141,27 +142,42 @@ package final class VotingEngine: ClusterEngine {
         }
         if !untold.isEmpty, !isTelling {
             isTelling = true
-            hear(after: 0) { $0.tell() }
+            tellWhenNoted()
+        }
+    }
+
+    private func persist(_ record: StoreRecord, _ number: UInt64) {
+        machine.store.put(record, number: number)
+        whenDiskIsDone { engine in
+            engine.machine.store.sync(upTo: number)
+            engine.hear(after: 0) { $0.perform($0.decider.persisted(number)) }
         }
     }
 
     /// One disk: what is written later is durable later.
-    private func persist(_ record: StoreRecord, _ number: UInt64) {
-        machine.store.put(record, number: number)
+    private func whenDiskIsDone(_ action: @escaping (VotingEngine) -> Void) {
         diskFreeAt = max(diskFreeAt, world.now) + world.draw(Self.sync)
         world.schedule(after: diskFreeAt - world.now) { [self] in
-            guard process.isAlive else { return }
-            machine.store.sync(upTo: number)
-            hear(after: 0) { $0.perform($0.decider.persisted(number)) }
+            if process.isAlive { action(self) }
         }
     }
 
     // MARK: What the delegate is told
 
+    private func tellWhenNoted() {
+        let end = untold.lazy.compactMap(\.index).max() ?? .zero
+        guard end > machine.reached else { return hear(after: 0) { $0.tell() } }
+        whenDiskIsDone { engine in
+            engine.machine.reached = max(engine.machine.reached, end)
+            engine.hear(after: 0) { $0.tell() }
+        }
+    }
+
     private func tell() {
-        while isRunning, !untold.isEmpty { tell(untold.removeFirst()) }
-        isTelling = false
-        if isRunning { cutLog() }
+        while isRunning, let first = untold.first, first.index ?? .zero <= machine.reached { tell(untold.removeFirst()) }
+        guard isRunning else { return }
+        cutLog()
+        if untold.isEmpty { isTelling = false } else { tellWhenNoted() }
     }
 
     private func tell(_ action: Action) {
@@ -251,6 +267,17 @@ package final class VotingEngine: ClusterEngine {
     }
 
     package func shown() -> [NodeID: [UInt8]] { isRunning ? machine.reports.shown(toAllBut: node) : [:] }
+}
+
+extension Action {
+    /// Of the last entry that it tells of.
+    fileprivate var index: LogIndex? {
+        switch self {
+        case .committed(let index, _): index
+        case .restored(let snapshot): snapshot.index
+        case .persist, .send, .proposalRefused, .lookEnded, .foreignLog, .failed: nil
+        }
+    }
 }
 
 extension LogEntry {

@@ -17,7 +17,9 @@ final class VotingGroup: ControlLog {
     final class Machine {
         let store: LogStore
         var reports = ShownReports()
-        /// Kept until a run has joined; a real engine writes it down before it votes.
+        /// The last entry that a run may have been told of; durable before it is.
+        var reached = LogIndex.zero
+        /// The same at the end of the last run that joined, until another one has.
         var reachedBefore: LogIndex?
         init(store: LogStore) { self.store = store }
     }
