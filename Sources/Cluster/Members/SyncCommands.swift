@@ -44,10 +44,12 @@ extension Membership {
             let members = members(of: PlacementGroup(rawValue: piece.first))
             guard let own = members.first(where: { $0.disk == disk }) else { continue }
             let ready = Self.served(by: members).intersection(own.copies)
-            guard own.standing.copies(.out).isDisjoint(with: ready.intersection(copiesInUse)) else {
+            let out = own.standing.copies(.out).intersection(copiesInUse)
+            // Of what it only holds it fetches nothing: there it stays out until the placed members are in sync.
+            guard out.isDisjoint(with: ready.intersection(own.placed)) else {
                 throw SheepError(.stale, "disk \(disk) left group \(piece.first) while it was syncing; it must sync again")
             }
-            changes.set(disk, piece, to: own.standing.inSync(ready))
+            changes.set(disk, piece, to: own.standing.inSync(ready.subtracting(out)))
         }
         changes.apply(to: &self, at: index)
         settle(ranges, at: index)
