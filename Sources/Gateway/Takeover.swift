@@ -124,7 +124,6 @@ final class Takeover<Env: NodeEnvironment> {
         let members = Set((set.inSync + set.syncing).map(\.node))
         let inSync = Set(set.inSync.map(\.node))
         let holders = holding.holders.intersection(members)
-        let touched = holders.union(holding.partial.intersection(members))
         // Everything was on all members before the birth was frozen.
         if record.object.birth != session.birth || !inSync.isEmpty && holders == members {
             happened(record)
@@ -132,10 +131,9 @@ final class Takeover<Env: NodeEnvironment> {
         }
         // The group opens with a copy that is not here: whether that one has it will show.
         if inSync.isEmpty { return rollNext() }
-        // On none of the present members: it did not happen.
-        if touched.isEmpty { return rollNext() }
         let (whole, others) = (holders.intersection(inSync).sorted(), inSync.subtracting(holders).sorted())
-        // Only members that are still syncing have it, or some that have it in part: it did not happen, and all get what one has.
+        // Only members that are still syncing have it, or some that have it in part, or one that is no member any more, from which some may
+        // have got it when they caught up: it did not happen, and all get what one has.
         if whole.isEmpty { return read(record, from: others, orFrom: [], isSame: false) }
         if record.kind != .write { return redo(record, kind: record.kind, data: nil, isSame: true) }
         read(record, from: whole, orFrom: others)
