@@ -545,7 +545,7 @@ extension SheepNode: PeerNetworkDelegate {
             let request = try ForwardRequest(wire: body)
             if request.logIndex <= control.appliedIndex { return forwarded(request, payload, from: peer, boot, reply) }
             whenCurrent { [self] in forwarded(request, payload, from: peer, boot, reply) }
-        case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: peer) { result in
+        case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: boot) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
         case .hello, .authenticate, .prove, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus, .deviceClose:

@@ -5,15 +5,15 @@ package import SheepProtocol
 package typealias AdministrationCompletion = (Result<AdministrationReply, SheepError>) -> Void
 
 extension SheepNode {
-    /// Serves one request of `dog`; passes it to the volume's owner where only that one can do it.
+    /// Serves one request of `dog`; passes it to the volume's owner where only that one can do it, which is told by whose `run`.
     package func administer(
-        _ request: AdministrationRequest, forwardedBy peer: NodeID? = nil, completion: @escaping AdministrationCompletion
+        _ request: AdministrationRequest, forwardedBy run: BootID? = nil, completion: @escaping AdministrationCompletion
     ) {
-        whenCurrent { [self] in administerNow(request, forwardedBy: peer, completion: completion) }
+        whenCurrent { [self] in administerNow(request, forwardedBy: run, completion: completion) }
     }
 
     private func administerNow(
-        _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
+        _ request: AdministrationRequest, forwardedBy run: BootID?, completion: @escaping AdministrationCompletion
     ) {
         switch request {
         case .clusterInformation: clusterInformation(completion)
@@ -25,12 +25,12 @@ extension SheepNode {
         case .checkProgress(let identity): completion(checks.progress(of: identity))
         default:
             if let refusal { return completion(.failure(refusal)) }
-            administerFormatted(request, forwardedBy: peer, completion: completion)
+            administerFormatted(request, forwardedBy: run, completion: completion)
         }
     }
 
     private func administerFormatted(
-        _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
+        _ request: AdministrationRequest, forwardedBy run: BootID?, completion: @escaping AdministrationCompletion
     ) {
         switch request {
         case .clusterShutdown: shutdownCluster(completion)
@@ -58,7 +58,7 @@ extension SheepNode {
         case .lockList: completion(.success(.locks(lockList())))
         case .lockUnlock(let reference): unlock(reference, completion)
         case .volumeDelete, .volumeSnapshot, .volumeRollback, .volumeResize:
-            administerOwned(request, forwardedBy: peer, completion: completion)
+            administerOwned(request, forwardedBy: run, completion: completion)
         case .clusterInformation, .clusterFormat, .nodeList, .nodeKill, .nodeEnd, .nodeStatistics, .checkProgress:
             preconditionFailure("answered before")
         }

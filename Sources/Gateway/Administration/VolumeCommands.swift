@@ -37,10 +37,10 @@ extension SheepNode {
     ///
     /// A lease that changes hands meanwhile refuses the command or leaves it unanswered: then again, for two seconds.
     func administerOwned(
-        _ request: AdministrationRequest, forwardedBy peer: NodeID?, until given: UInt64? = nil,
+        _ request: AdministrationRequest, forwardedBy run: BootID?, until given: UInt64? = nil,
         completion: @escaping AdministrationCompletion
     ) {
-        guard peer == nil else { return administerOnce(request, forwardedBy: peer, completion: completion) }
+        guard run == nil else { return administerOnce(request, forwardedBy: run, completion: completion) }
         let end = given ?? clock.now() + 2_000_000_000
         administerOnce(request, forwardedBy: nil) { [weak self] result in
             guard let self, case .failure(let error) = result, clock.now() < end,
@@ -53,8 +53,9 @@ extension SheepNode {
     }
 
     private func administerOnce(
-        _ request: AdministrationRequest, forwardedBy peer: NodeID?, completion: @escaping AdministrationCompletion
+        _ request: AdministrationRequest, forwardedBy run: BootID?, completion: @escaping AdministrationCompletion
     ) {
+        if isOver(run) { return completion(.failure(Self.gatewayIsGone)) }
         let reference: VolumeReference
         switch request {
         case .volumeDelete(let delete): reference = delete.volume
@@ -65,7 +66,7 @@ extension SheepNode {
         }
         withVolume(reference, completion) { volume in
             if let owner = control.state.owner(of: volume.birth)?.owner, owner != identity {
-                guard peer == nil else { return completion(.failure(SheepError(.notOwner, "volume \(volume.name) is changing hands: try again"))) }
+                guard run == nil else { return completion(.failure(SheepError(.notOwner, "volume \(volume.name) is changing hands: try again"))) }
                 guard network.isLinked(to: owner) else {
                     return completion(.failure(SheepError(.busy, "the owner of volume \(volume.name) is not within reach: try again")))
                 }
@@ -75,8 +76,8 @@ extension SheepNode {
             }
             switch request {
             case .volumeDelete(let delete): self.delete(volume, delete, completion)
-            case .volumeSnapshot(let snapshot): self.snapshot(volume, tag: snapshot.tag, completion)
-            case .volumeRollback(let target): self.rollback(volume, to: target, completion)
+            case .volumeSnapshot(let snapshot): self.snapshot(volume, tag: snapshot.tag, for: run, completion)
+            case .volumeRollback(let target): self.rollback(volume, to: target, for: run, completion)
             case .volumeResize(let resize):
                 propose(
                     .resizeVolume(.init(volume: volume.birth, size: resize.size, term: term(of: volume.birth))), completion
@@ -99,12 +100,17 @@ extension SheepNode {
         return lease.term
     }
 
+    /// Who asked through that run was told that it failed, and went on through another one: nothing of it may be done any more.
+    private func isOver(_ run: BootID?) -> Bool { run.map { !upBoots.contains($0) } ?? false }
+
+    private static var gatewayIsGone: SheepError { SheepError(.stale, "the gateway that asked for it is gone") }
+
     /// As the volume's owner, which this sheep becomes if nobody is: holds new requests, lets those under way end, makes everything
     /// durable, then runs `order` with the birth and the term; refused after 5 s.
     ///
     /// Without an owner too something may be unsettled, of one that died: a birth is frozen only when its members are equal.
     private func whileQuiet(
-        _ volume: VolumeRow, _ completion: @escaping AdministrationCompletion,
+        _ volume: VolumeRow, for run: BootID?, _ completion: @escaping AdministrationCompletion,
         order: @escaping (Birth, Term, @escaping AdministrationCompletion) -> Void
     ) {
         guard let session = session(for: volume.birth) else {
@@ -134,6 +140,7 @@ extension SheepNode {
                     session.flush { error in
                         guard !isOver else { return }
                         if let error { return finish(.failure(error)) }
+                        if self.isOver(run) { return finish(.failure(Self.gatewayIsGone)) }
                         // From here on the control log decides, however long it takes.
                         limit.cancel()
                         order(session.birth, term, finish)
@@ -143,8 +150,8 @@ extension SheepNode {
         }
     }
 
-    private func snapshot(_ volume: VolumeRow, tag: String, _ completion: @escaping AdministrationCompletion) {
-        whileQuiet(volume, completion) { [self] frozenBirth, term, completion in
+    private func snapshot(_ volume: VolumeRow, tag: String, for run: BootID?, _ completion: @escaping AdministrationCompletion) {
+        whileQuiet(volume, for: run, completion) { [self] frozenBirth, term, completion in
             control.propose(.snapshotVolume(.init(volume: frozenBirth, tag: tag, term: term))) { [self] result in
                 switch result {
                 case .volume(let birth):
@@ -160,12 +167,14 @@ extension SheepNode {
         }
     }
 
-    private func rollback(_ volume: VolumeRow, to reference: VolumeReference, _ completion: @escaping AdministrationCompletion) {
+    private func rollback(
+        _ volume: VolumeRow, to reference: VolumeReference, for run: BootID?, _ completion: @escaping AdministrationCompletion
+    ) {
         withVolume(reference, completion) { snapshot in
             guard snapshot.isFrozen else {
                 return completion(.failure(SheepError(.noSuchSnapshot, "name a snapshot of \(volume.name) to roll back to")))
             }
-            whileQuiet(volume, completion) { [self] birth, term, completion in
+            whileQuiet(volume, for: run, completion) { [self] birth, term, completion in
                 control.propose(.rollbackVolume(.init(volume: birth, snapshot: snapshot.birth, term: term))) { [self] result in
                     switch result {
                     case .volume(let birth): completion(.success(created(birth)))
