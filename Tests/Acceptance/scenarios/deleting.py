@@ -1,5 +1,6 @@
 """Deleting: a volume that a client has attached at any sheep stays; a dead sheep's clients stand in nobody's way"""
 
+import re
 import subprocess
 
 from acceptance import MiB, check
@@ -7,6 +8,8 @@ from sheepfs_mount import Sheepfs
 from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 120
+# More than a client says before its first request.
+HANDSHAKE = 300
 
 
 def scenario(bed):
@@ -40,14 +43,15 @@ def hold(bed, sheep):
     process = bed.start(
         "fio", f"--name={name}", "--ioengine=nbd", f"--uri={sheep.tcp('used')}", "--rw=randread", "--bs=4k", "--size=16M",
         "--rate_iops=10", "--thread", "--time_based", "--runtime=100", output=f"{name}.log")
-    wait_until(lambda: attached(sheep), "the client is attached")
+    wait_until(lambda: received(sheep) > HANDSHAKE, "the client reads")
     return process
 
 
-def attached(sheep):
-    rows = subprocess.run(
-        ["ss", "-Htn", "state", "established", "sport", f":{sheep.nbd_port}"], capture_output=True, text=True).stdout
-    return rows.strip() != ""
+def received(sheep):
+    """Bytes that the sheep has from its NBD client."""
+    sockets = subprocess.run(
+        ["ss", "-Htni", "state", "established", "sport", f":{sheep.nbd_port}"], capture_output=True, text=True).stdout
+    return max((int(count) for count in re.findall(r"bytes_received:(\d+)", sockets)), default=0)
 
 
 def delete(bed):
