@@ -59,6 +59,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         at offset: UInt64, length: Int, appendingTo buffer: consuming ByteBuffer,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
+        node.requests.countRead(length)
         switch target {
         case .volume(let session):
             session.submitRead(at: offset, length: length, buffer: buffer, completion: completion)
@@ -99,6 +100,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     package func flush(completion: @escaping (SheepError?) -> Void) {
         switch target {
         case .volume(let session):
+            node.requests.countFlush()
             session.unflushedHere.flushBegins()
             let ended = { [self, known = knownLosses] error in
                 let error = session.flushEnded(error, known: known)
@@ -138,6 +140,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         switch target {
         case .volume(let session):
             guard length > 0 else { return completion(nil) }
+            node.requests.countChange(kind, length)
             session.submit(
                 VolumeRequest(
                     offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),
@@ -159,6 +162,23 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         isAttached = false
         isClosed = true
     }
+}
+
+extension RequestCounters {
+    fileprivate mutating func countRead(_ bytes: Int) {
+        (total, reads, bytesRead) = (total + 1, reads + 1, bytesRead + UInt64(bytes))
+    }
+
+    fileprivate mutating func countChange(_ kind: ChangeKind, _ bytes: UInt64) {
+        total += 1
+        switch kind {
+        case .write: (writes, bytesWritten) = (writes + 1, bytesWritten + bytes)
+        case .zero: writes += 1
+        case .trim: removes += 1
+        }
+    }
+
+    fileprivate mutating func countFlush() { (total, flushes) = (total + 1, flushes + 1) }
 }
 
 extension VolumeSession {

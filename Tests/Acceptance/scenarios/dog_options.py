@@ -15,6 +15,7 @@ def scenario(bed):
     clones(bed, contents)
     snapshots_of_nothing_new(bed, contents)
     epochs(bed)
+    counting(bed)
     watching(bed)
     disk_mode(bed)
     killing_whom_one_asks(bed)
@@ -52,6 +53,17 @@ def epochs(bed):
     lines = bed.dog("cluster", "info", "-r", "-d").splitlines()
     newest = next(l for l in lines if "[" in l)
     check(newest.split("[")[1].startswith(f"+127.0.0.1:{third.port}:") and "," not in newest, f"the latest epoch differs by {newest!r}")
+
+
+def counting(bed):
+    def counted():
+        head, *rows = (line.split("\t") for line in bed.dog("node", "stat", through=bed.sheep[0]).splitlines())
+        row = dict(zip(head, next(row for row in rows if row[0] == "Client")))
+        return [int(row[name]) for name in ("Write", "Read", "Remove", "Flush")]
+    before = counted()
+    bed.qemu_io(bed.sheep[0].tcp("volume"), "write 0 4k", "read 0 4k", "read 4k 4k", "discard 64k 64k", "flush")
+    more = [now - then for now, then in zip(counted(), before)]
+    check(more[0] == 1 and more[1] >= 2 and more[2] == 1 and more[3] >= 1, f"writes, reads, removals and flushes: {more} were counted")
 
 
 def watching(bed):
