@@ -13,23 +13,28 @@ struct StoreFolder {
         self.path = path
         try Self.make(path)
         try Self.lock(path + "/lock")
-        let last = Self.read(path + "/machine")
-        lostPower = last != nil && last != Self.read(Self.machine)
+        let (last, current) = (Self.read(path + "/machine"), Self.read(Self.machine))
+        lostPower = last != nil && last != Self.ended && last != current
+        // Before anything is written that a power cut could take.
+        if !lostPower, last != current, let current { try Self.write(current, to: path + "/machine", in: path) }
     }
 
     private static let machine = "/proc/sys/kernel/random/boot_id"
+
+    /// In the place of the machine's id: the sheep ended in an orderly way. As long as an id, so that it fits where that is, on a full disk too.
+    private static let ended = Array("ended in order".utf8) + Array(repeating: UInt8(ascii: " "), count: 22) + [UInt8(ascii: "\n")]
 
     /// The cluster knows of a restart of the machine; the next one will be told by comparison with this one. When it cannot
     /// be noted, the sheep counts as restarted once more, which is only careful.
     func noteMachine() {
         guard let machine = Self.read(Self.machine), machine != Self.read(path + "/machine") else { return }
-        try? Self.replace(path + "/machine", with: machine)
+        try? Self.write(machine, to: path + "/machine", in: path)
     }
 
     /// Everything is on the disk: a restart of the machine takes nothing away, unless the cluster has yet to be told of one before.
     func noteCleanEnd() {
         guard let machine = Self.read(Self.machine), machine == Self.read(path + "/machine") else { return }
-        unlink(path + "/machine")
+        try? Self.write(Self.ended, to: path + "/machine", in: path)
     }
 
     private static func failure(_ what: String) -> SheepError {
@@ -69,12 +74,15 @@ struct StoreFolder {
         return count > 0 ? Array(bytes.prefix(count)) : nil
     }
 
-    private static func replace(_ path: String, with bytes: [UInt8]) throws(SheepError) {
-        let file = clinux_open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw failure("cannot open \(path).new") }
+    /// In place, within one sector, and durable.
+    private static func write(_ bytes: [UInt8], to path: String, in folder: String) throws(SheepError) {
+        let file = clinux_open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw failure("cannot open \(path)") }
         defer { close(file) }
-        guard Glibc.write(file, bytes, bytes.count) == bytes.count, fsync(file) == 0, rename(path + ".new", path) == 0 else {
-            throw failure("cannot write \(path)")
-        }
+        guard pwrite(file, bytes, bytes.count, 0) == bytes.count, fsync(file) == 0 else { throw failure("cannot write \(path)") }
+        let directory = clinux_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+        guard directory >= 0 else { throw failure("cannot open \(folder)") }
+        defer { close(directory) }
+        guard fsync(directory) == 0 else { throw failure("cannot sync \(folder)") }
     }
 }

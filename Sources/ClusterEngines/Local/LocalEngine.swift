@@ -227,10 +227,10 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         }
     }
 
-    /// A free lock is all the proof there is, and enough.
     package var reachedBefore: LogIndex? { nil }
     package func joined() {}
 
+    /// A free lock is all the proof there is, and enough.
     package func sight(of run: BootID, of node: NodeID) -> RunSight { .running }
 
     package func isStopped(_ node: NodeID) -> Bool { locks?.isStopped(node) ?? false }
