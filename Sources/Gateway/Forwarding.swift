@@ -16,8 +16,8 @@ struct Forwarder {
 
     init(boot: BootID) { self.boot = boot }
 
-    /// Those that have no answer yet.
-    var requests: [VolumeRequest] { pending.map(\.request) }
+    /// Changes that were passed on and have no answer yet, those included that are about to be sent once more.
+    var changes: [VolumeRequest] { numbered.compactMap(\.request.value) }
 
     /// When the oldest request that has no answer yet came.
     var oldest: UInt64? { pending.lazy.map(\.request.receivedAt).min() }
@@ -135,8 +135,8 @@ extension VolumeSession {
         func make(_ kind: ForwardRequest.Kind, _ length: UInt64, durable: Bool = false, origin: ChangeOrigin? = nil) -> ForwardRequest {
             ForwardRequest(
                 volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
-                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
-                logIndex: node.control.appliedIndex)
+                origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), isRepeat: request.wasForwarded,
+                repliesSeenBelow: forwarder.repliesSeenBelow(), logIndex: node.control.appliedIndex)
         }
         switch request.work {
         case .read(let length, _, _): message = make(.read, UInt64(length))
@@ -148,6 +148,7 @@ extension VolumeSession {
         case .flush: message = make(.flush, 0)
         case .status(let length, _): message = make(.status, length)
         }
+        (request.wasForwarded, request.isKnownUndone) = (true, false)
         let key = forwarder.insert(request)
         node.network.send(.forward, body: message.wire, payload: payload, to: owner) { [weak self] result in
             self?.forwardAnswered(key, result: result)
@@ -162,17 +163,21 @@ extension VolumeSession {
             if request.origin != nil { confirmLater() }
         case .failure(let error) where Self.isWorthAnotherTry(error.code):
             // The owner is gone, or is no owner any more: the control log will tell who is.
-            node.clock.schedule(after: NodeTiming.retry) { [weak self] in
-                guard let self else { return request.fail(error) }
-                refresh()
-                if case .forwarding(let owner) = mode, node.control.state.leases[birth]?.owner == nil || owner == node.identity {
-                    mode = .idle
-                }
-                let limit = node.options.inputOutputTimeout
-                if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
-                submit(request)
-            }
+            submitLater(request, after: error)
         case .failure(let error): request.fail(error)
+        }
+    }
+
+    func submitLater(_ request: VolumeRequest, after error: SheepError) {
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            guard let self else { return request.fail(error) }
+            refresh()
+            if case .forwarding(let owner) = mode, node.control.state.leases[birth]?.owner == nil || owner == node.identity {
+                mode = .idle
+            }
+            let limit = node.options.inputOutputTimeout
+            if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
+            submit(request)
         }
     }
 
@@ -292,13 +297,23 @@ extension VolumeSession {
         let origin = message.origin
         if forwarded.isDone(origin) { return reply(.success(PeerReply())) }
         guard forwarded.start(origin, reply: reply) else { return }
-        submitForwarded(
-            message,
-            .change(kind, length: message.length, data: data, durable: message.durable) { [weak self] error in
-                guard let self else { return }
-                if error == nil { forwarded.finished(origin) }
-                for reply in forwarded.takeReplies(origin) { reply(error.map { .failure($0) } ?? .success(PeerReply())) }
-            }, origin: origin)
+        let ended = { [weak self] (error: SheepError?) in
+            guard let self else { return }
+            if error == nil { forwarded.finished(origin) }
+            for reply in forwarded.takeReplies(origin) { reply(error.map { .failure($0) } ?? .success(PeerReply())) }
+        }
+        let begin = { [weak self] in
+            guard let self else { return }
+            submitForwarded(message, .change(kind, length: message.length, data: data, durable: message.durable, completion: ended), origin: origin)
+        }
+        guard message.isRepeat else { return begin() }
+        recall(origin, at: message.offset, of: message.logIndex) { memory in
+            switch memory {
+            case .done: ended(nil)
+            case .notDone: begin()
+            case .unknown: ended(Self.notKnown)
+            }
+        }
     }
 }
 

@@ -19,9 +19,14 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     private unowned(unsafe) let node: SheepNode<Env>
     private var windows: [Birth: UnsettledWindow] = [:]
+    private var notes = ForwardedNotes<Env.StoreDisk>()
     package private(set) var counters = ReplicaCounters()
 
-    init(node: SheepNode<Env>) { self.node = node }
+    init(node: SheepNode<Env>, lostPower: Bool) {
+        self.node = node
+        guard let store = node.store else { return }
+        if lostPower { store.forgetNotes() } else { notes = ForwardedNotes(in: store) }
+    }
 
     private var store: ObjectStore<Env.StoreDisk> {
         guard let store = node.store else { preconditionFailure("a gateway was sent a replica's request") }
@@ -86,6 +91,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
                 return reply(.failure(refusal))
             }
             windows[change.context.volume, default: UnsettledWindow()].began(change)
+            forgetNotes(of: change.context.volume, upTo: change.settled, in: change.context.term)
             apply(change, payload: payload, shift: volume.shift, copies: volume.copies) { [self] error in
                 ended(change, failed: error != nil)
                 node.whenLeaseHeld {
@@ -126,6 +132,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let told = completion
         let completion = { [weak self] (error: SheepError?) in
             if partial, error != nil { self?.node.recovery.failed(slot, change) }
+            if error == nil, change.origin != nil, let self { notes.add(change, to: store) }
             told(error)
         }
         if partial { node.recovery.touched(slot, change) }
@@ -316,6 +323,31 @@ package final class ReplicaService<Env: NodeEnvironment> {
             return
         }
         windows[notice.volume]?.settle(upTo: notice.settled, in: notice.term)
+        forgetNotes(of: notice.volume, upTo: notice.settled, in: notice.term)
+    }
+
+    // MARK: Notes
+
+    /// The owner's own replica is told of what is settled too, for its notes.
+    func hasNotes(of volume: Birth) -> Bool { notes.has(volume) }
+
+    func recall(_ request: ReplicaRecall, from sender: NodeID, reply: @escaping PeerCompletion) {
+        admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
+            reply(.success(PeerReply(body: ReplicaRecall.Answer(isDone: recallLocally(request.origin, of: request.context.volume)).wire)))
+        }
+    }
+
+    func recallLocally(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes.hasDone(origin, of: volume) }
+
+    /// Their gateways have the replies. Those of a former term stay: the present owner knows nothing of who has which reply.
+    private func forgetNotes(of volume: Birth, upTo settled: Sequence, in term: Term) {
+        guard settled > .zero, notes.has(volume) else { return }
+        notes.remove(volume, from: store) { $0.term == term && $0.sequence <= settled }
+    }
+
+    /// That run is over, and repeats nothing.
+    func forget(gateway boot: BootID) {
+        for volume in notes.volumes { notes.remove(volume, from: store) { $0.origin?.boot == boot } }
     }
 
     // MARK: Control log
@@ -340,11 +372,13 @@ package final class ReplicaService<Env: NodeEnvironment> {
     /// Before the first change that comes to this disk as a syncing member of these groups: of volumes of some numbers of copies. What it
     /// has of others, for which it is in sync in the same group, stays.
     func beganSyncing(_ ranges: [GroupRange]) {
-        for birth in windows.keys {
+        for birth in Set(windows.keys).union(notes.volumes) {
             guard let copies = node.facts(of: birth)?.copies else { continue }
-            windows[birth]!.forget { group in
+            let isOutdated = { [node] (group: PlacementGroup) in
                 ranges.contains { $0.contains(group) } && !node.replicas(of: group, copies: copies).isCurrentHere
             }
+            windows[birth]?.forget(where: isOutdated)
+            if notes.has(birth) { notes.remove(birth, from: store) { isOutdated($0.object.group) } }
         }
     }
 
@@ -355,11 +389,15 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// The birth is gone: its owner drained it first, so nothing of it is unsettled.
-    func forget(_ birth: Birth) { windows[birth] = nil }
+    func forget(_ birth: Birth) {
+        windows[birth] = nil
+        if notes.has(birth) { notes.remove(birth, from: store) }
+    }
 
     /// The volume goes on under another birth: all members have all changes. Those that another gateway forwarded may be asked for
     /// once more as long as it has not told that it knows.
     func move(from old: Birth, to new: Birth) {
+        if notes.has(old) { notes.move(from: old, to: new, in: store) }
         guard var window = windows.removeValue(forKey: old) else { return }
         window.keepForwarded()
         windows[new] = window

@@ -81,7 +81,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         control = ControlPlane(
             engine: engine, node: identity, wallClock: { clock.wallClock() },
             randomRequest: { RequestID(high: random(), low: random()) })
-        replica = ReplicaService(node: self)
+        replica = ReplicaService(node: self, lostPower: lostPower)
         source = RecoverySource(node: self)
         recovery = Recovery(node: self, report: report)
         repairer = Repairer(node: self)
@@ -348,7 +348,10 @@ package final class SheepNode<Env: NodeEnvironment> {
         default: break
         }
         if case .nodesDown(let down) = entry.command {
-            for victim in down.victims { for session in orderedSessions { session.forget(gateway: victim.boot) } }
+            for victim in down.victims {
+                replica.forget(gateway: victim.boot)
+                for session in orderedSessions { session.forget(gateway: victim.boot) }
+            }
         }
         if case .deleteVolume(let command) = entry.command {
             sessions[command.volume] = nil
@@ -520,6 +523,7 @@ extension SheepNode: PeerNetworkDelegate {
         case .replicaStatus: replica.status(try ReplicaRead(wire: body), from: peer, reply: reply)
         case .replicaFlush: replica.flush(try ReplicaFlush(wire: body), from: peer, reply: reply)
         case .replicaGather: replica.gather(try ReplicaGather(wire: body), from: peer, reply: reply)
+        case .replicaRecall: replica.recall(try ReplicaRecall(wire: body), from: peer, reply: reply)
         case .replicaSettled:
             replica.settled(try ReplicaSettled(wire: body))
             reply(.success(PeerReply()))

@@ -5,7 +5,7 @@ import SheepProtocol
 
 extension UnsettledRecord {
     /// Bytes of the object.
-    fileprivate var range: Range<UInt32> { offset..<offset + length }
+    var range: Range<UInt32> { offset..<offset + length }
 }
 
 /// A new owner's work before it serves: fence, gather, roll forward.

@@ -57,8 +57,11 @@ extension VolumeSession {
 
     /// The groups went on with disks that may have lost what was not flushed.
     func membersLostWrites(in isLost: (PlacementGroup) -> Bool) {
-        let sent = (forwarder.requests + waiting).filter { $0.origin?.boot == node.boot }.map {
-            PlacementGroup(family: volume.family, index: UInt32($0.offset / UInt64(objectSize)))
+        var sent: [PlacementGroup] = []
+        for request in forwarder.changes where request.wasForwarded {
+            let group = PlacementGroup(family: volume.family, index: UInt32(request.offset / UInt64(objectSize)))
+            if isLost(group) { request.isInDoubt = true }
+            sent.append(group)
         }
         guard unflushedHere.lost(others: sent, where: isLost) else { return }
         node.logger.error("volume \(volume.name): what was acknowledged here since the last flush may be lost; the next flush fails")

@@ -88,6 +88,12 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
     func submit(_ request: VolumeRequest) {
         lastUse = request.receivedAt
+        if request.isInDoubt {
+            return request.fail(
+                SheepError(
+                    .inputOutput,
+                    "volume \(volume.name): the only machine that may have had a write under way lost its power: write it again"))
+        }
         switch mode {
         case .owned: execute(request)
         case .forwarding(let owner): forward(request, to: owner)
@@ -114,6 +120,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 noteUnflushed(index: UInt32(request.offset / UInt64(objectSize)), durable: durable, origin: request.origin)
                 return completion(nil)
             }
+            guard isUndone(request) else { return }
             change(
                 kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
                 completion: completion)
@@ -451,7 +458,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// After 50 ms of silence the replicas learn the watermark by a message of its own.
     private func tellSettledLater() {
-        guard !settledNoticePending, !settledTargets.isEmpty else { return }
+        guard !settledNoticePending, !settledTargets.isEmpty || node.replica.hasNotes(of: birth) else { return }
         settledNoticePending = true
         node.clock.schedule(after: 50_000_000) { [weak self] in
             guard let self else { return }
@@ -459,6 +466,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             guard let term, settled > lastToldSettled else { return }
             lastToldSettled = settled
             let notice = ReplicaSettled(volume: birth, term: term, settled: settled)
+            node.replica.settled(notice)
             for target in settledTargets.sorted() {
                 node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
             }

@@ -109,6 +109,8 @@ extension ObjectStore {
         catalogue.close()
         intents.close()
         disk.close(stateFile)
+        if let file = notes.file { disk.close(file) }
+        notes.file = nil
         let completion = closeCompletion
         closeCompletion = nil
         completion?(error)

@@ -157,7 +157,7 @@ extension ObjectStore {
             for folder in folders {
                 do { try disk.makeDirectory(folder) } catch .exists { continue }
             }
-            if try disk.exists(ScrubRecord.fileName) { try disk.remove(ScrubRecord.fileName) }
+            for name in [ScrubRecord.fileName, NoteFile<D>.name] where try disk.exists(name) { try disk.remove(name) }
             let catalogue = try RecordLog.create(on: disk, name: CatalogueContents.fileName)
             let intents = try RecordLog.create(on: disk, name: intentLogName)
             let stateFile = try openState(disk)

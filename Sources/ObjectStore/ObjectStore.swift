@@ -41,6 +41,7 @@ package final class ObjectStore<D: Disk> {
     let catalogue: RecordLog<D>
     let intents: RecordLog<D>
     let stateFile: D.File
+    var notes = NoteFile<D>()
     /// The durable state says unclean.
     var isMarkedUnclean: Bool
 

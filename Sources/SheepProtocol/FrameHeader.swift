@@ -107,4 +107,5 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     /// ``VolumeUse`` in and out: how many clients have a volume attached at the sheep that is asked.
     case volumeUse = 0x32
     case forward = 0x30
+    case replicaRecall = 0x33
 }

@@ -30,6 +30,8 @@ struct PeerTests {
         try expectRoundTrip(StoredRange(offset: 4096, length: 8192))
         try expectRoundTrip(ReplicaFlush(context: context, family: slot.family))
         try expectRoundTrip(ReplicaGather(context: context))
+        try expectRoundTrip(ReplicaRecall(context: context, origin: ChangeOrigin(boot: context.receiverBoot, request: 5)))
+        try expectRoundTrip(ReplicaRecall.Answer(isDone: true))
         try expectRoundTrip(ReplicaSettled(volume: name.birth, term: context.term, settled: Sequence(rawValue: 13)))
         try expectRoundTrip(slot)
         try expectRoundTrip(

@@ -156,6 +156,8 @@ package struct ForwardRequest: Hashable, WireCodable {
     package var length: UInt64
     /// Changes only.
     package var origin: ChangeOrigin
+    /// It was sent before, perhaps to another owner: nobody may be left who knows whether it was done.
+    package var isRepeat: Bool
     /// The sender has the reply to every change of its own below this number.
     package var repliesSeenBelow: UInt64
     /// The last entry of the control log that the sender acted upon: the owner serves when it has seen that too. So a gateway
@@ -164,10 +166,10 @@ package struct ForwardRequest: Hashable, WireCodable {
 
     package init(
         volume: Birth, kind: Kind, durable: Bool, offset: UInt64, length: UInt64, origin: ChangeOrigin,
-        repliesSeenBelow: UInt64, logIndex: LogIndex
+        isRepeat: Bool = false, repliesSeenBelow: UInt64, logIndex: LogIndex
     ) {
         (self.volume, self.kind, self.durable) = (volume, kind, durable)
-        (self.offset, self.length, self.origin) = (offset, length, origin)
+        (self.offset, self.length, self.origin, self.isRepeat) = (offset, length, origin, isRepeat)
         (self.repliesSeenBelow, self.logIndex) = (repliesSeenBelow, logIndex)
     }
 
@@ -179,6 +181,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         offset = try reader.read()
         length = try reader.read()
         origin = try reader.readValue()
+        isRepeat = try reader.readBool()
         repliesSeenBelow = try reader.read()
         logIndex = try reader.readValue()
     }
@@ -190,6 +193,7 @@ package struct ForwardRequest: Hashable, WireCodable {
         writer.write(offset)
         writer.write(length)
         writer.write(origin)
+        writer.write(isRepeat)
         writer.write(repliesSeenBelow)
         writer.write(logIndex)
     }

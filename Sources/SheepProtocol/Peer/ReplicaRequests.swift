@@ -75,6 +75,29 @@ package struct ReplicaGather: Hashable, WireCodable {
     package func encode(to writer: inout WireWriter) { writer.write(context) }
 }
 
+/// An owner's question to the members in sync, before it begins a change that its gateway sends again: have you done it already, perhaps
+/// in a former run of yours? The reply is an ``Answer``.
+package struct ReplicaRecall: Hashable, WireCodable {
+    package var context: ReplicaContext
+    package var origin: ChangeOrigin
+    package init(context: ReplicaContext, origin: ChangeOrigin) { (self.context, self.origin) = (context, origin) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        context = try reader.readValue()
+        origin = try reader.readValue()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(context)
+        writer.write(origin)
+    }
+
+    package struct Answer: Hashable, WireCodable {
+        package var isDone: Bool
+        package init(isDone: Bool) { self.isDone = isDone }
+        package init(from reader: inout WireReader) throws(WireError) { isDone = try reader.readBool() }
+        package func encode(to writer: inout WireWriter) { writer.write(isDone) }
+    }
+}
+
 /// Tells a replica after a silence that every change up to `settled` is done on all members; with 0, that a new owner has
 /// rolled forward what earlier terms left. No reply is waited for.
 package struct ReplicaSettled: Hashable, WireCodable {

@@ -14,6 +14,8 @@ package final class DirectedCluster {
 
         package var isAnswered: Bool { outcome != nil }
         package var hasSucceeded: Bool { if case .success = outcome { true } else { false } }
+        /// Why it failed.
+        package var failure: String? { if case .failure(let error) = outcome { error.message } else { nil } }
     }
 
     private let cluster: SimulatedCluster
@@ -57,6 +59,13 @@ package final class DirectedCluster {
     /// The machine forgets what was not synced. The checkers expect that another one has it.
     package func cutPower(_ number: Int) { sheep(number).cutPower() }
     package func start(_ number: Int) { sheep(number).start() }
+    package func pause(_ number: Int, for duration: UInt64) { sheep(number).pause(for: duration, bySignal: false) }
+    /// Nothing passes from one to the other until the links are healed.
+    package func cut(from sender: Int, to receiver: Int) { cluster.switchboard.cut([way(sender, receiver)], for: .max / 2) }
+    package func healLinks() { cluster.switchboard.healAll() }
+    private func way(_ sender: Int, _ receiver: Int) -> Switchboard.Way {
+        Switchboard.Way(from: sheep(sender).identity, to: sheep(receiver).identity)
+    }
 
     package func run(for duration: UInt64) { _ = world.run(until: world.now + duration) }
 

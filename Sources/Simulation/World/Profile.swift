@@ -88,7 +88,7 @@ package struct Profile: Sendable {
     /// Two sheep with storage and one without, which keep the control log among themselves: any two of them decide. Machines and links
     /// fail at once, so that the log loses its majority and its leaders, too.
     package static let witness = Profile(
-        name: "witness", nodes: 2, copies: 2, leastCopies: 2, duration: 40_000_000_000, faultTime: 4_000_000_000, largestNodes: 2, gateways: 1,
+        name: "witness", nodes: 2, copies: 2, duration: 40_000_000_000, faultTime: 4_000_000_000, largestNodes: 2, gateways: 1,
         controlLog: .voted,
         weights: [
             (.kill, 6), (.killAll, 1), (.stop, 2), (.reset, 2), (.pause, 3), (.partition, 4), (.cutLink, 3), (.oneWay, 3), (.slowLink, 3),

@@ -1,0 +1,81 @@
+import Simulation
+import Testing
+
+/// A gateway passes a write on, its answer is lost, and the owner and the processes of all copies die: sent once more, it must not be done over
+/// what another client wrote since.
+@Suite struct ForwardingTests {
+    private static let second: UInt64 = 1_000_000_000
+    private static let storing = 1...2
+    /// Without storage: the one that passes the write on, the owner, and the next owner.
+    private static let (gateway, owner, successor) = (3, 4, 5)
+
+    /// A failed expectation describes what it was made of, and a run is too much.
+    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
+        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
+    }
+
+    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
+        let isAnswered = run.run(atMost: 30 * Self.second) { request.isAnswered }
+        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
+    }
+
+    private func begin(_ seed: UInt64, durable: Bool) -> DirectedCluster {
+        var profile = Profile.network
+        (profile.nodes, profile.largestNodes, profile.gateways) = (2, 2, 3)
+        (profile.copies, profile.leastCopies, profile.alwaysDurable) = (2, 2, durable)
+        let run = DirectedCluster(seed: seed, profile: profile)
+        for sheep in [Self.owner, Self.gateway, Self.successor] { succeed(run, run.write(0..<64, through: sheep)) }
+        return run
+    }
+
+    /// A write through the gateway that is done and seen, but not answered. Then the gateway stands still, and the owner dies.
+    private func writeWithoutAnswer(_ run: DirectedCluster) -> DirectedCluster.Request {
+        run.cut(from: Self.owner, to: Self.gateway)
+        let write = run.write(0..<16, through: Self.gateway)
+        run.run(for: Self.second / 5)
+        succeed(run, run.read(0..<64, through: Self.successor))
+        expect(!write.isAnswered, "it was answered")
+        run.pause(Self.gateway, for: 2 * Self.second)
+        run.healLinks()
+        run.kill(Self.owner)
+        return write
+    }
+
+    private func endQuietly(_ run: DirectedCluster) {
+        succeed(run, run.read(0..<64, through: Self.gateway))
+        run.start(Self.owner)
+        expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
+        run.checkQuiet()
+        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
+    }
+
+    @Test("the processes of all copies die: the write was done, its repeat is answered and not done once more", arguments: 1...10 as ClosedRange<UInt64>)
+    func processesDie(seed: UInt64) {
+        let run = begin(seed, durable: false)
+        defer { run.end() }
+        let forwarded = writeWithoutAnswer(run)
+        for sheep in Self.storing { run.kill(sheep) }
+        let younger = run.write(8..<24, through: Self.successor)
+        run.run(for: Self.second)
+        for sheep in Self.storing { run.start(sheep) }
+        expect(!forwarded.isAnswered, "the repeat came first")
+        succeed(run, younger)
+        expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
+        expect(forwarded.hasSucceeded, forwarded.failure ?? "no answer")
+        endQuietly(run)
+    }
+
+    @Test("all copies lose their power: nobody knows whether the write was done, so it fails", arguments: 1...10 as ClosedRange<UInt64>)
+    func powerIsLost(seed: UInt64) {
+        let run = begin(seed, durable: true)
+        defer { run.end() }
+        let forwarded = writeWithoutAnswer(run)
+        for sheep in Self.storing { run.cutPower(sheep) }
+        run.run(for: Self.second)
+        for sheep in Self.storing { run.start(sheep) }
+        succeed(run, run.write(8..<24, through: Self.successor))
+        expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
+        expect(!forwarded.hasSucceeded, "it succeeded")
+        endQuietly(run)
+    }
+}
