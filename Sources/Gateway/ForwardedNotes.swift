@@ -1,7 +1,7 @@
 // Invariants
 // 1. A change that another gateway passed on is noted when it is in the object here, before anybody is told so.
 // 2. A note goes when its gateway has the reply or is gone, when the change was undone, and when this disk begins to copy the object's
-//    group from another one: what it had done there counts no more.
+//    group from another one: what it had done there counts no more. What that one knows to be done comes with the copy.
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -14,8 +14,8 @@ struct ForwardedNotes<D: Disk> {
         let slot: Int
     }
 
-    /// As many as changes of one volume can be under way.
-    private static var limit: Int { 1024 }
+    /// Of a volume. Owners tell every 50 ms who has which replies, so that there are not so many but of gateways that have stood still.
+    private static var limit: Int { 4096 }
 
     /// In the order in which they were done, by volume.
     private var notes: [Birth: [Note]] = [:]
@@ -24,11 +24,11 @@ struct ForwardedNotes<D: Disk> {
     init(in store: ObjectStore<D>) {
         for (slot, bytes) in store.notesLeft() {
             var reader = WireReader(bytes)
-            guard let volume: Birth = try? reader.readValue(), let record: UnsettledRecord = try? reader.readValue() else {
+            guard let done: ForwardedChange = try? reader.readValue() else {
                 store.removeNote(slot)
                 continue
             }
-            notes[volume, default: []].append(Note(record: record, slot: slot))
+            notes[done.volume, default: []].append(Note(record: done.record, slot: slot))
         }
         for volume in notes.keys {
             notes[volume]!.sort { ($0.record.term, $0.record.sequence) < ($1.record.term, $1.record.sequence) }
@@ -43,26 +43,34 @@ struct ForwardedNotes<D: Disk> {
 
     func hasDone(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes[volume]?.contains { $0.record.origin == origin } ?? false }
 
+    func records(of volume: Birth) -> [UnsettledRecord] { notes[volume]?.map(\.record) ?? [] }
+
     /// The change is in its object.
     mutating func add(_ change: ReplicaChange, to store: ObjectStore<D>) {
         let volume = change.context.volume
         let record = UnsettledRecord(
             term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind, offset: change.offset,
             length: change.length, origin: change.origin)
-        if change.origin == .undo {
-            return remove(volume, from: store) { $0.object == record.object && $0.range.overlaps(record.range) }
-        }
-        add(record, of: volume, to: store)
+        if change.origin == .undo { undone(record, of: volume, in: store) } else { add(record, of: volume, to: store) }
     }
 
-    private mutating func add(_ record: UnsettledRecord, of volume: Birth, to store: ObjectStore<D>) {
+    mutating func add(_ record: UnsettledRecord, of volume: Birth, to store: ObjectStore<D>) {
         var writer = WireWriter()
-        writer.write(volume)
-        writer.write(record)
+        writer.write(ForwardedChange(volume: volume, record: record))
         guard let slot = store.addNote(writer.bytes) else { return }
         notes[volume, default: []].append(Note(record: record, slot: slot))
         guard notes[volume]!.count > Self.limit else { return }
         store.removeNote(notes[volume]!.removeFirst().slot)
+    }
+
+    /// What is put back is the range of one change, the last one there.
+    private mutating func undone(_ undo: UnsettledRecord, of volume: Birth, in store: ObjectStore<D>) {
+        let at = notes[volume]?.lastIndex {
+            $0.record.object == undo.object && $0.record.offset == undo.offset && $0.record.length == undo.length
+        }
+        guard let at else { return }
+        store.removeNote(notes[volume]!.remove(at: at).slot)
+        if notes[volume]!.isEmpty { notes[volume] = nil }
     }
 
     mutating func remove(_ volume: Birth, from store: ObjectStore<D>, where isOver: (UnsettledRecord) -> Bool = { _ in true }) {

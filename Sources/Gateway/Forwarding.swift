@@ -83,11 +83,16 @@ struct ForwardedChanges {
 
     mutating func takeReplies(_ origin: ChangeOrigin) -> [PeerCompletion] { running.removeValue(forKey: origin) ?? [] }
 
-    /// The gateway has these replies: its repeats can no longer come.
-    mutating func forget(_ boot: BootID, below request: UInt64) {
-        if request > over[boot, default: 0] { over[boot] = request }
-        guard let known = done[boot] else { return }
-        done[boot] = known.filter { $0 >= request }
+    /// The gateway has these replies: its repeats can no longer come. False: that was known.
+    mutating func forget(_ boot: BootID, below request: UInt64) -> Bool {
+        guard request > over[boot, default: 0] else { return false }
+        over[boot] = request
+        if let known = done[boot] { done[boot] = known.filter { $0 >= request } }
+        return true
+    }
+
+    var repliesSeen: [ReplicaSettled.RepliesSeen] {
+        over.sorted { $0.key.rawValue < $1.key.rawValue }.map { ReplicaSettled.RepliesSeen(boot: $0.key, below: $0.value) }
     }
 
     /// That run is over, and what it sent is refused as such.
@@ -279,8 +284,9 @@ extension VolumeSession {
 
     /// The gateway has every reply below that number: its changes are settled.
     private func confirm(_ boot: BootID, below request: UInt64) {
-        forwarded.forget(boot, below: request)
+        let isNews = forwarded.forget(boot, below: request)
         unconfirmed.removeAll { $0.origin.boot == boot && $0.origin.request < request }
+        if isNews { tellSettledLater() }
     }
 
     /// The node is down: its repeats can no longer come from this run.
@@ -289,8 +295,8 @@ extension VolumeSession {
         unconfirmed.removeAll { $0.origin.boot == boot }
     }
 
-    private func submitForwarded(_ message: ForwardRequest, _ work: VolumeRequest.Work, origin: ChangeOrigin? = nil) {
-        submit(VolumeRequest(offset: message.offset, work: work, receivedAt: node.clock.now(), origin: origin))
+    private func submitForwarded(_ message: ForwardRequest, _ work: VolumeRequest.Work) {
+        submit(VolumeRequest(offset: message.offset, work: work, receivedAt: node.clock.now()))
     }
 
     private func serveChange(_ kind: ChangeKind, _ message: ForwardRequest, data: ByteBuffer, reply: @escaping PeerCompletion) {
@@ -302,18 +308,11 @@ extension VolumeSession {
             if error == nil { forwarded.finished(origin) }
             for reply in forwarded.takeReplies(origin) { reply(error.map { .failure($0) } ?? .success(PeerReply())) }
         }
-        let begin = { [weak self] in
-            guard let self else { return }
-            submitForwarded(message, .change(kind, length: message.length, data: data, durable: message.durable, completion: ended), origin: origin)
-        }
-        guard message.isRepeat else { return begin() }
-        recall(origin, at: message.offset, of: message.logIndex) { memory in
-            switch memory {
-            case .done: ended(nil)
-            case .notDone: begin()
-            case .unknown: ended(Self.notKnown)
-            }
-        }
+        let request = VolumeRequest(
+            offset: message.offset, work: .change(kind, length: message.length, data: data, durable: message.durable, completion: ended),
+            receivedAt: node.clock.now(), origin: origin)
+        if message.isRepeat { request.repeatedKnowing = message.logIndex }
+        submit(request)
     }
 }
 

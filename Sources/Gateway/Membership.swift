@@ -116,6 +116,7 @@ package final class Membership<Env: NodeEnvironment> {
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
             node.joined?()
             probeFences()
+            node.replica.joined()
             node.recovery.joined()
         }
     }

@@ -3,63 +3,82 @@ import ObjectModel
 import SheepProtocol
 
 /// Whether a change that was passed on before, and is sent again, was done; its first owner may be gone, and with it what it knew.
-enum ForwardedMemory {
+private enum ForwardedMemory {
     case done
     case notDone
-    /// Not yet: the group has no member in sync, one does not answer, or the gateway is behind.
+    /// Not yet: the members changed, or one does not answer.
     case unknown
 }
 
 extension VolumeSession {
-    static var notKnown: SheepError { SheepError(.busy, "nobody can say yet whether a change that was passed on before was done") }
-
-    /// This gateway is the owner itself by now, and passed the request on to a former one. True: it is to be begun; else this sees to it.
-    func isUndone(_ request: VolumeRequest) -> Bool {
-        guard request.wasForwarded, !request.isKnownUndone, let origin = request.origin else { return true }
-        recall(origin, at: request.offset, of: node.control.appliedIndex) { [weak self] memory in
+    /// False: the request was passed on before, to this owner or a former one, and nobody knows yet whether it was done. This asks the members
+    /// in sync, and answers the request or submits it once more.
+    ///
+    /// It is asked when the volume is open: what a new owner rolls forward is on all members then.
+    func mayBegin(_ request: VolumeRequest) -> Bool {
+        guard let origin = request.origin, request.wasForwarded || request.repeatedKnowing != nil, !request.isKnownUndone else { return true }
+        let group = PlacementGroup(family: volume.family, index: UInt32(request.offset / UInt64(objectSize)))
+        let set = node.replicaSet(of: group, copies: volume.copies)
+        if let known = request.repeatedKnowing, set.version > known {
+            // Its gateway must know whether the power of those that may have done it was lost, and does not send it again then.
+            request.fail(SheepError(.busy, "the members of group \(group) changed since the change was passed on"))
+            return false
+        }
+        // A first copy may be under way still, though its client was told that it takes too long.
+        guard set.inSync.count >= max(1, set.minimum), !window.active.contains(where: { $0.origin == origin }) else {
+            askLater(request)
+            return false
+        }
+        var durable = false
+        if case .change(_, _, _, let wanted, _) = request.work { durable = wanted }
+        recalls += 1
+        recall(origin, of: group, in: set, durable: durable) { [weak self] memory in
             guard let self else { return request.fail(SheepError(.shuttingDown, "the volume was closed")) }
+            recalls -= 1
             switch memory {
-            case .done:
-                forwarded.finished(origin)
-                submit(request)
-            case .notDone:
-                request.isKnownUndone = true
-                submit(request)
-            case .unknown: submitLater(request, after: Self.notKnown)
+            case .done: forwarded.finished(origin)
+            case .notDone: request.isKnownUndone = true
+            case .unknown: return askLater(request)
             }
+            submit(request)
         }
         return false
     }
 
-    /// Asks all members in sync of a change's group. `known` is the last entry that its gateway acted upon: with the group's last
-    /// change it knows whether the power of those that may have done it was lost since, and would not send it then.
-    func recall(_ origin: ChangeOrigin, at offset: UInt64, of known: LogIndex, answer: @escaping (ForwardedMemory) -> Void) {
-        let group = PlacementGroup(family: volume.family, index: UInt32(offset / UInt64(objectSize)))
-        let set = node.replicaSet(of: group, copies: volume.copies)
-        guard let term, !set.inSync.isEmpty, set.version <= known else { return answer(.unknown) }
+    private func askLater(_ request: VolumeRequest) {
+        submitLater(request, after: SheepError(.unavailable, "volume \(volume.name): nobody can say yet whether a change that was passed on before was done"))
+    }
+
+    private func recall(
+        _ origin: ChangeOrigin, of group: PlacementGroup, in set: ReplicaSet, durable: Bool, answer: @escaping (ForwardedMemory) -> Void
+    ) {
+        let term = term!
         var remaining = set.inSync.count
         var memory = ForwardedMemory.notDone
-        let heard = { [weak self] (isDone: Bool?) in
-            switch isDone {
-            case true: memory = .done
-            case nil where memory != .done: memory = .unknown
-            default: break
+        let heard = { [weak self] (result: Result<Bool, SheepError>) in
+            switch result {
+            case .success(true) where memory != .unknown: memory = .done
+            case .success: break
+            case .failure: memory = .unknown
             }
             remaining -= 1
             guard remaining == 0 else { return }
-            guard let self, self.term == term, node.replicaSet(of: group, copies: volume.copies).version == set.version else {
-                return answer(.unknown)
-            }
-            answer(memory)
+            let isStill = self.map { $0.term == term && $0.node.replicaSet(of: group, copies: $0.volume.copies).version == set.version } ?? false
+            answer(isStill ? memory : .unknown)
         }
         for member in set.inSync {
             if member.node == node.identity {
-                heard(node.replica.recallLocally(origin, of: birth))
+                node.replica.recallLocally(origin, of: birth, durable: durable, answer: heard)
                 continue
             }
-            let request = ReplicaRecall(context: context(to: member.node, version: set.version, term: term), origin: origin)
+            let request = ReplicaRecall(
+                context: context(to: member.node, version: set.version, term: term), origin: origin, durable: durable)
             node.network.send(.replicaRecall, body: request.wire, payload: nil, to: member.node) { result in
-                heard((try? result.get()).flatMap { try? ReplicaRecall.Answer(wire: $0.body).isDone })
+                heard(result.flatMap { reply in
+                    do throws(WireError) { return .success(try ReplicaRecall.Answer(wire: reply.body).isDone) } catch {
+                        return .failure(SheepError(.unknown, "the member's answer cannot be read: \(error.text)"))
+                    }
+                })
             }
         }
     }

@@ -30,7 +30,8 @@ package final class RecoverySource<Env: NodeEnvironment> {
                 slots.insert(ObjectSlot(family: removal.name.family, index: removal.name.index))
             }
             slots.formUnion(node.recovery.startSlots(in: wanted))
-            node.whenLeaseHeld { reply(.success(PeerReply(body: WireList(slots.sorted()).wire))) }
+            let listed = RecoveryListing.Listed(slots: slots.sorted(), done: node.replica.forwardedDone(in: wanted))
+            node.whenLeaseHeld { reply(.success(PeerReply(body: listed.wire))) }
         }
     }
 

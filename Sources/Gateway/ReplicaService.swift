@@ -91,7 +91,6 @@ package final class ReplicaService<Env: NodeEnvironment> {
                 return reply(.failure(refusal))
             }
             windows[change.context.volume, default: UnsettledWindow()].began(change)
-            forgetNotes(of: change.context.volume, upTo: change.settled, in: change.context.term)
             apply(change, payload: payload, shift: volume.shift, copies: volume.copies) { [self] error in
                 ended(change, failed: error != nil)
                 node.whenLeaseHeld {
@@ -130,13 +129,13 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
         let partial = !node.recovery.isComplete(slot, copies: copies)
         let told = completion
+        let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
         let completion = { [weak self] (error: SheepError?) in
             if partial, error != nil { self?.node.recovery.failed(slot, change) }
-            if error == nil, change.origin != nil, let self { notes.add(change, to: store) }
-            told(error)
+            if error == nil, change.origin != nil, let self { noted(change, durable: durable, told) } else { told(error) }
         }
         if partial { node.recovery.touched(slot, change) }
-        let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
+        let syncsAtOnce = durable && change.origin == nil
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
         let version = change.context.groupVersion
         switch change.kind {
@@ -153,19 +152,25 @@ package final class ReplicaService<Env: NodeEnvironment> {
             payload.withUnsafeReadableBytes { bytes in
                 store.write(
                     change.object, objectShift: shift, ancestry: ancestry, version: version,
-                    at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: durable, completion: done)
+                    at: Int(change.offset), from: bytes, copyOnWrite: !partial, durable: syncsAtOnce, completion: done)
             }
         case .trim, .zero:
             let mayMake = !store.hasObject(change.object)
             store.zero(
                 change.object, objectShift: shift, ancestry: ancestry, version: version,
-                at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: durable,
+                at: Int(change.offset), length: Int(change.length), deallocate: change.kind == .trim, durable: syncsAtOnce,
                 completion: { [weak self] error in
                     completion(error)
                     if mayMake { self?.node.garbage.made(change.object) }
                     if !mayMake, error == nil, change.kind == .trim { self?.node.garbage.changed(slot) }
                 })
         }
+    }
+
+    /// The change is in its object, and is noted before it is durable: whoever reads it here from now on finds the note as well.
+    private func noted(_ change: ReplicaChange, durable: Bool, _ completion: @escaping (SheepError?) -> Void) {
+        notes.add(change, to: store)
+        if durable { store.flush(change.object, completion) } else { completion(nil) }
     }
 
     // MARK: Reads
@@ -318,36 +323,67 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     func settled(_ notice: ReplicaSettled) {
-        guard notice.settled > .zero else {
+        if notice.settled > .zero { windows[notice.volume]?.settle(upTo: notice.settled, in: notice.term) } else {
             windows[notice.volume]?.opened(notice.term)
-            return
         }
-        windows[notice.volume]?.settle(upTo: notice.settled, in: notice.term)
-        forgetNotes(of: notice.volume, upTo: notice.settled, in: notice.term)
+        guard notes.has(notice.volume) else { return }
+        // Notes of former terms are in no order with what is settled now: they wait for their gateways.
+        let seen = Dictionary(notice.repliesSeen.map { ($0.boot, $0.below) }) { max($0, $1) }
+        notes.remove(notice.volume, from: store) { record in
+            record.term == notice.term && record.sequence <= notice.settled
+                || record.origin.map { $0.request < seen[$0.boot, default: 0] } ?? true
+        }
     }
 
-    // MARK: Notes
+    // MARK: What a gateway may send once more
 
-    /// The owner's own replica is told of what is settled too, for its notes.
     func hasNotes(of volume: Birth) -> Bool { notes.has(volume) }
 
     func recall(_ request: ReplicaRecall, from sender: NodeID, reply: @escaping PeerCompletion) {
         admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
-            reply(.success(PeerReply(body: ReplicaRecall.Answer(isDone: recallLocally(request.origin, of: request.context.volume)).wire)))
+            recallLocally(request.origin, of: request.context.volume, durable: request.durable) { [weak self] result in
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: ReplicaRecall.Answer(isDone: $0).wire) }) }
+            }
         }
     }
 
-    func recallLocally(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes.hasDone(origin, of: volume) }
+    func recallLocally(_ origin: ChangeOrigin, of volume: Birth, durable: Bool, answer: @escaping (Result<Bool, SheepError>) -> Void) {
+        let isDone = notes.hasDone(origin, of: volume)
+        guard durable || node.options.alwaysDurable else { return answer(.success(isDone)) }
+        flushLocally(volume) { error in answer(error.map { .failure($0) } ?? .success(isDone)) }
+    }
 
-    /// Their gateways have the replies. Those of a former term stay: the present owner knows nothing of who has which reply.
-    private func forgetNotes(of volume: Birth, upTo settled: Sequence, in term: Term) {
-        guard settled > .zero, notes.has(volume) else { return }
-        notes.remove(volume, from: store) { $0.term == term && $0.sequence <= settled }
+    /// Of groups that this sheep is in sync for, for those that copy them.
+    func forwardedDone(in wanted: (PlacementGroup) -> Bool) -> [ForwardedChange] {
+        var done: [ForwardedChange] = []
+        for volume in notes.volumes {
+            guard let copies = node.facts(of: volume)?.copies else { continue }
+            for record in notes.records(of: volume) where wanted(record.object.group) {
+                guard node.replicas(of: record.object.group, copies: copies).isCurrentHere else { continue }
+                done.append(ForwardedChange(volume: volume, record: record))
+            }
+        }
+        return done
+    }
+
+    func learn(_ done: [ForwardedChange]) {
+        for change in done {
+            guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }
+            notes.add(change.record, of: change.volume, to: store)
+        }
     }
 
     /// That run is over, and repeats nothing.
     func forget(gateway boot: BootID) {
         for volume in notes.volumes { notes.remove(volume, from: store) { $0.origin?.boot == boot } }
+    }
+
+    /// This run is up: what a former one noted of runs and volumes that are gone is of no use.
+    func joined() {
+        for volume in notes.volumes {
+            let isThere = node.facts(of: volume) != nil
+            notes.remove(volume, from: store) { [node] in !isThere || !node.upBoots.contains($0.origin!.boot) }
+        }
     }
 
     // MARK: Control log

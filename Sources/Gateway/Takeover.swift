@@ -5,7 +5,7 @@ import SheepProtocol
 
 extension UnsettledRecord {
     /// Bytes of the object.
-    var range: Range<UInt32> { offset..<offset + length }
+    fileprivate var range: Range<UInt32> { offset..<offset + length }
 }
 
 /// A new owner's work before it serves: fence, gather, roll forward.
@@ -22,6 +22,8 @@ final class Takeover<Env: NodeEnvironment> {
     private var answers: [NodeID: [UnsettledRecord]] = [:]
     private var asked: Set<NodeID> = []
     private var holdings: [Holding] = []
+    /// What ``rollNext()`` is at.
+    private var rolling: Holding?
     private var isGathered = false
 
     init(session: VolumeSession<Env>, term: Term) { (self.session, self.term) = (session, term) }
@@ -118,6 +120,7 @@ final class Takeover<Env: NodeEnvironment> {
             session.mode = .opening
             return session.opened(term: term)
         }
+        rolling = holding
         let record = holding.record
         let slot = ObjectSlot(family: record.object.family, index: record.object.index)
         let set = node.replicaSet(of: slot.group, copies: session.volume.copies)
@@ -169,11 +172,18 @@ final class Takeover<Env: NodeEnvironment> {
             case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
                 node.clock.schedule(after: NodeTiming.retry) { [self] in
-                    read(record, from: holders, orFrom: others, isSame: isSame)
+                    if isInSync(source, at: slot) { return read(record, from: holders, orFrom: others, isSame: isSame) }
+                    // It left meanwhile, as one that is placed no longer does: once more with those that are in sync now.
+                    if let rolling { holdings.append(rolling) }
+                    rollNext()
                 }
             case .failure: next()
             }
         }
+    }
+
+    private func isInSync(_ member: NodeID, at slot: ObjectSlot) -> Bool {
+        node.replicaSet(of: slot.group, copies: session.volume.copies).inSync.contains { $0.node == member }
     }
 
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }

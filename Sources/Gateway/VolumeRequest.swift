@@ -17,9 +17,11 @@ final class VolumeRequest {
     let receivedAt: UInt64
     /// Given when another gateway forwarded it, or when this one forwards it.
     var origin: ChangeOrigin?
+    /// Another gateway passes it on for another time, and acted upon the control log up to this entry.
+    var repeatedKnowing: LogIndex?
     /// This gateway passed it on once at least.
     var wasForwarded = false
-    /// Since it was passed on last, all members in sync have said that they did not do it.
+    /// Since it came, or was passed on last, all members in sync have said that they did not do it.
     var isKnownUndone = false
     /// Passed on, and the only copies that may have had it lost their power since: nobody may know whether it was done, and if it
     /// was, what others wrote after it may be durable. It is not sent once more.

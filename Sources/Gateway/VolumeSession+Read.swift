@@ -4,6 +4,12 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+/// When a read began, in the changes of its volume.
+struct ReadStart {
+    let term: Term?
+    let next: Sequence
+}
+
 extension VolumeSession {
     /// Reads any range; pieces of several objects come one after another into one buffer.
     func read(
@@ -30,8 +36,8 @@ extension VolumeSession {
         if node.holdsCurrent(slot, copies: volume.copies) {
             return node.replica.readLocally(
                 family: volume.family, birth: birth, index: index, offset: offset, length: length, appendingTo: buffer
-            ) { [self] result in
-                finishLocalRead(result, slot: slot, offset: offset, length: length, completion: completion)
+            ) { [self, start = readStart] result in
+                finishLocalRead(result, slot: slot, offset: offset, length: length, start: start, completion: completion)
             }
         }
         readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], completion: completion)
@@ -53,27 +59,55 @@ extension VolumeSession {
     }
 
     private func finishLocalRead(
-        _ result: Result<ByteBuffer, LocalReadFailure>, slot: ObjectSlot, offset: Int, length: Int,
+        _ result: Result<ByteBuffer, LocalReadFailure>, slot: ObjectSlot, offset: Int, length: Int, start: ReadStart,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         switch result {
         case .success(let buffer):
-            if node.leaseHeld { return completion(.success(buffer)) }
-            node.whenLeaseHeld { completion(.success(buffer)) }
+            if nextSequence == start.next, node.leaseHeld { return completion(.success(buffer)) }
+            answer(buffer, of: slot, offset: offset, length: length, start: start, completion: completion)
         case .failure(let failure):
             if failure.error.code == .damaged || failure.error.code == .inputOutput {
                 // The store told the repairer; another member serves meanwhile.
                 return readElsewhere(
-                    slot, offset: offset, length: length, buffer: failure.buffer, damage: failure.error, completion: completion)
+                    slot, offset: offset, length: length, buffer: failure.buffer, start: start, damage: failure.error,
+                    completion: completion)
             }
             node.whenLeaseHeld { completion(.failure(failure.error)) }
         }
     }
 
+    private var readStart: ReadStart { ReadStart(term: term, next: nextSequence) }
+
+    /// A change that began after the read may be in the bytes, and on no other member yet: who sees it must be able to count on it, so it is
+    /// waited for.
+    private func answer(
+        _ buffer: ByteBuffer, of slot: ObjectSlot, offset: Int, length: Int, start: ReadStart,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+    ) {
+        let since = { [self] in term == start.term ? start.next : .zero }()
+        let younger = window.active.filter {
+            $0.sequence >= since && $0.overlaps(index: slot.index, offset: offset, length: length, coversObject: false)
+        }
+        var remaining = younger.count + 1
+        var failure: SheepError?
+        let done = { [self] (error: SheepError?) in
+            failure = failure ?? error
+            remaining -= 1
+            guard remaining == 0 else { return }
+            if let failure { return completion(.failure(failure)) }
+            node.whenLeaseHeld { completion(.success(buffer)) }
+        }
+        let now = node.clock.now()
+        for change in younger { change.dependents.append(Waiter(since: now, run: { done(nil) }, fail: done)) }
+        done(nil)
+    }
+
     /// Asks another in-sync member; a refusal or a broken link tries the next, and a change of membership all again.
     func readRemotely(
         _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, avoiding: [NodeID],
-        since: UInt64? = nil, damage: SheepError? = nil, completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
+        since: UInt64? = nil, start: ReadStart? = nil, damage: SheepError? = nil,
+        completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let since = since ?? node.clock.now()
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
@@ -81,23 +115,25 @@ extension VolumeSession {
         guard let term, let member = choices.first(where: { node.network.isLinked(to: $0.node) }) ?? choices.first else {
             // Nobody is there to ask: goes on when the membership changes, or fails with the request's time limit.
             return retryRead(
-                slot, offset: offset, length: length, buffer: buffer, since: since, damage: damage, completion: completion)
+                slot, offset: offset, length: length, buffer: buffer, since: since, start: start ?? readStart, damage: damage,
+                completion: completion)
         }
         let request = ReplicaRead(
             context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
             index: slot.index, offset: UInt32(offset), length: UInt32(length))
+        let start = start ?? readStart
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [weak self] result in
             guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
             switch result {
             case .success(let reply) where reply.payload.readableBytes == length:
                 var (buffer, payload) = (buffer, reply.payload)
                 buffer.writeBuffer(&payload)
-                node.whenLeaseHeld { completion(.success(buffer)) }
+                answer(buffer, of: slot, offset: offset, length: length, start: start, completion: completion)
             case .success, .failure:
                 let found = result.failure.flatMap { $0.code == .damaged ? $0 : nil }
                 readRemotely(
                     slot, offset: offset, length: length, buffer: buffer, avoiding: avoiding + [member.node],
-                    since: since, damage: damage ?? found, completion: completion)
+                    since: since, start: start, damage: damage ?? found, completion: completion)
             }
         }
     }
@@ -105,7 +141,7 @@ extension VolumeSession {
     /// Nobody is there to ask now: looks again soon, until the request's time limit. Copies that are damaged have a moment to
     /// repair each other.
     private func retryRead(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64, damage: SheepError?,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64, start: ReadStart, damage: SheepError?,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let limit = node.options.inputOutputTimeout
@@ -121,7 +157,7 @@ extension VolumeSession {
             waitingReads -= 1
             if term != nil, !node.holdsCurrent(slot, copies: volume.copies) {
                 return readRemotely(
-                    slot, offset: offset, length: length, buffer: buffer, avoiding: [], since: since, completion: completion)
+                    slot, offset: offset, length: length, buffer: buffer, avoiding: [], since: since, start: start, completion: completion)
             }
             submit(
                 VolumeRequest(
@@ -132,14 +168,15 @@ extension VolumeSession {
 
     /// This sheep's copy is damaged there.
     private func readElsewhere(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, damage: SheepError,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, start: ReadStart, damage: SheepError,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         guard set.inSync.contains(where: { $0.node != node.identity }) else {
             return completion(.failure(SheepError(.inputOutput, "\(damage.message); there is no other copy")))
         }
-        readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], damage: damage, completion: completion)
+        readRemotely(
+            slot, offset: offset, length: length, buffer: buffer, avoiding: [], start: start, damage: damage, completion: completion)
     }
 
     // MARK: What is stored

@@ -59,9 +59,12 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var orderIsRunning = false
     /// Reads that found no member to ask and look again soon.
     var waitingReads = 0
+    /// Repeats of which the members are asked whether they have done them.
+    var recalls = 0
     var confirmationPending = false
     private var settledNoticePending = false
     private var lastToldSettled = Sequence.zero
+    private var lastToldReplies: [ReplicaSettled.RepliesSeen] = []
     private var settledTargets: Set<NodeID> = []
     package var users = 0
     /// Trims that wait for their time, by index; whatever changes the object meanwhile ends them.
@@ -120,7 +123,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 noteUnflushed(index: UInt32(request.offset / UInt64(objectSize)), durable: durable, origin: request.origin)
                 return completion(nil)
             }
-            guard isUndone(request) else { return }
+            guard mayBegin(request) else { return }
             change(
                 kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
                 completion: completion)
@@ -457,15 +460,17 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     /// After 50 ms of silence the replicas learn the watermark by a message of its own.
-    private func tellSettledLater() {
+    func tellSettledLater() {
         guard !settledNoticePending, !settledTargets.isEmpty || node.replica.hasNotes(of: birth) else { return }
         settledNoticePending = true
         node.clock.schedule(after: 50_000_000) { [weak self] in
             guard let self else { return }
             settledNoticePending = false
-            guard let term, settled > lastToldSettled else { return }
-            lastToldSettled = settled
-            let notice = ReplicaSettled(volume: birth, term: term, settled: settled)
+            if case .rollingForward = mode { return }
+            let repliesSeen = forwarded.repliesSeen
+            guard let term, settled > lastToldSettled || repliesSeen != lastToldReplies else { return }
+            (lastToldSettled, lastToldReplies) = (settled, repliesSeen)
+            let notice = ReplicaSettled(volume: birth, term: term, settled: settled, repliesSeen: repliesSeen)
             node.replica.settled(notice)
             for target in settledTargets.sorted() {
                 node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
@@ -477,6 +482,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     func resetForTerm() {
         nextSequence = Sequence(rawValue: 1)
         lastToldSettled = .zero
+        lastToldReplies = []
         settledTargets = []
         unflushed = nil
         knownObjects = []
@@ -527,6 +533,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Requests that wait for members or for the volume to open.
     var waitingCount: Int {
-        waiting.count + parked.count + waitingReads + window.active.filter { $0.outstanding.isEmpty }.count
+        waiting.count + parked.count + waitingReads + recalls + window.active.filter { $0.outstanding.isEmpty }.count
     }
 }

@@ -56,7 +56,7 @@ extension ObjectStore {
     }
 
     /// Makes a name's last change durable, whatever it was.
-    func flush(_ name: ObjectName, _ completion: @escaping (SheepError?) -> Void) {
+    package func flush(_ name: ObjectName, _ completion: @escaping (SheepError?) -> Void) {
         if let file = cache.find(name) { flush(file, completion) } else { flush([name.birth], completion: completion) }
     }
 

@@ -52,14 +52,30 @@ struct NoteFile<D: Disk> {
 }
 
 extension ObjectStore {
+    /// Also while it is being closed: changes end then.
+    private var takesNotes: Bool {
+        switch phase {
+        case .open, .closing: true
+        case .failed, .closed: false
+        }
+    }
+
+    private func openNotes() throws(DiskError) {
+        let isNew = try !disk.exists(NoteFile<D>.name)
+        let file = try disk.open(NoteFile<D>.name, create: isNew)
+        notes.file = file
+        // A disk that is full later still takes notes. Without the space now they are taken as long as there is some.
+        if isNew { try? disk.reserve(file, at: 0, length: UInt64(4096 * NoteFile<D>.slotSize)) }
+    }
+
     /// Keeps up to 122 bytes for the next run, should this one be killed; returns the slot to take them back from. Nil: the disk has no room
     /// for them, or takes no changes.
     package func addNote(_ note: [UInt8]) -> Int? {
         precondition((1...NoteFile<D>.capacity).contains(note.count))
-        guard refusesChanges == nil else { return nil }
+        guard takesNotes else { return nil }
         let slot = notes.takeSlot()
         do throws(DiskError) {
-            if notes.file == nil { notes.file = try disk.open(NoteFile<D>.name, create: try !disk.exists(NoteFile<D>.name)) }
+            if notes.file == nil { try openNotes() }
             notes.encode(note, slot: slot)
             try disk.write(notes.file!, at: UInt64(slot * NoteFile<D>.slotSize), from: notes.scratch.bytes)
             return slot
@@ -71,7 +87,7 @@ extension ObjectStore {
     }
 
     package func removeNote(_ slot: Int) {
-        guard refusesChanges == nil, let file = notes.file else { return }
+        guard takesNotes, let file = notes.file else { return }
         notes.scratch.buffer.initializeMemory(as: UInt8.self, repeating: 0)
         do throws(DiskError) {
             try disk.write(file, at: UInt64(slot * NoteFile<D>.slotSize), from: notes.scratch.bytes)

@@ -30,9 +30,16 @@ struct PeerTests {
         try expectRoundTrip(StoredRange(offset: 4096, length: 8192))
         try expectRoundTrip(ReplicaFlush(context: context, family: slot.family))
         try expectRoundTrip(ReplicaGather(context: context))
-        try expectRoundTrip(ReplicaRecall(context: context, origin: ChangeOrigin(boot: context.receiverBoot, request: 5)))
+        try expectRoundTrip(ReplicaRecall(context: context, origin: ChangeOrigin(boot: context.receiverBoot, request: 5), durable: true))
         try expectRoundTrip(ReplicaRecall.Answer(isDone: true))
         try expectRoundTrip(ReplicaSettled(volume: name.birth, term: context.term, settled: Sequence(rawValue: 13)))
+        try expectRoundTrip(
+            ReplicaSettled(
+                volume: name.birth, term: context.term, settled: .zero, repliesSeen: [.init(boot: context.receiverBoot, below: 9)]))
+        let record = UnsettledRecord(
+            term: context.term, sequence: Sequence(rawValue: 2), object: name, kind: .write, offset: 0, length: 4096,
+            origin: ChangeOrigin(boot: context.receiverBoot, request: 5))
+        try expectRoundTrip(RecoveryListing.Listed(slots: [slot], done: [ForwardedChange(volume: name.birth, record: record)]))
         try expectRoundTrip(slot)
         try expectRoundTrip(
             RecoveryListing(

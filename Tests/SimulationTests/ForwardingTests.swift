@@ -49,9 +49,9 @@ import Testing
         expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
     }
 
-    @Test("the processes of all copies die: the write was done, its repeat is answered and not done once more", arguments: 1...10 as ClosedRange<UInt64>)
-    func processesDie(seed: UInt64) {
-        let run = begin(seed, durable: false)
+    @Test("the processes of all copies die: the write was done, its repeat is answered and not done once more", arguments: 1...10 as ClosedRange<UInt64>, [false, true])
+    func processesDie(seed: UInt64, durable: Bool) {
+        let run = begin(seed, durable: durable)
         defer { run.end() }
         let forwarded = writeWithoutAnswer(run)
         for sheep in Self.storing { run.kill(sheep) }

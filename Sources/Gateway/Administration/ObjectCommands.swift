@@ -82,12 +82,12 @@ extension SheepNode {
             let request = RecoveryListing(
                 receiverBoot: row.boot, logIndex: control.state.appliedIndex, since: .zero, firstGroup: 0, lastGroup: .max)
             network.send(.recoveryListing, body: request.wire, payload: nil, to: row.id) { result in
-                switch result.flatMap({ reply -> Result<WireList<ObjectSlot>, SheepError> in
-                    do throws(WireError) { return .success(try WireList(wire: reply.body)) } catch {
+                switch result.flatMap({ reply -> Result<RecoveryListing.Listed, SheepError> in
+                    do throws(WireError) { return .success(try RecoveryListing.Listed(wire: reply.body)) } catch {
                         return .failure(SheepError(.unknown, "the answer of \(row.address) cannot be read: \(error.text)"))
                     }
                 }) {
-                case .success(let list): for slot in list.elements where families?.contains(slot.family) ?? true { slots.insert(slot) }
+                case .success(let list): for slot in list.slots where families?.contains(slot.family) ?? true { slots.insert(slot) }
                 case .failure(let error): failure = error
                 }
                 done()

@@ -19,7 +19,7 @@ package struct ObjectSlot: Hashable, Comparable, WireCodable {
 
 /// Asks a source which slots changed since a disk left: those with an object or a removal of at least `since`.
 /// The source first applies the control log up to `logIndex`, so that it refuses writers that do not know of the
-/// syncing member; only then it looks. The reply is a list of ``ObjectSlot``, ascending, without repeats.
+/// syncing member; only then it looks. The reply is a ``Listed``.
 package struct RecoveryListing: Hashable, WireCodable {
     package var receiverBoot: BootID
     package var logIndex: LogIndex
@@ -46,6 +46,37 @@ package struct RecoveryListing: Hashable, WireCodable {
         writer.write(since)
         writer.write(firstGroup)
         writer.write(lastGroup)
+    }
+
+    package struct Listed: Hashable, WireCodable {
+        /// Ascending, without repeats.
+        package var slots: [ObjectSlot]
+        /// What the source, in sync, knows to be done of changes that a gateway may send once more.
+        package var done: [ForwardedChange]
+        package init(slots: [ObjectSlot], done: [ForwardedChange] = []) { (self.slots, self.done) = (slots, done) }
+        package init(from reader: inout WireReader) throws(WireError) {
+            slots = try reader.readArray()
+            done = try reader.readArray()
+        }
+        package func encode(to writer: inout WireWriter) {
+            writer.write(slots)
+            writer.write(done)
+        }
+    }
+}
+
+/// A change that another gateway passed on to the volume's owner, as a replica did it.
+package struct ForwardedChange: Hashable, WireCodable {
+    package var volume: Birth
+    package var record: UnsettledRecord
+    package init(volume: Birth, record: UnsettledRecord) { (self.volume, self.record) = (volume, record) }
+    package init(from reader: inout WireReader) throws(WireError) {
+        volume = try reader.readValue()
+        record = try reader.readValue()
+    }
+    package func encode(to writer: inout WireWriter) {
+        writer.write(volume)
+        writer.write(record)
     }
 }
 

@@ -80,14 +80,20 @@ package struct ReplicaGather: Hashable, WireCodable {
 package struct ReplicaRecall: Hashable, WireCodable {
     package var context: ReplicaContext
     package var origin: ChangeOrigin
-    package init(context: ReplicaContext, origin: ChangeOrigin) { (self.context, self.origin) = (context, origin) }
+    /// It was to outlive a power cut: who answers sees to it first.
+    package var durable: Bool
+    package init(context: ReplicaContext, origin: ChangeOrigin, durable: Bool) {
+        (self.context, self.origin, self.durable) = (context, origin, durable)
+    }
     package init(from reader: inout WireReader) throws(WireError) {
         context = try reader.readValue()
         origin = try reader.readValue()
+        durable = try reader.readBool()
     }
     package func encode(to writer: inout WireWriter) {
         writer.write(context)
         writer.write(origin)
+        writer.write(durable)
     }
 
     package struct Answer: Hashable, WireCodable {
@@ -101,20 +107,39 @@ package struct ReplicaRecall: Hashable, WireCodable {
 /// Tells a replica after a silence that every change up to `settled` is done on all members; with 0, that a new owner has
 /// rolled forward what earlier terms left. No reply is waited for.
 package struct ReplicaSettled: Hashable, WireCodable {
+    /// A gateway has the reply to every change that it passed on below this number.
+    package struct RepliesSeen: Hashable, WireCodable {
+        package var boot: BootID
+        package var below: UInt64
+        package init(boot: BootID, below: UInt64) { (self.boot, self.below) = (boot, below) }
+        package init(from reader: inout WireReader) throws(WireError) {
+            boot = try reader.readValue()
+            below = try reader.read()
+        }
+        package func encode(to writer: inout WireWriter) {
+            writer.write(boot)
+            writer.write(below)
+        }
+    }
+
     package var volume: Birth
     package var term: Term
     package var settled: Sequence
-    package init(volume: Birth, term: Term, settled: Sequence) {
-        (self.volume, self.term, self.settled) = (volume, term, settled)
+    /// Ascending by boot id.
+    package var repliesSeen: [RepliesSeen]
+    package init(volume: Birth, term: Term, settled: Sequence, repliesSeen: [RepliesSeen] = []) {
+        (self.volume, self.term, self.settled, self.repliesSeen) = (volume, term, settled, repliesSeen)
     }
     package init(from reader: inout WireReader) throws(WireError) {
         volume = try reader.readValue()
         term = try reader.readValue()
         settled = try reader.readValue()
+        repliesSeen = try reader.readArray()
     }
     package func encode(to writer: inout WireWriter) {
         writer.write(volume)
         writer.write(term)
         writer.write(settled)
+        writer.write(repliesSeen)
     }
 }
