@@ -117,7 +117,8 @@ final class SlotAudit<Env: NodeEnvironment> {
                 }
                 if summary.lost > 0 { losses.append("\(member.address): \(summary.lost) damaged, no other copy can make it good") }
                 let living = summary.objects.filter { object in
-                    node.control.state.volume(object.name.birth).map { $0.copies == copies && !$0.isDeleted } ?? false
+                    let counts = node.control.state.volume(object.name.birth).map { $0.copies == copies && !$0.isDeleted } ?? false
+                    return counts && !hidesNothing(object, among: summary.objects)
                 }
                 views.append(SlotView(node: member.id, objects: reads ? living : living.map(\.withoutTable), unsettled: summary.unsettled))
             }
@@ -130,6 +131,13 @@ final class SlotAudit<Env: NodeEnvironment> {
         }
         if isBusy { return again() }
         judge(comparison.look(views))
+    }
+
+    /// Then it is as good as no entry, which other copies may have: a trim met the collection of what it was to hide.
+    private func hidesNothing(_ object: SourceObject, among objects: [SourceObject]) -> Bool {
+        guard object.isHole else { return false }
+        let ancestors = node.ancestry(of: object.name.birth).dropFirst()
+        return !objects.contains { ancestors.contains($0.name.birth) }
     }
 
     private func judge(_ verdict: SlotComparison.Verdict) {

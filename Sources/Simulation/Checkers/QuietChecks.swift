@@ -91,7 +91,7 @@ struct QuietChecks {
         for sheep in cluster.sheep {
             guard let node = sheep.serving, let store = sheep.store else { continue }
             let objects = store.objects(after: nil, limit: .max)
-            for object in objects { holders[object.name, default: []].append(sheep) }
+            for object in objects where !hidesNothing(object, in: store, node) { holders[object.name, default: []].append(sheep) }
             for object in objects {
                 let births = store.births(family: object.name.family, index: object.name.index).map(\.name.birth)
                 if node.control.state.isGarbage(object.name, presentBirths: births) {
@@ -101,6 +101,15 @@ struct QuietChecks {
         }
         for name in holders.keys.sorted() { checkHolders(name, holders[name]!) }
         checkUsage(Set(holders.keys))
+    }
+
+    /// A hole that is as good as no entry.
+    private func hidesNothing(
+        _ object: StoredObject, in store: ObjectStore<SimulatedDisk>, _ node: SheepNode<SimulatedEnvironment>
+    ) -> Bool {
+        guard object.isHole else { return false }
+        let ancestors = node.control.state.ancestry(of: object.name.birth).dropFirst()
+        return !store.births(family: object.name.family, index: object.name.index).contains { ancestors.contains($0.name.birth) }
     }
 
     /// What the cluster says that a volume takes is what there is of it.
