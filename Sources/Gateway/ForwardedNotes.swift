@@ -11,81 +11,80 @@ import SheepProtocol
 struct ForwardedNotes<D: Disk> {
     private struct Note {
         let record: UnsettledRecord
-        let slot: Int
+        /// Nil: the disk has no room for it.
+        let slot: Int?
+        /// Counts all notes of this run.
+        let number: UInt64
     }
 
     /// Of a volume. Owners tell every 50 ms who has which replies, so that there are not so many but of gateways that have stood still.
     private static var limit: Int { 4096 }
 
-    /// In the order in which they were done, by volume.
-    private var notes: [Birth: [Note]] = [:]
+    private var notes: [Birth: [ChangeOrigin: Note]] = [:]
+    private var noted: UInt64 = 0
+
+    init() {}
 
     /// With what the former run left.
     init(in store: ObjectStore<D>) {
         for (slot, bytes) in store.notesLeft() {
             var reader = WireReader(bytes)
-            guard let done: ForwardedChange = try? reader.readValue() else {
+            guard let done: ReplicaRecord = try? reader.readValue(), let origin = done.record.origin, notes[done.volume]?[origin] == nil else {
                 store.removeNote(slot)
                 continue
             }
-            notes[done.volume, default: []].append(Note(record: done.record, slot: slot))
-        }
-        for volume in notes.keys {
-            notes[volume]!.sort { ($0.record.term, $0.record.sequence) < ($1.record.term, $1.record.sequence) }
+            noted += 1
+            notes[done.volume, default: [:]][origin] = Note(record: done.record, slot: slot, number: noted)
         }
     }
-
-    init() {}
 
     var volumes: [Birth] { notes.keys.sorted() }
 
     func has(_ volume: Birth) -> Bool { notes[volume] != nil }
 
-    func hasDone(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes[volume]?.contains { $0.record.origin == origin } ?? false }
+    func hasDone(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes[volume]?[origin] != nil }
 
-    func records(of volume: Birth) -> [UnsettledRecord] { notes[volume]?.map(\.record) ?? [] }
+    /// In the order in which they were noted.
+    func records(of volume: Birth) -> [UnsettledRecord] {
+        notes[volume, default: [:]].values.sorted { $0.number < $1.number }.map(\.record)
+    }
 
     /// The change is in its object.
     mutating func add(_ change: ReplicaChange, to store: ObjectStore<D>) {
-        let volume = change.context.volume
         let record = UnsettledRecord(
             term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind, offset: change.offset,
             length: change.length, origin: change.origin)
-        if change.origin == .undo { undone(record, of: volume, in: store) } else { add(record, of: volume, to: store) }
+        add(record, of: change.context.volume, to: store)
     }
 
+    /// Of a change that undoes another the note of that one goes.
     mutating func add(_ record: UnsettledRecord, of volume: Birth, to store: ObjectStore<D>) {
+        guard let origin = record.origin else { return }
+        if origin.isUndo { return remove(volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
+        guard notes[volume]?[origin] == nil else { return }
         var writer = WireWriter()
-        writer.write(ForwardedChange(volume: volume, record: record))
-        guard let slot = store.addNote(writer.bytes) else { return }
-        notes[volume, default: []].append(Note(record: record, slot: slot))
-        guard notes[volume]!.count > Self.limit else { return }
-        store.removeNote(notes[volume]!.removeFirst().slot)
-    }
-
-    /// What is put back is the range of one change, the last one there.
-    private mutating func undone(_ undo: UnsettledRecord, of volume: Birth, in store: ObjectStore<D>) {
-        let at = notes[volume]?.lastIndex {
-            $0.record.object == undo.object && $0.record.offset == undo.offset && $0.record.length == undo.length
-        }
-        guard let at else { return }
-        store.removeNote(notes[volume]!.remove(at: at).slot)
-        if notes[volume]!.isEmpty { notes[volume] = nil }
+        writer.write(ReplicaRecord(volume: volume, record: record))
+        noted += 1
+        notes[volume, default: [:]][origin] = Note(record: record, slot: store.addNote(writer.bytes), number: noted)
+        guard notes[volume]!.count > Self.limit, let oldest = notes[volume]!.min(by: { $0.value.number < $1.value.number }) else { return }
+        remove(volume, from: store) { $0.origin == oldest.key }
     }
 
     mutating func remove(_ volume: Birth, from store: ObjectStore<D>, where isOver: (UnsettledRecord) -> Bool = { _ in true }) {
-        guard let known = notes[volume], known.contains(where: { isOver($0.record) }) else { return }
-        for note in known where isOver(note.record) { store.removeNote(note.slot) }
-        let left = known.filter { !isOver($0.record) }
-        notes[volume] = left.isEmpty ? nil : left
+        guard let known = notes[volume] else { return }
+        let over = known.filter { isOver($0.value.record) }
+        guard !over.isEmpty else { return }
+        for note in over.values.sorted(by: { $0.number < $1.number }) {
+            if let slot = note.slot { store.removeNote(slot) }
+            notes[volume]![note.record.origin!] = nil
+        }
+        if notes[volume]!.isEmpty { notes[volume] = nil }
     }
 
     /// The volume goes on under another birth.
     mutating func move(from old: Birth, to new: Birth, in store: ObjectStore<D>) {
-        guard let known = notes.removeValue(forKey: old) else { return }
-        for note in known {
-            add(note.record, of: new, to: store)
-            store.removeNote(note.slot)
-        }
+        let moved = records(of: old)
+        for record in moved { add(record, of: new, to: store) }
+        remove(old, from: store)
     }
 }

@@ -153,7 +153,7 @@ extension VolumeSession {
         case .flush: message = make(.flush, 0)
         case .status(let length, _): message = make(.status, length)
         }
-        (request.wasForwarded, request.isKnownUndone) = (true, false)
+        if node.network.isLinked(to: owner) { (request.wasForwarded, request.isKnownUndone) = (true, false) }
         let key = forwarder.insert(request)
         node.network.send(.forward, body: message.wire, payload: payload, to: owner) { [weak self] result in
             self?.forwardAnswered(key, result: result)
@@ -173,7 +173,7 @@ extension VolumeSession {
         }
     }
 
-    func submitLater(_ request: VolumeRequest, after error: SheepError) {
+    private func submitLater(_ request: VolumeRequest, after error: SheepError) {
         node.clock.schedule(after: NodeTiming.retry) { [weak self] in
             guard let self else { return request.fail(error) }
             refresh()

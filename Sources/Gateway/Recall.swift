@@ -2,6 +2,14 @@ import Cluster
 import ObjectModel
 import SheepProtocol
 
+/// A member is asked whether it did a change in a former run.
+final class Recall {
+    let member: NodeID
+    /// In ns of CLOCK_BOOTTIME.
+    let since: UInt64
+    init(member: NodeID, since: UInt64) { (self.member, self.since) = (member, since) }
+}
+
 /// Whether a change that was passed on before, and is sent again, was done; its first owner may be gone, and with it what it knew.
 private enum ForwardedMemory {
     case done
@@ -31,10 +39,8 @@ extension VolumeSession {
         }
         var durable = false
         if case .change(_, _, _, let wanted, _) = request.work { durable = wanted }
-        recalls += 1
         recall(origin, of: group, in: set, durable: durable) { [weak self] memory in
             guard let self else { return request.fail(SheepError(.shuttingDown, "the volume was closed")) }
-            recalls -= 1
             switch memory {
             case .done: forwarded.finished(origin)
             case .notDone: request.isKnownUndone = true
@@ -46,7 +52,16 @@ extension VolumeSession {
     }
 
     private func askLater(_ request: VolumeRequest) {
-        submitLater(request, after: SheepError(.unavailable, "volume \(volume.name): nobody can say yet whether a change that was passed on before was done"))
+        lastUse = node.clock.now()
+        waitingRepeats += 1
+        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
+            let error = SheepError(.unavailable, "nobody can say yet whether a change that was passed on before was done; see 'dog cluster info'")
+            guard let self else { return request.fail(error) }
+            waitingRepeats -= 1
+            let limit = node.options.inputOutputTimeout
+            if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
+            submit(request)
+        }
     }
 
     private func recall(
@@ -66,20 +81,24 @@ extension VolumeSession {
             let isStill = self.map { $0.term == term && $0.node.replicaSet(of: group, copies: $0.volume.copies).version == set.version } ?? false
             answer(isStill ? memory : .unknown)
         }
-        for member in set.inSync {
-            if member.node == node.identity {
-                node.replica.recallLocally(origin, of: birth, durable: durable, answer: heard)
-                continue
-            }
-            let request = ReplicaRecall(
-                context: context(to: member.node, version: set.version, term: term), origin: origin, durable: durable)
-            node.network.send(.replicaRecall, body: request.wire, payload: nil, to: member.node) { result in
-                heard(result.flatMap { reply in
-                    do throws(WireError) { return .success(try ReplicaRecall.Answer(wire: reply.body).isDone) } catch {
-                        return .failure(SheepError(.unknown, "the member's answer cannot be read: \(error.text)"))
-                    }
-                })
-            }
+        for member in set.inSync { ask(member.node, for: origin, durable: durable, answer: heard) }
+    }
+
+    /// Whether a member has a note of the change.
+    func ask(_ member: NodeID, for origin: ChangeOrigin, durable: Bool, answer: @escaping (Result<Bool, SheepError>) -> Void) {
+        guard let term else { return answer(.failure(SheepError(.notOwner, "the lease is gone"))) }
+        if member == node.identity { return node.replica.recallLocally(origin, of: birth, durable: durable, answer: answer) }
+        let asked = Recall(member: member, since: node.clock.now())
+        recalls.append(asked)
+        let request = ReplicaRecall(
+            context: context(to: member, version: node.control.state.membershipVersion, term: term), origin: origin, durable: durable)
+        node.network.send(.replicaRecall, body: request.wire, payload: nil, to: member) { [weak self] result in
+            self?.recalls.removeAll { $0 === asked }
+            answer(result.flatMap { reply in
+                do throws(WireError) { return .success(try ReplicaRecall.Answer(wire: reply.body).isDone) } catch {
+                    return .failure(SheepError(.unknown, "the member's answer cannot be read: \(error.text)"))
+                }
+            })
         }
     }
 }

@@ -38,8 +38,9 @@ package final class RecoverySource<Env: NodeEnvironment> {
     func slot(_ request: RecoverySlot, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
             describe(request.slot, in: store, verify: request.verify) { [weak self] result in
-                self?.node.whenLeaseHeld {
-                    reply(result.map { PeerReply(body: WireList($0).wire) })
+                self?.node.whenLeaseHeld { [weak self] in
+                    let unsettled = self?.node.replica.records(at: request.slot) ?? []
+                    reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled).wire) })
                 }
             }
         }

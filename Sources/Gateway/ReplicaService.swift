@@ -354,19 +354,19 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// Of groups that this sheep is in sync for, for those that copy them.
-    func forwardedDone(in wanted: (PlacementGroup) -> Bool) -> [ForwardedChange] {
-        var done: [ForwardedChange] = []
+    func forwardedDone(in wanted: (PlacementGroup) -> Bool) -> [ReplicaRecord] {
+        var done: [ReplicaRecord] = []
         for volume in notes.volumes {
             guard let copies = node.facts(of: volume)?.copies else { continue }
             for record in notes.records(of: volume) where wanted(record.object.group) {
                 guard node.replicas(of: record.object.group, copies: copies).isCurrentHere else { continue }
-                done.append(ForwardedChange(volume: volume, record: record))
+                done.append(ReplicaRecord(volume: volume, record: record))
             }
         }
         return done
     }
 
-    func learn(_ done: [ForwardedChange]) {
+    func learn(_ done: [ReplicaRecord]) {
         for change in done {
             guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }
             notes.add(change.record, of: change.volume, to: store)
@@ -400,6 +400,21 @@ package final class ReplicaService<Env: NodeEnvironment> {
     func unsettled(at slot: ObjectSlot) -> [UnsettledRecord] {
         windows.sorted { $0.key < $1.key }.flatMap(\.value.all).filter { $0.object.family == slot.family && $0.object.index == slot.index }
             + node.ownChanges.filter { $0.object.family == slot.family && $0.object.index == slot.index }
+    }
+
+    /// The same, with their volumes.
+    func records(at slot: ObjectSlot) -> [ReplicaRecord] {
+        let isThere = { (record: UnsettledRecord) in record.object.family == slot.family && record.object.index == slot.index }
+        return windows.sorted { $0.key < $1.key }.flatMap { volume, window in
+            window.all.filter(isThere).map { ReplicaRecord(volume: volume, record: $0) }
+        } + node.ownChanges.filter(isThere).map { ReplicaRecord(volume: $0.object.birth, record: $0) }
+    }
+
+    /// An object was copied from a member with these records.
+    func inherit(_ records: [ReplicaRecord]) {
+        for one in records where node.facts(of: one.volume) != nil {
+            windows[one.volume, default: UnsettledWindow()].inherit(one.record)
+        }
     }
 
     /// Volumes of which some member may lack a change.

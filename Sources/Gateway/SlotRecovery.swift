@@ -139,10 +139,11 @@ final class SlotRecovery<Env: NodeEnvironment> {
             receiverBoot: boot, logIndex: node.control.state.appliedIndex, slot: slot, verify: false)
         node.network.send(.recoverySlot, body: request.wire, payload: nil, to: member.node) { [weak self] result in
             guard let self, !isEnded else { return }
-            guard case .success(let reply) = result, let list = try? WireList<SourceObject>(wire: reply.body) else {
+            guard case .success(let reply) = result, let held = try? RecoverySlot.Held(wire: reply.body) else {
                 return postpone("its source answers \(result.map { _ in "garbage" })")
             }
-            compare(list.elements.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
+            node.replica.inherit(held.unsettled)
+            compare(held.objects.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }
     }
 

@@ -102,14 +102,20 @@ final class Takeover<Env: NodeEnvironment> {
             let over = younger[record.object, default: []].filter { $0.range.overlaps(record.range) }
             younger[record.object, default: []].append(record)
             if over.isEmpty { return true }
-            if !holding.holders.isEmpty, !over.contains(where: { $0.origin == .undo }) { happened(record) }
+            if !holding.holders.isEmpty, !over.contains(where: { isUndone(record, by: $0) }) { happened(record) }
             return false
         }
     }
 
+    /// The younger one put back what was there before, or is the same once more, of which is judged by itself.
+    private func isUndone(_ record: UnsettledRecord, by younger: UnsettledRecord) -> Bool {
+        guard let origin = record.origin, let other = younger.origin else { return false }
+        return other == origin || other.undoes(origin)
+    }
+
     /// It is on all members: should its gateway ask for it once more, it is answered.
     private func happened(_ record: UnsettledRecord) {
-        if let origin = record.origin, origin != .undo { session.forwarded.finished(origin) }
+        if let origin = record.origin, !origin.isUndo { session.forwarded.finished(origin) }
     }
 
     /// The oldest first: younger ones that overlap it come after it on every member.
@@ -137,9 +143,24 @@ final class Takeover<Env: NodeEnvironment> {
         let (whole, others) = (holders.intersection(inSync).sorted(), inSync.subtracting(holders).sorted())
         // Only members that are still syncing have it, or some that have it in part, or one that is no member any more, from which some may
         // have got it when they caught up: it did not happen, and all get what one has.
-        if whole.isEmpty { return read(record, from: others, orFrom: [], isSame: false) }
+        if whole.isEmpty { return recall(record, at: others) }
         if record.kind != .write { return redo(record, kind: record.kind, data: nil, isSame: true) }
         read(record, from: whole, orFrom: others)
+    }
+
+    /// Of one that a gateway passed on, members may have notes of what a former run did, or the one that they copied from.
+    private func recall(_ record: UnsettledRecord, at members: [NodeID]) {
+        guard let origin = record.origin, !origin.isUndo else { return read(record, from: members, orFrom: [], isSame: false) }
+        var holders: [NodeID] = []
+        var remaining = members.count
+        for member in members {
+            session.ask(member, for: origin, durable: false) { [self] answer in
+                if case .success(true) = answer { holders.append(member) }
+                remaining -= 1
+                guard remaining == 0, isStillOwner else { return }
+                read(record, from: holders.sorted(), orFrom: members.filter { !holders.contains($0) }, isSame: !holders.isEmpty)
+            }
+        }
     }
 
     /// Reads the range at one of its holders, or, when none of them can give it, at one of the others: then it did not happen.
@@ -193,7 +214,7 @@ final class Takeover<Env: NodeEnvironment> {
     private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool) {
         session.startChange(
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
-            data: data ?? .init(), durable: true, origin: isSame ? record.origin : .undo
+            data: data ?? .init(), durable: true, origin: isSame ? record.origin : .undo(of: record.origin)
         ) { [self] error in
             if isSame, error == nil { happened(record) }
             rollNext()

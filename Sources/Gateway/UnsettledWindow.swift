@@ -37,6 +37,17 @@ package struct UnsettledWindow {
                 offset: change.offset, length: change.length, origin: change.origin))
     }
 
+    /// The object was copied from a member that has these: each may be in the copy, or in part. Should that member die, nobody else knows
+    /// that this one may differ there from a third.
+    package mutating func inherit(_ record: UnsettledRecord) {
+        let isKnown = records.contains { $0.term == record.term && $0.sequence == record.sequence && $0.object == record.object }
+        guard !isKnown else { return }
+        var record = record
+        (record.isPartial, hasPartial) = (true, true)
+        let at = records.firstIndex { ($0.term, $0.sequence) > (record.term, record.sequence) } ?? records.count
+        records.insert(record, at: at)
+    }
+
     /// The change is in the object, or failed on the way and may be there in part. The gathers to answer now with ``all``, if any.
     package mutating func ended(_ change: ReplicaChange, failed: Bool) -> [([UnsettledRecord]) -> Void] {
         underWay -= 1
@@ -64,7 +75,7 @@ package struct UnsettledWindow {
 
     /// Everything is on all members: only what a gateway may ask for once more is of use.
     package mutating func keepForwarded() {
-        records.removeAll { $0.origin == nil || $0.origin == .undo || $0.isPartial }
+        records.removeAll { $0.origin?.isUndo ?? true || $0.isPartial }
         hasPartial = false
     }
 

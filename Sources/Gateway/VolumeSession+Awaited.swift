@@ -13,6 +13,7 @@ extension VolumeSession {
         for flush in flushes where isLate(flush.startedAt) {
             for target in flush.remaining { node.membership.reach.awaits(target) }
         }
+        for recall in recalls where isLate(recall.since) { node.membership.reach.awaits(recall.member) }
         switch mode {
         case .forwarding(let owner):
             if let oldest = forwarder.oldest, isLate(oldest) { node.membership.reach.awaits(owner) }

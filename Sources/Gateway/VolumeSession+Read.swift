@@ -64,7 +64,7 @@ extension VolumeSession {
     ) {
         switch result {
         case .success(let buffer):
-            if nextSequence == start.next, node.leaseHeld { return completion(.success(buffer)) }
+            if nextSequence == start.next, term == start.term, node.leaseHeld { return completion(.success(buffer)) }
             answer(buffer, of: slot, offset: offset, length: length, start: start, completion: completion)
         case .failure(let failure):
             if failure.error.code == .damaged || failure.error.code == .inputOutput {
@@ -85,9 +85,17 @@ extension VolumeSession {
         _ buffer: ByteBuffer, of slot: ObjectSlot, offset: Int, length: Int, start: ReadStart,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        let since = { [self] in term == start.term ? start.next : .zero }()
+        guard term == start.term else {
+            // Another owner may have come between.
+            var buffer = buffer
+            buffer.moveWriterIndex(to: buffer.writerIndex - length)
+            return submit(
+                VolumeRequest(
+                    offset: UInt64(slot.index) * UInt64(objectSize) + UInt64(offset),
+                    work: .read(length: length, buffer: buffer, completion: completion), receivedAt: node.clock.now()))
+        }
         let younger = window.active.filter {
-            $0.sequence >= since && $0.overlaps(index: slot.index, offset: offset, length: length, coversObject: false)
+            $0.sequence >= start.next && $0.overlaps(index: slot.index, offset: offset, length: length, coversObject: false)
         }
         var remaining = younger.count + 1
         var failure: SheepError?

@@ -1,6 +1,6 @@
 // Invariants
 // 1. Requests are executed here only in the state `owned`, under the term that the control log granted.
-// 2. No two overlapping changes are under way at once; a read never overlaps a change under way.
+// 2. No two overlapping changes are under way at once; a read is answered when no change that overlaps it is.
 // 3. A change is acknowledged only when every in-sync and syncing member has it, the in-sync ones are at least the
 //    minimum, and this sheep still holds its node lease.
 // 4. A change that reached any member stays in the window until it is on all members, whatever its client was told.
@@ -59,12 +59,15 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var orderIsRunning = false
     /// Reads that found no member to ask and look again soon.
     var waitingReads = 0
-    /// Repeats of which the members are asked whether they have done them.
-    var recalls = 0
+    /// Members that are asked whether they did what is sent once more, and repeats that wait before they are.
+    var recalls: [Recall] = []
+    var waitingRepeats = 0
     var confirmationPending = false
     private var settledNoticePending = false
     private var lastToldSettled = Sequence.zero
     private var lastToldReplies: [ReplicaSettled.RepliesSeen] = []
+    /// The members changed: those that copy from others have their records as well.
+    private var allAreToBeTold = false
     private var settledTargets: Set<NodeID> = []
     package var users = 0
     /// Trims that wait for their time, by index; whatever changes the object meanwhile ends them.
@@ -90,7 +93,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
     func submit(_ request: VolumeRequest) {
-        lastUse = request.receivedAt
+        lastUse = max(lastUse, request.receivedAt)
         if request.isInDoubt {
             return request.fail(
                 SheepError(
@@ -419,7 +422,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         change.isDone = true
         window.remove(change)
         // What this gateway asked for itself needs no confirmation, and a run that is gone gives none.
-        if let origin = change.origin, origin.boot != node.boot, node.upBoots.contains(origin.boot) {
+        if let origin = change.origin, !origin.isUndo, origin.boot != node.boot, node.upBoots.contains(origin.boot) {
             unconfirmed.append((change.sequence, origin))
         }
     }
@@ -461,14 +464,16 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// After 50 ms of silence the replicas learn the watermark by a message of its own.
     func tellSettledLater() {
-        guard !settledNoticePending, !settledTargets.isEmpty || node.replica.hasNotes(of: birth) else { return }
+        guard !settledNoticePending, !settledTargets.isEmpty || allAreToBeTold || node.replica.hasNotes(of: birth) else { return }
         settledNoticePending = true
         node.clock.schedule(after: 50_000_000) { [weak self] in
             guard let self else { return }
             settledNoticePending = false
             if case .rollingForward = mode { return }
             let repliesSeen = forwarded.repliesSeen
-            guard let term, settled > lastToldSettled || repliesSeen != lastToldReplies else { return }
+            guard let term, settled > lastToldSettled || repliesSeen != lastToldReplies || allAreToBeTold else { return }
+            if allAreToBeTold { settledTargets.formUnion(node.storingNodes.subtracting([node.identity])) }
+            allAreToBeTold = false
             (lastToldSettled, lastToldReplies) = (settled, repliesSeen)
             let notice = ReplicaSettled(volume: birth, term: term, settled: settled, repliesSeen: repliesSeen)
             node.replica.settled(notice)
@@ -495,6 +500,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     func membershipChanged() {
         for change in window.active { drive(change) }
         unpark()
+        guard term != nil else { return }
+        allAreToBeTold = true
+        tellSettledLater()
     }
 
     /// Fails what has waited too long, and names members that keep a change waiting.
@@ -533,6 +541,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Requests that wait for members or for the volume to open.
     var waitingCount: Int {
-        waiting.count + parked.count + waitingReads + recalls + window.active.filter { $0.outstanding.isEmpty }.count
+        waiting.count + parked.count + waitingReads + waitingRepeats + recalls.count + window.active.filter { $0.outstanding.isEmpty }.count
     }
 }

@@ -39,7 +39,7 @@ struct PeerTests {
         let record = UnsettledRecord(
             term: context.term, sequence: Sequence(rawValue: 2), object: name, kind: .write, offset: 0, length: 4096,
             origin: ChangeOrigin(boot: context.receiverBoot, request: 5))
-        try expectRoundTrip(RecoveryListing.Listed(slots: [slot], done: [ForwardedChange(volume: name.birth, record: record)]))
+        try expectRoundTrip(RecoveryListing.Listed(slots: [slot], done: [ReplicaRecord(volume: name.birth, record: record)]))
         try expectRoundTrip(slot)
         try expectRoundTrip(
             RecoveryListing(

@@ -51,7 +51,7 @@ extension SheepNode {
         let request = RecoverySlot(receiverBoot: row.boot, logIndex: control.state.appliedIndex, slot: slot, verify: verify)
         network.send(.recoverySlot, body: request.wire, payload: nil, to: row.id) { result in
             completion(result.flatMap { reply in
-                do throws(WireError) { return .success(try WireList<SourceObject>(wire: reply.body).elements) } catch {
+                do throws(WireError) { return .success(try RecoverySlot.Held(wire: reply.body).objects) } catch {
                     return .failure(SheepError(.unknown, "the answer of \(row.address) cannot be read: \(error.text)"))
                 }
             })

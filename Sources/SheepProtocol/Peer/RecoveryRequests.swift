@@ -52,8 +52,8 @@ package struct RecoveryListing: Hashable, WireCodable {
         /// Ascending, without repeats.
         package var slots: [ObjectSlot]
         /// What the source, in sync, knows to be done of changes that a gateway may send once more.
-        package var done: [ForwardedChange]
-        package init(slots: [ObjectSlot], done: [ForwardedChange] = []) { (self.slots, self.done) = (slots, done) }
+        package var done: [ReplicaRecord]
+        package init(slots: [ObjectSlot], done: [ReplicaRecord] = []) { (self.slots, self.done) = (slots, done) }
         package init(from reader: inout WireReader) throws(WireError) {
             slots = try reader.readArray()
             done = try reader.readArray()
@@ -65,8 +65,8 @@ package struct RecoveryListing: Hashable, WireCodable {
     }
 }
 
-/// A change that another gateway passed on to the volume's owner, as a replica did it.
-package struct ForwardedChange: Hashable, WireCodable {
+/// What a replica knows of a change, and the volume that it is of.
+package struct ReplicaRecord: Hashable, WireCodable {
     package var volume: Birth
     package var record: UnsettledRecord
     package init(volume: Birth, record: UnsettledRecord) { (self.volume, self.record) = (volume, record) }
@@ -80,7 +80,7 @@ package struct ForwardedChange: Hashable, WireCodable {
     }
 }
 
-/// Asks a source for everything it holds at a slot; the reply is a list of ``SourceObject``.
+/// Asks a source for everything it holds at a slot; the reply is a ``Held``.
 package struct RecoverySlot: Hashable, WireCodable {
     package var receiverBoot: BootID
     package var logIndex: LogIndex
@@ -104,6 +104,21 @@ package struct RecoverySlot: Hashable, WireCodable {
         writer.write(logIndex)
         writer.write(slot)
         writer.write(verify)
+    }
+
+    package struct Held: Hashable, WireCodable {
+        package var objects: [SourceObject]
+        /// Changes that some member may lack, and that may be in these objects.
+        package var unsettled: [ReplicaRecord]
+        package init(objects: [SourceObject], unsettled: [ReplicaRecord]) { (self.objects, self.unsettled) = (objects, unsettled) }
+        package init(from reader: inout WireReader) throws(WireError) {
+            objects = try reader.readArray()
+            unsettled = try reader.readArray()
+        }
+        package func encode(to writer: inout WireWriter) {
+            writer.write(objects)
+            writer.write(unsettled)
+        }
     }
 }
 

@@ -9,9 +9,17 @@ package struct ChangeOrigin: Hashable, WireCodable {
 
     package init(boot: BootID, request: UInt64) { (self.boot, self.request) = (boot, request) }
 
-    /// No gateway's: a new owner puts back what was there before a change that it found on too few members. What that change
-    /// overlaps did not happen.
-    package static let undo = ChangeOrigin(boot: BootID(rawValue: 0), request: 0)
+    /// No gateway's: a new owner puts back what was there before a change that it found on too few members. `other` is that change's origin.
+    package static func undo(of other: ChangeOrigin?) -> ChangeOrigin {
+        ChangeOrigin(boot: other?.boot ?? BootID(rawValue: 0), request: (other?.request ?? 0) | undoFlag)
+    }
+
+    package var isUndo: Bool { request & Self.undoFlag != 0 }
+
+    /// It puts back what was there before the change of this origin, which did not happen.
+    package func undoes(_ other: ChangeOrigin) -> Bool { self == .undo(of: other) && !other.isUndo }
+
+    private static let undoFlag: UInt64 = 1 << 63
 
     package init(from reader: inout WireReader) throws(WireError) {
         boot = try reader.readValue()

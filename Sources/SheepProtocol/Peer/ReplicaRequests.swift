@@ -105,7 +105,7 @@ package struct ReplicaRecall: Hashable, WireCodable {
 }
 
 /// Tells a replica after a silence that every change up to `settled` is done on all members; with 0, that a new owner has
-/// rolled forward what earlier terms left. No reply is waited for.
+/// rolled forward what earlier terms left. And who has which replies to what it passed on.
 package struct ReplicaSettled: Hashable, WireCodable {
     /// A gateway has the reply to every change that it passed on below this number.
     package struct RepliesSeen: Hashable, WireCodable {
