@@ -40,6 +40,10 @@ struct PeerTests {
             term: context.term, sequence: Sequence(rawValue: 2), object: name, kind: .write, offset: 0, length: 4096,
             origin: ChangeOrigin(boot: context.receiverBoot, request: 5))
         try expectRoundTrip(RecoveryListing.Listed(slots: [slot], done: [ReplicaRecord(volume: name.birth, record: record)]))
+        try expectRoundTrip(
+            RecoverySlot.Held(
+                objects: [SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: true, table: [])],
+                unsettled: [ReplicaRecord(volume: name.birth, record: record)]))
         try expectRoundTrip(slot)
         try expectRoundTrip(
             RecoveryListing(
