@@ -99,6 +99,9 @@ def measure(directory, quick):
 
 
 def main():
+    if sys.argv[1:]:
+        print(__doc__.strip())
+        sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
     for program in ("sheep", "dog", "sheepfs", "bare-relay", "bare-passthrough"):
         if not (binaries() / program).exists():
             sys.exit(f"There is no {program} in {binaries()}: run `make build` first.")
