@@ -111,12 +111,30 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         return slots.sorted()
     }
 
+    /// What hides an object must not be lost to a power cut after the object is gone: it is made durable first.
     private func look(at slot: ObjectSlot, in store: ObjectStore<Env.StoreDisk>) {
-        let state = node.control.state
         let present = store.births(family: slot.family, index: slot.index)
         let births = present.map(\.name.birth)
-        for object in present {
-            guard state.isGarbage(object.name, presentBirths: births) else { continue }
+        let hiding = present.map(\.name).filter { !node.control.state.isGarbage($0, presentBirths: births) }
+        guard hiding.count < present.count else { return }
+        var remaining = hiding.count + 1
+        var isDurable = true
+        let done = { [weak self] (error: SheepError?) in
+            if error != nil { isDurable = false }
+            remaining -= 1
+            if remaining == 0, isDurable { self?.removeGarbage(at: slot, hiddenBy: hiding, in: store) }
+        }
+        for name in hiding { store.flush(name, done) }
+        done(nil)
+    }
+
+    private func removeGarbage(at slot: ObjectSlot, hiddenBy hiding: [ObjectName], in store: ObjectStore<Env.StoreDisk>) {
+        guard node.isServing, !store.hasFailed else { return }
+        let state = node.control.state
+        let present = store.births(family: slot.family, index: slot.index)
+        let births = present.map(\.name.birth).filter { birth in hiding.contains { $0.birth == birth } }
+        for object in present where !hiding.contains(object.name) {
+            guard state.isGarbage(object.name, presentBirths: births + [object.name.birth]) else { continue }
             let copies = state.volume(object.name.birth)?.copies ?? 1
             // Only an in-sync replica decides; one that the group does not name any more may let go as well.
             let set = node.replicaSet(of: slot.group, copies: copies)
