@@ -13,7 +13,7 @@ struct ForwardedNotes<D: Disk> {
         let record: UnsettledRecord
         /// Nil: the disk has no room for it.
         let slot: Int?
-        /// Counts all notes of this run.
+        /// Counts the notes, those that were left first.
         let number: UInt64
     }
 
@@ -44,7 +44,7 @@ struct ForwardedNotes<D: Disk> {
 
     func hasDone(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes[volume]?[origin] != nil }
 
-    /// In the order in which they were noted.
+    /// In the order in which they were noted; what a former run left comes first.
     func records(of volume: Birth) -> [UnsettledRecord] {
         notes[volume, default: [:]].values.sorted { $0.number < $1.number }.map(\.record)
     }

@@ -173,9 +173,12 @@ extension VolumeSession {
         }
     }
 
-    private func submitLater(_ request: VolumeRequest, after error: SheepError) {
+    /// Tries once more in a moment; fails with what kept it when it has waited for too long.
+    func submitLater(_ request: VolumeRequest, after error: SheepError) {
+        waitingRetries += 1
         node.clock.schedule(after: NodeTiming.retry) { [weak self] in
             guard let self else { return request.fail(error) }
+            waitingRetries -= 1
             refresh()
             if case .forwarding(let owner) = mode, node.control.state.leases[birth]?.owner == nil || owner == node.identity {
                 mode = .idle

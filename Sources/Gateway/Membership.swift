@@ -116,6 +116,8 @@ package final class Membership<Env: NodeEnvironment> {
             node.logger.info("joined the cluster as \(node.identity), boot \(node.boot)")
             node.joined?()
             probeFences()
+            // It may have failed before the log knew this run.
+            if node.store?.hasFailed ?? false { diskFailed(of: node.identity) }
             node.replica.joined()
             node.recovery.joined()
         }

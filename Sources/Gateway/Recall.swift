@@ -25,7 +25,7 @@ extension VolumeSession {
     /// It is asked when the volume is open: what a new owner rolls forward is on all members then.
     func mayBegin(_ request: VolumeRequest) -> Bool {
         guard let origin = request.origin, request.wasForwarded || request.repeatedKnowing != nil, !request.isKnownUndone else { return true }
-        let group = PlacementGroup(family: volume.family, index: UInt32(request.offset / UInt64(objectSize)))
+        let group = group(at: request.offset)
         let set = node.replicaSet(of: group, copies: volume.copies)
         if let known = request.repeatedKnowing, set.version > known {
             // Its gateway must know whether the power of those that may have done it was lost, and does not send it again then.
@@ -53,15 +53,7 @@ extension VolumeSession {
 
     private func askLater(_ request: VolumeRequest) {
         lastUse = node.clock.now()
-        waitingRepeats += 1
-        node.clock.schedule(after: NodeTiming.retry) { [weak self] in
-            let error = SheepError(.unavailable, "nobody can say yet whether a change that was passed on before was done; see 'dog cluster info'")
-            guard let self else { return request.fail(error) }
-            waitingRepeats -= 1
-            let limit = node.options.inputOutputTimeout
-            if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
-            submit(request)
-        }
+        submitLater(request, after: SheepError(.unavailable, "nobody can say yet whether a change that was passed on before was done; see 'dog cluster info'"))
     }
 
     private func recall(

@@ -152,12 +152,20 @@ final class Takeover<Env: NodeEnvironment> {
     private func recall(_ record: UnsettledRecord, at members: [NodeID]) {
         guard let origin = record.origin, !origin.isUndo else { return read(record, from: members, orFrom: [], isSame: false) }
         var holders: [NodeID] = []
+        var isAnswered = true
         var remaining = members.count
         for member in members {
             session.ask(member, for: origin, durable: false) { [self] answer in
-                if case .success(true) = answer { holders.append(member) }
+                switch answer {
+                case .success(let isDone): if isDone { holders.append(member) }
+                case .failure: isAnswered = false
+                }
                 remaining -= 1
                 guard remaining == 0, isStillOwner else { return }
+                guard isAnswered else {
+                    node.clock.schedule(after: NodeTiming.retry) { [self] in rollAgain() }
+                    return
+                }
                 read(record, from: holders.sorted(), orFrom: members.filter { !holders.contains($0) }, isSame: !holders.isEmpty)
             }
         }
@@ -194,13 +202,18 @@ final class Takeover<Env: NodeEnvironment> {
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
                 node.clock.schedule(after: NodeTiming.retry) { [self] in
                     if isInSync(source, at: slot) { return read(record, from: holders, orFrom: others, isSame: isSame) }
-                    // It left meanwhile, as one that is placed no longer does: once more with those that are in sync now.
-                    if let rolling { holdings.append(rolling) }
-                    rollNext()
+                    // It left meanwhile, as one that is placed no longer does.
+                    rollAgain()
                 }
             case .failure: next()
             }
         }
+    }
+
+    /// The same change, with the members that are in sync now.
+    private func rollAgain() {
+        if let rolling { holdings.append(rolling) }
+        rollNext()
     }
 
     private func isInSync(_ member: NodeID, at slot: ObjectSlot) -> Bool {

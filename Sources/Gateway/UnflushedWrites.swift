@@ -59,7 +59,7 @@ extension VolumeSession {
     func membersLostWrites(in isLost: (PlacementGroup) -> Bool) {
         var sent: [PlacementGroup] = []
         for request in forwarder.changes where request.wasForwarded {
-            let group = PlacementGroup(family: volume.family, index: UInt32(request.offset / UInt64(objectSize)))
+            let group = group(at: request.offset)
             if isLost(group) { request.isInDoubt = true }
             sent.append(group)
         }

@@ -59,9 +59,10 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var orderIsRunning = false
     /// Reads that found no member to ask and look again soon.
     var waitingReads = 0
-    /// Members that are asked whether they did what is sent once more, and repeats that wait before they are.
+    /// Requests that wait a moment before they are tried again.
+    var waitingRetries = 0
+    /// Members that are asked whether they did what is sent once more.
     var recalls: [Recall] = []
-    var waitingRepeats = 0
     var confirmationPending = false
     private var settledNoticePending = false
     private var lastToldSettled = Sequence.zero
@@ -88,6 +89,10 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     var objectSize: Int { volume.shift.objectSize }
+
+    func group(at offset: UInt64) -> PlacementGroup {
+        PlacementGroup(family: volume.family, index: UInt32(offset / UInt64(objectSize)))
+    }
 
     // MARK: Requests
 
@@ -541,6 +546,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Requests that wait for members or for the volume to open.
     var waitingCount: Int {
-        waiting.count + parked.count + waitingReads + waitingRepeats + recalls.count + window.active.filter { $0.outstanding.isEmpty }.count
+        waiting.count + parked.count + waitingReads + waitingRetries + recalls.count + window.active.filter { $0.outstanding.isEmpty }.count
     }
 }
