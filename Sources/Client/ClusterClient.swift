@@ -328,7 +328,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
             switch result {
             case .failure(let error): completion(.failure(error as? ClientError ?? .cannotConnect(endpoint, reason: "\(error)")))
             case .success(let connection):
-                nodes(on: connection, limit: Self.connectLimit) { [self] result in
+                // Nobody else can be asked before the first answer.
+                nodes(on: connection, limit: candidates.known.isEmpty ? Self.silenceLimit : Self.connectLimit) { [self] result in
                     switch result {
                     case .success(let nodes) where candidates.learn(nodes):
                         completion(.success(Link(connection: connection, nodes: nodes)))

@@ -1,7 +1,8 @@
 // Invariants
-// 1. A change that another gateway passed on is noted when it is in the object here, before anybody is told so.
-// 2. A note goes when its gateway has the reply or is gone, when the change was undone, and when this disk begins to copy the object's
-//    group from another one: what it had done there counts no more. What that one knows to be done comes with the copy.
+// 1. A change that another gateway passed on is noted as begun before anything of it is in the object here, and as done before anybody is
+//    told so.
+// 2. A note goes when its gateway has the reply or is gone, when the change failed or was undone, and when this disk begins to copy the
+//    object's group from another one: what it had done there counts no more. What that one knows to be done comes with the copy.
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -17,11 +18,20 @@ struct ForwardedNotes<D: Disk> {
         let number: UInt64
     }
 
+    /// A change that was not done yet when the former run died; the object shows whether it was.
+    struct Begun {
+        let change: ReplicaRecord
+        let signs: ForwardedNote.Signs
+        fileprivate let slot: Int
+    }
+
     /// Of a volume. Owners tell every 50 ms who has which replies, so that there are not so many but of gateways that have stood still.
     private static var limit: Int { 4096 }
 
     private var notes: [Birth: [ChangeOrigin: Note]] = [:]
     private var noted: UInt64 = 0
+    /// Left by the former run, until ``decide(_:isDone:in:)``.
+    private(set) var begun: [Begun] = []
 
     init() {}
 
@@ -29,13 +39,24 @@ struct ForwardedNotes<D: Disk> {
     init(in store: ObjectStore<D>) {
         for (slot, bytes) in store.notesLeft() {
             var reader = WireReader(bytes)
-            guard let done: ReplicaRecord = try? reader.readValue(), let origin = done.record.origin, notes[done.volume]?[origin] == nil else {
+            guard let note: ForwardedNote = try? reader.readValue(), note.change.record.origin != nil else {
                 store.removeNote(slot)
                 continue
             }
-            noted += 1
-            notes[done.volume, default: [:]][origin] = Note(record: done.record, slot: slot, number: noted)
+            if let signs = note.signs { begun.append(Begun(change: note.change, signs: signs, slot: slot)) } else {
+                keep(note.change, slot: slot, in: store)
+            }
         }
+    }
+
+    private mutating func keep(_ change: ReplicaRecord, slot: Int?, in store: ObjectStore<D>) {
+        let origin = change.record.origin!
+        guard notes[change.volume]?[origin] == nil else {
+            if let slot { store.removeNote(slot) }
+            return
+        }
+        noted += 1
+        notes[change.volume, default: [:]][origin] = Note(record: change.record, slot: slot, number: noted)
     }
 
     var volumes: [Birth] { notes.keys.sorted() }
@@ -49,26 +70,51 @@ struct ForwardedNotes<D: Disk> {
         notes[volume, default: [:]].values.sorted { $0.number < $1.number }.map(\.record)
     }
 
+    // MARK: A change
+
+    /// Nothing of the change is in its object yet. Returns the slot for ``done(_:slot:in:)``.
+    func begin(_ change: ReplicaChange, _ signs: ForwardedNote.Signs, in store: ObjectStore<D>) -> Int? {
+        guard let origin = change.origin, !origin.isUndo, !hasDone(origin, of: change.context.volume) else { return nil }
+        return store.addNote(ForwardedNote(change: Self.record(change), signs: signs).wire)
+    }
+
+    /// The change failed: it counts as done nowhere.
+    func failed(slot: Int?, in store: ObjectStore<D>) {
+        if let slot { store.removeNote(slot) }
+    }
+
     /// The change is in its object.
-    mutating func add(_ change: ReplicaChange, to store: ObjectStore<D>) {
-        let record = UnsettledRecord(
-            term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind, offset: change.offset,
-            length: change.length, origin: change.origin)
-        add(record, of: change.context.volume, to: store)
+    mutating func done(_ change: ReplicaChange, slot: Int?, in store: ObjectStore<D>) {
+        add(Self.record(change), slot: slot, to: store)
+    }
+
+    /// Whether what the former run had begun is in its object.
+    mutating func decide(_ change: Begun, isDone: Bool, in store: ObjectStore<D>) {
+        begun.removeAll { $0.slot == change.slot }
+        if isDone { add(change.change, slot: change.slot, to: store) } else { store.removeNote(change.slot) }
     }
 
     /// Of a change that undoes another the note of that one goes.
-    mutating func add(_ record: UnsettledRecord, of volume: Birth, to store: ObjectStore<D>) {
-        guard let origin = record.origin else { return }
-        if origin.isUndo { return remove(volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
-        guard notes[volume]?[origin] == nil else { return }
-        var writer = WireWriter()
-        writer.write(ReplicaRecord(volume: volume, record: record))
-        noted += 1
-        notes[volume, default: [:]][origin] = Note(record: record, slot: store.addNote(writer.bytes), number: noted)
-        guard notes[volume]!.count > Self.limit, let oldest = notes[volume]!.min(by: { $0.value.number < $1.value.number }) else { return }
-        remove(volume, from: store) { $0.origin == oldest.key }
+    mutating func add(_ change: ReplicaRecord, slot: Int? = nil, to store: ObjectStore<D>) {
+        guard let origin = change.record.origin else { return }
+        if origin.isUndo { return remove(change.volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
+        guard !hasDone(origin, of: change.volume) else { return failed(slot: slot, in: store) }
+        let note = ForwardedNote(change: change, signs: nil).wire
+        let kept = slot.map { store.changeNote($0, to: note) ? $0 : nil } ?? store.addNote(note)
+        keep(change, slot: kept, in: store)
+        guard notes[change.volume]!.count > Self.limit, let oldest = notes[change.volume]!.min(by: { $0.value.number < $1.value.number })
+        else { return }
+        remove(change.volume, from: store) { $0.origin == oldest.key }
     }
+
+    private static func record(_ change: ReplicaChange) -> ReplicaRecord {
+        let record = UnsettledRecord(
+            term: change.context.term, sequence: change.sequence, object: change.object, kind: change.kind, offset: change.offset,
+            length: change.length, origin: change.origin)
+        return ReplicaRecord(volume: change.context.volume, record: record)
+    }
+
+    // MARK: The end of notes
 
     mutating func remove(_ volume: Birth, from store: ObjectStore<D>, where isOver: (UnsettledRecord) -> Bool = { _ in true }) {
         guard let known = notes[volume] else { return }
@@ -84,7 +130,48 @@ struct ForwardedNotes<D: Disk> {
     /// The volume goes on under another birth.
     mutating func move(from old: Birth, to new: Birth, in store: ObjectStore<D>) {
         let moved = records(of: old)
-        for record in moved { add(record, of: new, to: store) }
+        for record in moved { add(ReplicaRecord(volume: new, record: record), to: store) }
         remove(old, from: store)
+    }
+}
+
+/// A slot's bytes.
+struct ForwardedNote: WireCodable {
+    /// What the object reads as in the change's range once that is done.
+    struct Signs: WireCodable, Equatable {
+        /// CRC32C of the bytes.
+        var checksum: UInt32
+        /// Without an object of the change's own birth zeros are read there, and not what an ancestor shows.
+        var readsAsZerosWhenAbsent: Bool
+
+        init(checksum: UInt32, readsAsZerosWhenAbsent: Bool) {
+            (self.checksum, self.readsAsZerosWhenAbsent) = (checksum, readsAsZerosWhenAbsent)
+        }
+
+        init(from reader: inout WireReader) throws(WireError) {
+            checksum = try reader.read()
+            readsAsZerosWhenAbsent = try reader.readBool()
+        }
+
+        func encode(to writer: inout WireWriter) {
+            writer.write(checksum)
+            writer.write(readsAsZerosWhenAbsent)
+        }
+    }
+
+    var change: ReplicaRecord
+    /// Nil: it is done.
+    var signs: Signs?
+
+    init(change: ReplicaRecord, signs: Signs?) { (self.change, self.signs) = (change, signs) }
+
+    init(from reader: inout WireReader) throws(WireError) {
+        change = try reader.readValue()
+        signs = try reader.readOptional()
+    }
+
+    func encode(to writer: inout WireWriter) {
+        writer.write(change)
+        writer.write(optional: signs)
     }
 }

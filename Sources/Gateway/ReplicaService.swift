@@ -5,7 +5,7 @@
 // 3. A frozen or deleted birth is never written.
 import Cluster
 import NIOCore
-import ObjectModel
+package import ObjectModel
 import ObjectStore
 import SheepProtocol
 
@@ -130,13 +130,17 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let partial = !node.recovery.isComplete(slot, copies: copies)
         let told = completion
         let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
+        let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
+        let note = change.origin == nil ? nil : notes.begin(change, signs(of: change, payload, ancestry), in: store)
         let completion = { [weak self] (error: SheepError?) in
             if partial, error != nil { self?.node.recovery.failed(slot, change) }
-            if error == nil, change.origin != nil, let self { noted(change, durable: durable, told) } else { told(error) }
+            guard change.origin != nil, let self else { return told(error) }
+            if error == nil { return noted(change, slot: note, durable: durable, told) }
+            notes.failed(slot: note, in: store)
+            told(error)
         }
         if partial { node.recovery.touched(slot, change) }
         let syncsAtOnce = durable && change.origin == nil
-        let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
         let version = change.context.groupVersion
         switch change.kind {
         case .write:
@@ -168,9 +172,34 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// The change is in its object, and is noted before it is durable: whoever reads it here from now on finds the note as well.
-    private func noted(_ change: ReplicaChange, durable: Bool, _ completion: @escaping (SheepError?) -> Void) {
-        notes.add(change, to: store)
+    private func noted(_ change: ReplicaChange, slot: Int?, durable: Bool, _ completion: @escaping (SheepError?) -> Void) {
+        notes.done(change, slot: slot, in: store)
         if durable { store.flush(change.object, completion) } else { completion(nil) }
+    }
+
+    private func signs(of change: ReplicaChange, _ payload: ByteBuffer, _ ancestry: [Birth]) -> ForwardedNote.Signs {
+        let slot = ObjectSlot(family: change.object.family, index: change.object.index)
+        let bytes = change.kind == .write ? payload : ByteBuffer(repeating: 0, count: Int(change.length))
+        let inherited = store.resolve(family: slot.family, index: slot.index, ancestry: Array(ancestry.dropFirst()))
+        let isNothing = if case .object = inherited { false } else { true }
+        return ForwardedNote.Signs(checksum: bytes.checksum, readsAsZerosWhenAbsent: isNothing)
+    }
+
+    /// To be called before this run is up, while nobody else changes anything: looks whether what the former run had begun is in its object.
+    /// A change that cannot be looked at counts as not done.
+    func decideNotes(completion: @escaping () -> Void) {
+        guard let begun = notes.begun.first else { return completion() }
+        let (record, signs) = (begun.change.record, begun.signs)
+        let decide = { [self] (bytes: ByteBuffer?) in
+            notes.decide(begun, isDone: bytes?.checksum == signs.checksum, in: store)
+            decideNotes(completion: completion)
+        }
+        guard store.object(record.object) != nil else {
+            return decide(signs.readsAsZerosWhenAbsent ? ByteBuffer(repeating: 0, count: Int(record.length)) : nil)
+        }
+        readObject(record.object, offset: Int(record.offset), length: Int(record.length), appendingTo: ByteBuffer()) { result in
+            decide(try? result.get())
+        }
     }
 
     // MARK: Reads
@@ -337,7 +366,9 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     // MARK: What a gateway may send once more
 
-    func hasNotes(of volume: Birth) -> Bool { notes.has(volume) }
+    package func hasNotes(of volume: Birth) -> Bool { notes.has(volume) }
+    /// Nothing is left of the former run that might be done or not.
+    package var hasDecidedNotes: Bool { notes.begun.isEmpty }
 
     func recall(_ request: ReplicaRecall, from sender: NodeID, reply: @escaping PeerCompletion) {
         admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
@@ -369,7 +400,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     func learn(_ done: [ReplicaRecord]) {
         for change in done {
             guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }
-            notes.add(change.record, of: change.volume, to: store)
+            notes.add(change, to: store)
         }
     }
 
@@ -469,4 +500,9 @@ package struct ReplicaCounters: Hashable, Sendable {
 struct LocalReadFailure: Error {
     let error: SheepError
     let buffer: ByteBuffer
+}
+
+extension ByteBuffer {
+    /// CRC32C of what is to be read.
+    fileprivate var checksum: UInt32 { withUnsafeReadableBytes { CRC32C.of($0) } }
 }

@@ -106,8 +106,11 @@ package final class SheepNode<Env: NodeEnvironment> {
     }
 
     package func start() {
-        engine.start()
-        tick()
+        replica.decideNotes { [self] in
+            guard !isStopped else { return }
+            engine.start()
+            tick()
+        }
     }
 
     /// Ends this run; nothing is answered any more.

@@ -17,7 +17,7 @@ package enum CRC32C {
     static func finish(_ state: UInt32) -> UInt32 { ~state }
 
     @inline(__always)
-    static func of(_ bytes: UnsafeRawBufferPointer) -> UInt32 { finish(extend(start, bytes)) }
+    package static func of(_ bytes: UnsafeRawBufferPointer) -> UInt32 { finish(extend(start, bytes)) }
 
     package static func of(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { of($0) } }
 }

@@ -71,18 +71,25 @@ extension ObjectStore {
     /// Keeps up to 122 bytes for the next run, should this one be killed; returns the slot to take them back from. Nil: the disk has no room
     /// for them, or takes no changes.
     package func addNote(_ note: [UInt8]) -> Int? {
-        precondition((1...NoteFile<D>.capacity).contains(note.count))
         guard takesNotes else { return nil }
         let slot = notes.takeSlot()
+        return write(note, in: slot) ? slot : nil
+    }
+
+    /// Puts another note into a slot. False: it is free now, and the note is not kept.
+    package func changeNote(_ slot: Int, to note: [UInt8]) -> Bool { takesNotes && write(note, in: slot) }
+
+    private func write(_ note: [UInt8], in slot: Int) -> Bool {
+        precondition((1...NoteFile<D>.capacity).contains(note.count))
         do throws(DiskError) {
             if notes.file == nil { try openNotes() }
             notes.encode(note, slot: slot)
             try disk.write(notes.file!, at: UInt64(slot * NoteFile<D>.slotSize), from: notes.scratch.bytes)
-            return slot
+            return true
         } catch {
             notes.free.append(slot)
             _ = refusal(error)
-            return nil
+            return false
         }
     }
 

@@ -65,6 +65,29 @@ import Testing
         endQuietly(run)
     }
 
+    @Test("a process dies in the middle of the write: its next run counts it as done when its object shows all of it", arguments: 1...5 as ClosedRange<UInt64>, 0...9)
+    func processDiesInCall(seed: UInt64, calls: Int) {
+        let run = begin(seed, durable: false)
+        defer { run.end() }
+        for sheep in Self.storing {
+            expect(run.run(atMost: Self.second) { !run.hasNotes(sheep) }, "notes of answered writes stay")
+            run.killInCall(sheep, after: calls)
+        }
+        run.cut(from: Self.owner, to: Self.gateway)
+        let forwarded = run.write(0..<16, through: Self.gateway)
+        run.run(for: Self.second / 5)
+        for sheep in Self.storing + [Self.owner] { run.kill(sheep) }
+        for sheep in Self.storing {
+            run.start(sheep)
+            expect(run.run(atMost: Self.second) { run.knowsItsNotes(sheep) }, "it does not look at its notes")
+            expect(run.hasNotes(sheep) == run.holds(forwarded, 0..<16, at: sheep), "noted: \(run.hasNotes(sheep))")
+        }
+        run.healLinks()
+        expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
+        expect(forwarded.hasSucceeded, forwarded.failure ?? "no answer")
+        endQuietly(run)
+    }
+
     @Test("all copies lose their power: nobody knows whether the write was done, so it fails", arguments: 1...10 as ClosedRange<UInt64>)
     func powerIsLost(seed: UInt64) {
         let run = begin(seed, durable: true)

@@ -32,6 +32,14 @@ package final class SimulatedDisk: Disk {
     private var usedBlocks = 0
     /// After a sync failed, its handles' contents are never called durable again.
     private var syncFailure: DiskError?
+    private var death: Death?
+
+    /// When the process dies between two calls, or in one of them.
+    private struct Death {
+        /// Calls that still change something.
+        var calls: Int
+        let happened: () -> Void
+    }
 
     package init(seed: UInt64, schedule: @escaping (_ afterNanoseconds: UInt64, @escaping () -> Void) -> Void) {
         generator = SeededGenerator(seed: seed)
@@ -44,8 +52,12 @@ package final class SimulatedDisk: Disk {
     package func killProcess() {
         process += 1
         openHandles = [:]
-        syncFailure = nil
+        (syncFailure, death) = (nil, nil)
     }
+
+    /// After so many calls that change something the next one finds the process dead: it changes nothing, or a write the first of its
+    /// blocks, as when the kernel ends it there. Calls back then, from within that call; every later one fails until ``killProcess()``.
+    package func dieInCall(after calls: Int, happened: @escaping () -> Void) { death = Death(calls: calls, happened: happened) }
 
     /// Nobody needs what is on it any more.
     package func forget() {
@@ -127,6 +139,18 @@ package final class SimulatedDisk: Disk {
         directories.sorted { $0.key < $1.key }.flatMap { $0.value.seen.sorted { $0.key < $1.key }.map(\.value) }
     }
 
+    /// To be called before each change.
+    private func outlive(dying: () -> Void = {}) throws(DiskError) {
+        guard let death else { return }
+        self.death!.calls -= 1
+        if death.calls > 0 { return }
+        if death.calls == 0 {
+            dying()
+            death.happened()
+        }
+        throw .failed(call: "kill", errno: 5)
+    }
+
     // MARK: - Names
 
     private func split(_ name: String) throws(DiskError) -> (directory: SimulatedDirectory, last: String) {
@@ -145,6 +169,7 @@ package final class SimulatedDisk: Disk {
     package func open(_ name: String, create: Bool) throws(DiskError) -> File {
         let (directory, last) = try split(name)
         if create {
+            try outlive()
             guard directory.seen[last] == nil else { throw .exists(name) }
             guard usedBlocks < capacity else { throw .full }
             directory.apply(.set(last, SimulatedFile()))
@@ -167,12 +192,14 @@ package final class SimulatedDisk: Disk {
     }
 
     package func remove(_ name: String) throws(DiskError) {
+        try outlive()
         usedBlocks -= try file(name).allocatedBlocks
         let (directory, last) = try split(name)
         directory.apply(.remove(last))
     }
 
     package func rename(_ old: String, to new: String) throws(DiskError) {
+        try outlive()
         let contents = try file(old)
         let (directory, last) = try split(old)
         let (target, newLast) = try split(new)
@@ -182,6 +209,7 @@ package final class SimulatedDisk: Disk {
     }
 
     package func makeDirectory(_ name: String) throws(DiskError) {
+        try outlive()
         guard directories[name] == nil else { throw .exists(name) }
         directories[name] = SimulatedDirectory()
     }
@@ -235,6 +263,11 @@ package final class SimulatedDisk: Disk {
 
     package func write(_ file: File, at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(DiskError) {
         check(file)
+        try outlive {
+            let blocks = generator.below(1 + buffer.count / blockSize)
+            guard usedBlocks + file.contents.newBlocks(at: offset, count: blocks * blockSize) <= capacity else { return }
+            counting(file) { file.contents.write(at: offset, from: UnsafeRawBufferPointer(rebasing: buffer[..<(blocks * blockSize)])) }
+        }
         if draw(faults.writeFails, file) { throw .failed(call: "pwrite", errno: 5) }
         if draw(faults.writeLost, file) { return }
         var offset = offset
@@ -251,16 +284,19 @@ package final class SimulatedDisk: Disk {
 
     package func truncate(_ file: File, to size: UInt64) throws(DiskError) {
         check(file)
+        try outlive()
         counting(file) { file.contents.truncate(to: size) }
     }
 
     package func punch(_ file: File, at offset: UInt64, length: UInt64) throws(DiskError) {
         check(file)
+        try outlive()
         counting(file) { file.contents.punch(at: offset, length: length) }
     }
 
     package func reserve(_ file: File, at offset: UInt64, length: UInt64) throws(DiskError) {
         check(file)
+        try outlive()
         guard usedBlocks + file.contents.newBlocks(at: offset, count: Int(length)) <= capacity else { throw .full }
         counting(file) { file.contents.reserve(at: offset, length: length) }
     }

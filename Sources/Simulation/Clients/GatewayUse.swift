@@ -49,6 +49,7 @@ final class GatewayUse {
         var isAnswered = false
         world.schedule(after: world.draw(5_000...50_000), in: process) { [self] in
             body { [self] result in
+                if process.isDying { return }
                 if isAnswered { world.fail("\(sheep.name) answered a client twice") }
                 isAnswered = true
                 guard process.isAlive else { return }

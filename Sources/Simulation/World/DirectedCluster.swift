@@ -2,6 +2,7 @@ import Cluster
 import Gateway
 import NIOCore
 import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 /// A run that a test leads step by step: nothing goes wrong but what it orders, and its client asks what it is told to ask.
@@ -11,6 +12,8 @@ package final class DirectedCluster {
     /// Of the client. One that waits is repeated by nobody.
     package final class Request {
         fileprivate var outcome: Result<Void, SheepError>?
+        /// Of a write.
+        fileprivate var stamp: UInt64?
 
         package var isAnswered: Bool { outcome != nil }
         package var hasSucceeded: Bool { if case .success = outcome { true } else { false } }
@@ -21,6 +24,8 @@ package final class DirectedCluster {
     private let cluster: SimulatedCluster
     private var world: World { cluster.world }
     private let volume: VolumeModel
+    /// Of the volume, once it is made.
+    private var (family, birth) = (Family(rawValue: 0), Birth(rawValue: 0))
     /// The volume as it is open at a sheep.
     private var devices: [Int: (use: GatewayUse, device: VolumeDevice<SimulatedEnvironment>)] = [:]
 
@@ -40,6 +45,8 @@ package final class DirectedCluster {
         _ = run(atMost: 10_000_000_000) { answer != nil }
         guard case .success = answer else { return world.fail("no volume was made: \(String(describing: answer))") }
         cluster.volumes.append(volume)
+        guard let record = cluster.latestState?.volume(named: volume.name) else { return world.fail("the volume is not there") }
+        (family, birth) = (record.family, record.birth)
     }
 
     /// What the checkers found so far.
@@ -56,6 +63,8 @@ package final class DirectedCluster {
     // MARK: Orders
 
     package func kill(_ number: Int) { sheep(number).kill() }
+    /// It dies when it next changes something on its disk, after so many such calls.
+    package func killInCall(_ number: Int, after calls: Int) { sheep(number).killInCall(after: calls) {} }
     /// The machine forgets what was not synced. The checkers expect that another one has it.
     package func cutPower(_ number: Int) { sheep(number).cutPower() }
     package func start(_ number: Int) { sheep(number).start() }
@@ -81,6 +90,7 @@ package final class DirectedCluster {
         let request = Request()
         open(number) { [self] use, device in
             let stamp = cluster.nextStamp()
+            request.stamp = stamp
             let write = volume.called(sectors, stamp: stamp)
             var data = ByteBuffer()
             for sector in sectors { data.writeBytes(SectorContents.bytes(stamp, sector: sector)) }
@@ -123,6 +133,25 @@ package final class DirectedCluster {
     }
 
     // MARK: What there is
+
+    /// The sheep runs, and knows what its former run left of changes that were passed on.
+    package func knowsItsNotes(_ number: Int) -> Bool { sheep(number).node?.replica.hasDecidedNotes ?? false }
+
+    /// It has noted as done some change of the volume that was passed on.
+    package func hasNotes(_ number: Int) -> Bool { sheep(number).node?.replica.hasNotes(of: birth) ?? false }
+
+    /// The first object's own copy at a sheep shows all of a write.
+    package func holds(_ request: Request, _ sectors: Range<UInt64>, at number: Int) -> Bool {
+        guard let store = sheep(number).store, let stamp = request.stamp else { return false }
+        let name = ObjectName(family: family, index: 0, birth: birth)
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: sectors.count * sectorSize, alignment: 8)
+        var shows: Bool?
+        store.read(name, at: Int(sectors.lowerBound) * sectorSize, into: bytes) { error in
+            shows = error == nil && bytes.elementsEqual(sectors.flatMap { SectorContents.bytes(stamp, sector: $0) })
+            bytes.deallocate()
+        }
+        return run(atMost: 1_000_000_000) { shows != nil } && shows!
+    }
 
     /// Copies that have all of the volume, as the sheep that knows most has it, and how few of them a write needs.
     package var copies: (inSync: Int, minimum: Int) {

@@ -68,7 +68,7 @@ extension SimulatedCluster {
     /// From then on its copies are out of date, so no other loss can make them the last ones.
     private func loseStore(of victim: SimulatedSheep, until end: UInt64) {
         world.schedule(after: 50_000_000) { [self] in
-            guard faultsAreActive, !victim.isRunning else { return }
+            guard faultsAreActive, !victim.isRunning, !lostIdentities.contains(victim.identity) else { return }
             guard let state = latestState, state.nodes[victim.identity]?.isUp == false, !state.closedGroups.hasAny else {
                 if world.now < end { return loseStore(of: victim, until: end) }
                 return victim.start()

@@ -40,15 +40,15 @@ package struct Profile: Sendable {
     package var clientsRepeat = false
 
     /// Kills, restarts, clean stops.
-    package static let smoke = Profile(name: "smoke", weights: [(.kill, 6), (.stop, 2), (.reset, 2)])
+    package static let smoke = Profile(name: "smoke", weights: [(.kill, 4), (.killInCall, 2), (.stop, 2), (.reset, 2)])
     /// Everything that ends processes, stops them for a while or cuts their links, close together.
     package static let kills = Profile(
         name: "kills", duration: 40_000_000_000, faultTime: 3_000_000_000,
-        weights: [(.kill, 8), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 3)])
+        weights: [(.kill, 5), (.killInCall, 3), (.killAll, 1), (.stop, 2), (.reset, 3), (.pause, 3)])
     /// Power cuts as well.
     package static let power = Profile(
         name: "power", duration: 30_000_000_000, faultTime: 4_000_000_000,
-        weights: [(.kill, 4), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2), (.release, 2)])
+        weights: [(.kill, 2), (.killInCall, 2), (.killAll, 1), (.stop, 1), (.powerCut, 4), (.powerCutAll, 2), (.release, 2)])
 
     /// One disk after the other rots, loses writes, fails or fills up; kills between and beside it.
     package static let disks = Profile(
@@ -76,14 +76,14 @@ package struct Profile: Sendable {
     package static let members = Profile(
         name: "members", nodes: 4, duration: 30_000_000_000, faultTime: 2_500_000_000, largestNodes: 7, gateways: 1, downOut: 4_000_000_000, log: slowLog,
         weights: [
-            (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 6), (.stop, 2), (.reset, 1),
+            (.join, 4), (.remove, 3), (.removeDead, 2), (.longDeath, 3), (.wipe, 3), (.kill, 4), (.killInCall, 2), (.stop, 2), (.reset, 1),
             (.killAll, 1), (.pause, 1),
         ])
     /// Every acknowledgement is durable, leases move between gateways under load, the power fails.
     package static let durable = Profile(
         name: "durable", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 2_000_000_000, alwaysDurable: true,
         clients: 3,
-        weights: [(.release, 8), (.kill, 3), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
+        weights: [(.release, 8), (.kill, 2), (.killInCall, 1), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
 
     /// Two sheep with storage and one without, which keep the control log among themselves: any two of them decide. Machines and links
     /// fail at once, so that the log loses its majority and its leaders, too.
@@ -91,7 +91,7 @@ package struct Profile: Sendable {
         name: "witness", nodes: 2, copies: 2, duration: 40_000_000_000, faultTime: 4_000_000_000, largestNodes: 2, gateways: 1,
         controlLog: .voted,
         weights: [
-            (.kill, 6), (.killAll, 1), (.stop, 2), (.reset, 2), (.pause, 3), (.partition, 4), (.cutLink, 3), (.oneWay, 3), (.slowLink, 3),
+            (.kill, 4), (.killInCall, 2), (.killAll, 1), (.stop, 2), (.reset, 2), (.pause, 3), (.partition, 4), (.cutLink, 3), (.oneWay, 3), (.slowLink, 3),
             (.brittleLink, 1), (.lostReply, 1), (.powerCut, 3), (.powerCutAll, 1), (.release, 1),
         ], clocksDrift: true, clientsRepeat: true)
 
@@ -114,7 +114,8 @@ package enum ControlLogKind: Sendable {
 }
 
 package enum FaultKind: String, CaseIterable, Sendable {
-    case kill, killAll, stop, reset, pause, powerCut, powerCutAll
+    /// Between two calls of the disk or in one: killInCall.
+    case kill, killInCall, killAll, stop, reset, pause, powerCut, powerCutAll
     case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, garble
     case partition, cutLink, oneWay, slowLink, brittleLink, lostReply, clockJump
     /// A fresh sheep joins; a running one, or a dead one, is removed; one is dead for longer than `--down-out`; one loses its

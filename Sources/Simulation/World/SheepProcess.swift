@@ -11,6 +11,8 @@ package final class SheepProcess: NodeClock, EngineLoop, @unchecked Sendable {
     package let node: NodeID
     package let boot: BootID
     private(set) var isAlive = true
+    /// It died in the event that is under way: what it still does has no effect.
+    var isDying = false
     /// Stopped by a signal or a slow machine until then.
     var pausedUntil: UInt64 = 0
     /// Front-ends take no new clients.

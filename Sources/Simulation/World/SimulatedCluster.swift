@@ -167,9 +167,12 @@ package final class SimulatedCluster {
         case .kill:
             victim.kill()
             startLater(victim)
+        case .killInCall: killInCall(victim)
         case .killAll:
             for one in sheep {
+                let inCall = world.chance(0.5)
                 world.schedule(after: world.draw(0...3_000_000)) { [self] in
+                    if inCall { return killInCall(one) }
                     one.kill()
                     startLater(one)
                 }
@@ -189,6 +192,17 @@ package final class SimulatedCluster {
         case .pause:
             victim.pause(for: world.draw(10_000_000...(world.chance(0.4) ? 14_000_000_000 : 2_000_000_000)), bySignal: world.chance(0.5))
         case .join, .remove, .removeDead, .longDeath, .wipe, .release: changeMembers(kind, victim)
+        }
+    }
+
+    /// It dies in one of its next calls to its disk; if it makes none, in half a second.
+    private func killInCall(_ victim: SimulatedSheep) {
+        guard victim.isRunning, let process = victim.process else { return startLater(victim) }
+        let delay = world.draw(1_000_000...6_000_000_000)
+        victim.killInCall(after: world.below(world.chance(0.5) ? 4 : 40)) { [self] in startLater(victim, after: delay) }
+        world.schedule(after: 500_000_000, in: process) { [self] in
+            victim.kill()
+            startLater(victim, after: delay)
         }
     }
 

@@ -169,6 +169,7 @@ final class Connection {
     // MARK: Messages
 
     func toReceiver(_ action: @escaping () -> Void) {
+        if sender.process.isDying { return }
         send(on: \.requests, way) { [self] arrival in
             world.schedule(after: arrival - world.now, in: receiver.process) { [self] in
                 if arrival <= lastArrival, !isSuperseded { action() }
@@ -177,7 +178,7 @@ final class Connection {
     }
 
     func toSender(_ action: @escaping () -> Void) {
-        guard isUp else { return }
+        guard isUp, !receiver.process.isDying else { return }
         if resetsAtReply { return reset(sparingRequests: true) }
         send(on: \.replies, way.back) { [self] arrival in
             world.schedule(after: arrival - world.now, in: sender.process) { [self] in

@@ -85,7 +85,7 @@ package final class SimulatedSheep {
             configuration.rebuiltDisk = DiskID(high: identity.high, low: world.random.next())
         }
         ObjectStore.open(disk: disk, configuration: configuration) { [self] result in
-            guard self.process === process, process.isAlive else { return }
+            guard self.process === process, process.isAlive, !process.isDying else { return }
             switch result {
             case .success(let (store, report)):
                 (rebuilds, diskIdentity) = (false, report.identity.disk)
@@ -107,12 +107,12 @@ package final class SimulatedSheep {
         logger.logLevel = .trace
         let node = SheepNode<SimulatedEnvironment>(
             identity: identity, boot: process.boot, options: options, clock: process, network: network,
-            engine: SheepEngine(log.engine(for: process)), store: store, report: report,
+            engine: SheepEngine(log.engine(for: process), process), store: store, report: report,
             lostPower: lostPower, random: { random.next() }, logger: logger)
         (self.node, self.store) = (node, store)
         directory = VolumeDirectory(node: node)
         node.ended = { [unowned self] in ended($0, of: process) }
-        node.joined = { [unowned self] in (lostPower, endedCleanly) = (false, false) }
+        node.joined = { [unowned self] in if !process.isDying { (lostPower, endedCleanly) = (false, false) } }
         let apply = node.control.applied
         node.control.applied = { [world, name] entry, index, result in
             world.log(name, "entry \(index): \(entry.command) -> \(result)")
@@ -125,6 +125,7 @@ package final class SimulatedSheep {
 
     /// The sheep ended its run itself; the process goes on for a moment.
     private func ended(_ how: NodeEnd, of process: SheepProcess) {
+        if process.isDying { return }
         world.log(name, "ended: \(how)")
         if process.isStopping { return }
         switch how {
@@ -145,6 +146,21 @@ package final class SimulatedSheep {
         world.log(name, "dies")
         disk.killProcess()
         vanish(process)
+    }
+
+    /// The process dies when it next changes something on its disk, after so many such calls: between two of them, or in the middle of a
+    /// write. What it does in that event after it has no effect.
+    func killInCall(after calls: Int, died: @escaping () -> Void) {
+        guard isRunning, let process else { return }
+        disk.dieInCall(after: calls) { [self] in
+            guard process.isAlive else { return }
+            world.log(name, "is killed in a call to its disk")
+            process.isDying = true
+            world.afterThisEvent { [self] in
+                kill()
+                died()
+            }
+        }
     }
 
     /// The run of the whole cluster is over: what it holds, and what holds it, goes.
@@ -211,8 +227,8 @@ package final class SimulatedSheep {
         node?.end(.stopped)
         guard let store else { return world.schedule(after: 1, in: process) { [self] in kill() } }
         store.close { [self] error in
-            if let error, !isSick { world.fail("\(name) cannot close its store: \(error)") }
-            endedCleanly = error == nil && !lostPower
+            if let error, !isSick, !process.isDying { world.fail("\(name) cannot close its store: \(error)") }
+            endedCleanly = error == nil && !lostPower && !process.isDying
             // Not from within the store's own call.
             world.schedule(after: 1, in: process) { [self] in kill() }
         }

@@ -25,6 +25,7 @@ package final class World {
     private var queue = EventQueue()
     private var scheduled: UInt64 = 0
     private var connections = 0
+    private var afterwards: (() -> Void)?
     package private(set) var events: UInt64 = 0
 
     package init(seed: UInt64) { random = SeededGenerator(seed: seed) }
@@ -67,7 +68,14 @@ package final class World {
         }
         events += 1
         event.action()
+        if let afterwards {
+            self.afterwards = nil
+            afterwards()
+        }
     }
+
+    /// Runs `action` when the event that is under way has ended, before any other.
+    func afterThisEvent(_ action: @escaping () -> Void) { afterwards = action }
 
     func draw(_ range: ClosedRange<UInt64>) -> UInt64 { .random(in: range, using: &random) }
     func chance(_ probability: Double) -> Bool { random.chance(probability) }
