@@ -30,7 +30,8 @@ package final class RecoverySource<Env: NodeEnvironment> {
                 slots.insert(ObjectSlot(family: removal.name.family, index: removal.name.index))
             }
             slots.formUnion(node.recovery.startSlots(in: wanted))
-            let listed = RecoveryListing.Listed(slots: slots.sorted(), done: node.replica.forwardedDone(in: wanted))
+            let done = node.replica.forwardedDone { wanted($0.group) && !slots.contains($0) }
+            let listed = RecoveryListing.Listed(slots: slots.sorted(), done: done)
             node.whenLeaseHeld { reply(.success(PeerReply(body: listed.wire))) }
         }
     }
@@ -39,8 +40,9 @@ package final class RecoverySource<Env: NodeEnvironment> {
         admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
             describe(request.slot, in: store, verify: request.verify) { [weak self] result in
                 self?.node.whenLeaseHeld { [weak self] in
-                    let unsettled = self?.node.replica.records(at: request.slot) ?? []
-                    reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled).wire) })
+                    guard let replica = self?.node.replica else { return }
+                    let (unsettled, done) = (replica.records(at: request.slot), replica.forwardedDone { $0 == request.slot })
+                    reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled, done: done).wire) })
                 }
             }
         }

@@ -385,11 +385,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
     }
 
     /// Of groups that this sheep is in sync for, for those that copy them.
-    func forwardedDone(in wanted: (PlacementGroup) -> Bool) -> [ReplicaRecord] {
+    func forwardedDone(at isWanted: (ObjectSlot) -> Bool) -> [ReplicaRecord] {
         var done: [ReplicaRecord] = []
         for volume in notes.volumes {
             guard let copies = node.facts(of: volume)?.copies else { continue }
-            for record in notes.records(of: volume) where wanted(record.object.group) {
+            for record in notes.records(of: volume) where isWanted(ObjectSlot(family: record.object.family, index: record.object.index)) {
                 guard node.replicas(of: record.object.group, copies: copies).isCurrentHere else { continue }
                 done.append(ReplicaRecord(volume: volume, record: record))
             }
@@ -397,6 +397,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         return done
     }
 
+    /// It is in this sheep's objects too.
     func learn(_ done: [ReplicaRecord]) {
         for change in done {
             guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }

@@ -50,6 +50,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     /// Objects of which some blocks were taken as equal because their checksums are.
     private var believed: [SourceObject] = []
     private var counts: [UInt8] = []
+    /// What the sources know to be in their objects of changes that a gateway may send once more.
+    private var done: [ReplicaRecord] = []
     private var fetchedObjects: Set<ObjectName> = []
     private var fetchedBytes: UInt64 = 0
     private var source: NodeID?
@@ -71,6 +73,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
 
     /// A write came to the slot while it is compared.
     func touched(_ change: ReplicaChange) {
+        if change.origin?.isUndo ?? false { return postpone("a change was taken back") }
         // What was compared may be removed under it: once more from the start, with the removal noted.
         if change.kind == .trim, change.length == UInt32(1) << UInt32(change.objectShift) { return postpone("a removal came") }
         // An object that was not there when the names were compared lacks what the source copied from its ancestor.
@@ -124,6 +127,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded else { return }
         guard let copies = counts.popLast() else {
             if hasFailures { return postpone("a change failed here meanwhile") }
+            node.replica.learn(done)
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
         let set = node.replicaSet(of: slot.group, copies: copies)
@@ -143,6 +147,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 return postpone("its source answers \(result.map { _ in "garbage" })")
             }
             node.replica.inherit(held.unsettled)
+            done += held.done.filter { self.copies(of: $0.record.object) == copies }
             compare(held.objects.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }
     }

@@ -43,7 +43,7 @@ struct PeerTests {
         try expectRoundTrip(
             RecoverySlot.Held(
                 objects: [SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: true, table: [])],
-                unsettled: [ReplicaRecord(volume: name.birth, record: record)]))
+                unsettled: [ReplicaRecord(volume: name.birth, record: record)], done: [ReplicaRecord(volume: name.birth, record: record)]))
         try expectRoundTrip(slot)
         try expectRoundTrip(
             RecoveryListing(
