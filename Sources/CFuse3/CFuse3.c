@@ -224,11 +224,6 @@ void cfuse_process(cfuse_session *session, void *request, size_t size) {
     fuse_session_process_buf(session->fuse, &buffer);
 }
 
-void cfuse_wait(cfuse_session *session) {
-    struct pollfd asked = {.fd = fuse_session_fd(session->fuse), .events = POLLIN};
-    while (poll(&asked, 1, -1) < 0 && errno == EINTR) {}
-}
-
 void cfuse_destroy(cfuse_session *session) {
     fuse_session_destroy(session->fuse);
     free(session);

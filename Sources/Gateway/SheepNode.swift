@@ -123,6 +123,15 @@ package final class SheepNode<Env: NodeEnvironment> {
         ended?(how)
     }
 
+    /// Of a process that is dead as it is: lets go of all that waits and of what refers to itself, the store's too. Nothing may come to it
+    /// after this.
+    package func dismantle() {
+        (replica, source, recovery, repairer, scrubber, garbage, membership) = (nil, nil, nil, nil, nil, nil, nil)
+        store?.dismantle()
+        for session in sessions.values { session.dismantle() }
+        (sessions, leaseWaiters) = ([:], [])
+    }
+
     /// Tells the others that this sheep leaves, before it stops.
     package func leave(completion: @escaping () -> Void) { membership.leave(completion: completion) }
 

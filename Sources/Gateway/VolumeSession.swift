@@ -81,6 +81,12 @@ package final class VolumeSession<Env: NodeEnvironment> {
         lastUse = node.clock.now()
     }
 
+    /// See ``SheepNode/dismantle()``.
+    func dismantle() {
+        (waiting, parked, flushes, orders, delayedTrims) = ([], [], [], [], [:])
+        (window, forwarder, drained) = (ChangeWindow(), Forwarder(boot: node.boot), nil)
+    }
+
     var term: Term? {
         switch mode {
         case .owned(let term), .draining(let term), .rollingForward(let term): term

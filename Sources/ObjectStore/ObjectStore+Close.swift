@@ -12,6 +12,13 @@ extension ObjectStore {
         closeIfIdle()
     }
 
+    /// Of a process that is dead as it is: lets go of what refers to itself. Nothing is finished or made durable, and nothing may come to the
+    /// store after this.
+    package func dismantle() {
+        for region in regions.values { (region.dirtyTables, region.waiters) = ([], []) }
+        (regions, gates, newlyListed) = ([:], [:], [])
+    }
+
     /// Ends the store and marks it so that the next ``open(disk:configuration:completion:)`` empties it: its node's and
     /// disk's identities stay, the cluster's goes.
     package func wipe(completion: @escaping (SheepError?) -> Void) {

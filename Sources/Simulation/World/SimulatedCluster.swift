@@ -115,7 +115,11 @@ package final class SimulatedCluster {
 
     /// The run is over. Events, clients and sheep refer to the cluster, which refers to them.
     func forget() {
+        world.end()
+        clientsAreActive = false
         for one in sheep { one.forget() }
+        // Whoever waits for a sheep hears that it is gone.
+        _ = world.run(until: world.now + 20_000_000)
         for volume in volumes { volume.forget() }
         switchboard.forget()
         world.forgetEvents()

@@ -65,6 +65,7 @@ package final class Switchboard {
             if connection.sender.process === process { connection.senderEnded(loses: world.chance(0.4)) }
             if connection.receiver.process === process { connection.receiverEnded() }
         }
+        if let network = networks[process.node], network.process === process { network.ended() }
     }
 
     // MARK: Troubles
@@ -296,6 +297,12 @@ package final class SimulatedNetwork: PeerNetwork {
         newest.updateValue(connection, forKey: connection.sender.process.boot)?.supersede()
     }
 
+    /// Nobody waits for an answer any more; connections refer to their networks, which refer to them.
+    func ended() {
+        for link in links.values { link.ended() }
+        (links, newest) = ([:], [:])
+    }
+
     package func isLinked(to node: NodeID) -> Bool { links[node]?.isLinked ?? false }
 
     package func send(
@@ -400,6 +407,8 @@ final class SimulatedLink {
             }
         }
     }
+
+    func ended() { (connection, requests) = (nil, [:]) }
 
     func renew() { connection?.close() }
 

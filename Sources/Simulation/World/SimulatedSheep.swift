@@ -183,6 +183,7 @@ package final class SimulatedSheep {
         log.stopped(identity, false)
         log.ended(process)
         switchboard.processEnded(process)
+        node?.dismantle()
         (node, store, directory) = (nil, nil, nil)
     }
 

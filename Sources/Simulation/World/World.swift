@@ -25,6 +25,7 @@ package final class World {
     private var queue = EventQueue()
     private var scheduled: UInt64 = 0
     private var connections = 0
+    private var isOver = false
     private var afterwards: (() -> Void)?
     package private(set) var events: UInt64 = 0
 
@@ -52,6 +53,12 @@ package final class World {
             step()
         }
         return true
+    }
+
+    /// What happens from now on says nothing of the run.
+    func end() {
+        isOver = true
+        trace = nil
     }
 
     /// Nothing more happens.
@@ -89,6 +96,7 @@ package final class World {
     // MARK: What is said
 
     func fail(_ text: String, about subject: Subject? = nil) {
+        if isOver { return }
         if failures.isEmpty { failedAt = now }
         self.subject = self.subject ?? subject
         failures.append("\(Self.seconds(now)) \(text)")

@@ -7,12 +7,11 @@ import ObjectModel
 
 /// A mount: takes requests from the kernel on the event loop, and answers them.
 ///
-/// While nothing is to be done a thread sleeps on the device and wakes the loop, for NIO's loop does not watch devices. A process
-/// that asks for one thing after the other finds the loop awake: after a lone request it looks for the answer, and after a lone
-/// answer for the next request, for a moment each, before it lets the thread sleep (see ``NextRequestPoll``).
+/// NIO's loop watches the device like a pipe: each read of it is one request. A process that asks for one thing after the other finds the
+/// loop awake: after a lone request it looks for the answer, and after a lone answer for the next request, for a moment each, before it
+/// sleeps (see ``NextRequestPoll``).
 ///
-/// `@unchecked Sendable`: all state is touched on the loop only; the threads that sleep on the device or may block carry references
-/// to it back to the loop.
+/// `@unchecked Sendable`: all state is touched on the loop only; the threads that may block carry references to it back to the loop.
 final class FUSESession: @unchecked Sendable {
     private let eventLoop: any EventLoop
     private let handle: (FUSEOperation, FUSERequest) -> Void
@@ -22,13 +21,8 @@ final class FUSESession: @unchecked Sendable {
     private var device: CInt = -1
     /// What may block: unmounting, and notices to the kernel.
     private let threads = NIOThreadPool(numberOfThreads: 2)
-    /// Sleeps until there is a request.
-    private let sleeper = NIOThreadPool(numberOfThreads: 1)
-    private var isSleeping = false
     private var isTaking = false
     private var takesSoon = false
-    private var isWatching = false
-    private var turns: UInt64 = 0
     private var nextRequest = NextRequestPoll()
     /// The request that is taken just now; long data is a slice of it.
     private var received = ByteBuffer()
@@ -49,7 +43,6 @@ final class FUSESession: @unchecked Sendable {
         pointer = cfuse_create(&operations, Unmanaged.passUnretained(self).toOpaque(), options)
         guard pointer != nil else { throw SheepError(.invalidArgument, "libfuse refused the options; it says why above") }
         threads.start()
-        sleeper.start()
     }
 
     func mount(on path: String) throws(SheepError) {
@@ -62,7 +55,18 @@ final class FUSESession: @unchecked Sendable {
     /// Serves from now on; calls back on the loop when the file system is unmounted and all is answered.
     func serve(ended: @escaping () -> Void) {
         self.ended = ended
-        eventLoop.execute { [self] in take() }
+        // The channel closes its own descriptor, and the session its.
+        let descriptor = dup(device)
+        NIOPipeBootstrap(group: eventLoop)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: cfuse_longest_request()))
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(FUSEDeviceHandler(self)) }
+            }
+            .takingOwnershipOfDescriptor(input: descriptor)
+            .whenFailure { [self] _ in
+                close(descriptor)
+                over()
+            }
     }
 
     /// Runs what may block.
@@ -86,15 +90,28 @@ final class FUSESession: @unchecked Sendable {
     /// Others on the loop are let go on after so many.
     private static let mostInATurn = 32
 
-    private func take() {
+    /// A request that the loop has read.
+    fileprivate func came(_ request: consuming ByteBuffer) {
+        guard !isOver else { return }
+        received = request
+        process()
+    }
+
+    /// The file system is unmounted, or the device gives nothing any more.
+    fileprivate func over() {
+        isOver = true
+        if !isTaking { endIfDone() }
+    }
+
+    /// Takes what there is without waiting for the loop to look, and a lone process's next request.
+    fileprivate func take() {
         guard !isTaking, !isOver else { return }
         isTaking = true
-        turns &+= 1
         var tries = 0
         taking: while tries < Self.mostInATurn {
             tries += 1
             switch takeRequest() {
-            case let size where size > 0: process(size)
+            case let size where size > 0: process()
             case -Int(EAGAIN): if !comesAtOnce() { break taking }
             // 0: unmounted. Anything else would come again and again.
             default:
@@ -104,7 +121,9 @@ final class FUSESession: @unchecked Sendable {
         }
         isTaking = false
         if isOver { return endIfDone() }
-        if tries == Self.mostInATurn { takeSoon() } else { sleepOrWatch() }
+        if tries == Self.mostInATurn { return takeSoon() }
+        // With an answer at hand the loop's next turn is near.
+        if underWay > 0 { _ = awaitAnswer() }
     }
 
     private func takeSoon() {
@@ -127,9 +146,9 @@ final class FUSESession: @unchecked Sendable {
         return result
     }
 
-    private func process(_ size: Int) {
+    private func process() {
         received.withUnsafeReadableBytes { bytes in
-            cfuse_process(pointer, UnsafeMutableRawPointer(mutating: bytes.baseAddress), size)
+            cfuse_process(pointer, UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
         }
     }
 
@@ -142,39 +161,8 @@ final class FUSESession: @unchecked Sendable {
 
     private static let longData = 32 << 10
 
-    // MARK: Between requests
-
     /// Nothing is under way, and the next request follows the last answer at once.
-    private func comesAtOnce() -> Bool { underWay == 0 && !isSleeping && nextRequest.wait(for: device) }
-
-    /// With an answer at hand the next turn is near; else the thread waits for the next request.
-    private func sleepOrWatch() {
-        if isSleeping { return }
-        if underWay > 0, awaitAnswer() { watch() } else { sleep() }
-    }
-
-    private func sleep() {
-        isSleeping = true
-        sleeper.submit { [self] _ in
-            cfuse_wait(pointer)
-            eventLoop.execute { [self] in
-                isSleeping = false
-                if isOver { endIfDone() } else { take() }
-            }
-        }
-    }
-
-    /// Sees to it that the thread waits if the answer at hand brought no other turn within a millisecond.
-    private func watch() {
-        guard !isWatching else { return }
-        isWatching = true
-        let seen = turns
-        eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { [self] in
-            isWatching = false
-            if isSleeping || isOver { return }
-            if turns == seen { sleep() } else { watch() }
-        }
-    }
+    private func comesAtOnce() -> Bool { underWay == 0 && nextRequest.wait(for: device) }
 
     // MARK: Requests
 
@@ -188,29 +176,36 @@ final class FUSESession: @unchecked Sendable {
     func answered() {
         underWay -= 1
         if isOver { return endIfDone() }
-        if !isTaking, !isSleeping { takeSoon() }
+        if !isTaking { takeSoon() }
     }
 
     /// Answers need the session: it is freed after the last of them.
     private func endIfDone() {
-        guard underWay == 0, !isSleeping, !isTaking, let ended else { return }
+        guard underWay == 0, !isTaking, let ended else { return }
         self.ended = nil
         cfuse_destroy(pointer)
         pointer = nil
-        endThreads()
+        threads.shutdownGracefully { _ in }
         ended()
     }
 
     /// For a session that was never mounted.
     func discard() {
         cfuse_destroy(pointer)
-        endThreads()
-    }
-
-    private func endThreads() {
         threads.shutdownGracefully { _ in }
-        sleeper.shutdownGracefully { _ in }
     }
+}
+
+/// What the loop reads from the device.
+private final class FUSEDeviceHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let session: FUSESession
+    init(_ session: FUSESession) { self.session = session }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { session.came(unwrapInboundIn(data)) }
+    func channelReadComplete(context: ChannelHandlerContext) { session.take() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func channelInactive(context: ChannelHandlerContext) { session.over() }
 }
 
 // MARK: - What libfuse calls while it processes a request
