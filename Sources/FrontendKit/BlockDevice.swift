@@ -80,6 +80,12 @@ package protocol BlockDevice: AnyObject {
 
     /// The user is gone. Requests under way are completed. No call may follow.
     func close()
+    /// The same of a user who waits for nothing any more, and may come back through another gateway: changes that have not begun need not.
+    func abandon()
+}
+
+extension BlockDevice {
+    package func abandon() { close() }
 }
 
 /// Where front-ends find volumes.

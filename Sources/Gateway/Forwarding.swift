@@ -120,7 +120,7 @@ extension VolumeSession {
         PieceSeries(range, data: data, cut: cut, completion: completion) { [weak self] piece, data, done in
             guard let self else { return done(SheepError(.shuttingDown, "the volume was closed")) }
             let work = VolumeRequest.Work.change(kind, length: UInt64(piece.count), data: data, durable: durable, completion: done)
-            submit(VolumeRequest(offset: piece.lowerBound, work: work, receivedAt: node.clock.now()))
+            submit(VolumeRequest(offset: piece.lowerBound, work: work, receivedAt: node.clock.now(), client: request.client))
         }.advance()
     }
 

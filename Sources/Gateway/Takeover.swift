@@ -227,7 +227,7 @@ final class Takeover<Env: NodeEnvironment> {
     private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool) {
         session.startChange(
             kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
-            data: data ?? .init(), durable: true, origin: isSame ? record.origin : .undo(of: record.origin)
+            data: data ?? .init(), durable: true, from: ChangeSender(origin: isSame ? record.origin : .undo(of: record.origin))
         ) { [self] error in
             if isSame, error == nil { happened(record) }
             rollNext()

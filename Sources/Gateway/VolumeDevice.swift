@@ -15,6 +15,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     private let target: Target
     private let exportName: String
     private var isClosed = false
+    private let client = VolumeClient()
     /// The losses of acknowledged writes that this client was told of.
     private var knownLosses = 0
     /// The user stands in the way of the volume's deletion.
@@ -144,7 +145,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
             session.submit(
                 VolumeRequest(
                     offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),
-                    receivedAt: node.clock.now()))
+                    receivedAt: node.clock.now(), client: client))
         case .snapshot(let reader):
             completion(SheepError(.readOnly, "\(exportName) is a snapshot of volume \(reader.volume.name) and read-only"))
         }
@@ -155,6 +156,11 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     package func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
         guard case .volume(let session) = target else { return }
         session.trimUnlessChanged(at: offset, length: length, after: delay)
+    }
+
+    package func abandon() {
+        client.isGone = true
+        close()
     }
 
     package func close() {

@@ -2,6 +2,25 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
+/// A connection that asks for changes and may end while they wait: what has not begun then never will. Who comes back through
+/// another gateway must not find its writes undone by what it had asked for here.
+final class VolumeClient {
+    var isGone = false
+}
+
+/// Whom a change is from.
+struct ChangeSender {
+    /// Given when another gateway forwarded it, or when this one did before.
+    var origin: ChangeOrigin?
+    /// Nil: nobody whose connection ends.
+    var client: VolumeClient?
+
+    var isGone: Bool { client?.isGone ?? false }
+
+    /// Nobody hears it.
+    static var gone: SheepError { SheepError(.stale, "its client is gone") }
+}
+
 /// What a front-end, `dog` or another gateway wants of a volume, in bytes of the volume.
 final class VolumeRequest {
     enum Work {
@@ -17,6 +36,7 @@ final class VolumeRequest {
     let receivedAt: UInt64
     /// Given when another gateway forwarded it, or when this one forwards it.
     var origin: ChangeOrigin?
+    let client: VolumeClient?
     /// Another gateway passes it on for another time, and acted upon the control log up to this entry.
     var repeatedKnowing: LogIndex?
     /// This gateway passed it on once at least.
@@ -27,9 +47,11 @@ final class VolumeRequest {
     /// was, what others wrote after it may be durable. It is not sent once more.
     var isInDoubt = false
 
-    init(offset: UInt64, work: Work, receivedAt: UInt64, origin: ChangeOrigin? = nil) {
-        (self.offset, self.work, self.receivedAt, self.origin) = (offset, work, receivedAt, origin)
+    init(offset: UInt64, work: Work, receivedAt: UInt64, origin: ChangeOrigin? = nil, client: VolumeClient? = nil) {
+        (self.offset, self.work, self.receivedAt, self.origin, self.client) = (offset, work, receivedAt, origin, client)
     }
+
+    var sender: ChangeSender { ChangeSender(origin: origin, client: client) }
 
     func fail(_ error: SheepError) {
         switch work {

@@ -10,13 +10,13 @@ extension VolumeSession {
     /// A trim or zero of more than the two end blocks goes out in up to three changes.
     func mergeEdges(
         _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
-        origin: ChangeOrigin?, completion: @escaping (SheepError?) -> Void
+        from sender: ChangeSender, completion: @escaping (SheepError?) -> Void
     ) {
         let first = offset / blockSize * blockSize
         let end = (offset + length + blockSize - 1) / blockSize * blockSize
         if kind != .write, end - first > 2 * blockSize {
             return zeroInThree(
-                kind, index: index, offset: offset, length: length, durable: durable, origin: origin, completion: completion)
+                kind, index: index, offset: offset, length: length, durable: durable, from: sender, completion: completion)
         }
         hold(index: index, offset: first, length: end - first, failed: completion) { [weak self] hold in
             guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
@@ -32,7 +32,7 @@ extension VolumeSession {
                     }
                     startChange(
                         .write, index: index, offset: first, length: end - first, data: blocks, durable: durable,
-                        origin: origin, under: hold, completion: completion)
+                        from: sender, under: hold, completion: completion)
                     release(hold)
                 }
             }
@@ -40,7 +40,7 @@ extension VolumeSession {
     }
 
     private func zeroInThree(
-        _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, durable: Bool, origin: ChangeOrigin?,
+        _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, durable: Bool, from sender: ChangeSender,
         completion: @escaping (SheepError?) -> Void
     ) {
         let inner = (offset + blockSize - 1) / blockSize * blockSize
@@ -51,7 +51,7 @@ extension VolumeSession {
         remaining = pieces.count
         for (from, to) in pieces {
             changePiece(
-                kind, index: index, offset: from, length: to - from, data: ByteBuffer(), durable: durable, origin: origin
+                kind, index: index, offset: from, length: to - from, data: ByteBuffer(), durable: durable, from: sender
             ) { error in
                 remaining -= 1
                 if failure == nil { failure = error }

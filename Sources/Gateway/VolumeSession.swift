@@ -105,6 +105,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
     func submit(_ request: VolumeRequest) {
         lastUse = max(lastUse, request.receivedAt)
+        if request.sender.isGone { return request.fail(ChangeSender.gone) }
         if request.isInDoubt {
             return request.fail(
                 SheepError(
@@ -139,7 +140,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             }
             guard mayBegin(request) else { return }
             change(
-                kind, at: request.offset, length: length, data: data, durable: durable, origin: request.origin,
+                kind, at: request.offset, length: length, data: data, durable: durable, from: request.sender,
                 completion: completion)
         case .flush(let completion): flush(completion: completion)
         case .status(let length, let completion): status(at: request.offset, length: length, completion: completion)
@@ -150,7 +151,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// Splits a change at the objects' borders and completes blocks at its ends.
     private func change(
-        _ kind: ChangeKind, at offset: UInt64, length: UInt64, data: ByteBuffer, durable: Bool, origin: ChangeOrigin?,
+        _ kind: ChangeKind, at offset: UInt64, length: UInt64, data: ByteBuffer, durable: Bool, from sender: ChangeSender,
         completion: @escaping (SheepError?) -> Void
     ) {
         let size = UInt64(objectSize)
@@ -158,36 +159,36 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if length <= size - within {
             return changePiece(
                 kind, index: UInt32(offset / size), offset: Int(within), length: Int(length), data: data, durable: durable,
-                origin: origin, completion: completion)
+                from: sender, completion: completion)
         }
         PieceSeries(
             offset..<offset + length, data: data, cut: { min($0.upperBound, ($0.lowerBound / size + 1) * size) }, completion: completion
         ) { [self] piece, data, done in
             changePiece(
                 kind, index: UInt32(piece.lowerBound / size), offset: Int(piece.lowerBound % size), length: piece.count, data: data,
-                durable: durable, origin: origin, completion: done)
+                durable: durable, from: sender, completion: done)
         }.advance()
     }
 
     /// A change within one object; not aligned ends are read, merged and written as whole blocks.
     func changePiece(
         _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
-        origin: ChangeOrigin?, completion: @escaping (SheepError?) -> Void
+        from sender: ChangeSender, completion: @escaping (SheepError?) -> Void
     ) {
         if offset % blockSize == 0, length % blockSize == 0 {
             return startChange(
-                kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender,
                 completion: completion)
         }
         mergeEdges(
-            kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+            kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender,
             completion: completion)
     }
 
     /// Numbers a block-aligned change and sends it to all members, once nothing overlaps it.
     func startChange(
         _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
-        origin: ChangeOrigin?, under hold: RangeHolds.Hold? = nil, since: UInt64? = nil,
+        from sender: ChangeSender, under hold: RangeHolds.Hold? = nil, since: UInt64? = nil,
         completion: @escaping (SheepError?) -> Void
     ) {
         let waiter = { [weak self] in
@@ -197,7 +198,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 run: { [weak self] in
                     guard let self else { return completion(SheepError(.shuttingDown, "the volume was closed")) }
                     startChange(
-                        kind, index: index, offset: offset, length: length, data: data, durable: durable, origin: origin,
+                        kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender,
                         under: hold, since: since, completion: completion)
                 }, fail: completion)
         }
@@ -209,10 +210,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
             return submit(
                 VolumeRequest(
                     offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
-                    receivedAt: node.clock.now(), origin: origin?.boot == node.boot ? nil : origin))
+                    receivedAt: node.clock.now(), origin: sender.origin?.boot == node.boot ? nil : sender.origin, client: sender.client))
         }
-        if isDone(origin) { return completion(nil) }
-        if isOrphaned(origin) {
+        if isDone(sender.origin) { return completion(nil) }
+        if sender.isGone { return completion(ChangeSender.gone) }
+        if isOrphaned(sender.origin) {
             return completion(SheepError(.stale, "the gateway that passed it on was called down, and its client may have gone on elsewhere"))
         }
         if !delayedTrims.isEmpty { delayedTrims[index] = nil }
@@ -232,7 +234,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if kind == .trim, !durable, case .owned = mode, isKnownAbsent(slot) { return completion(nil) }
         let change = VolumeChange(
             sequence: nextSequence, kind: kind, index: index, offset: offset, length: length, data: data,
-            durable: durable, origin: origin, startedAt: node.clock.now(), coversObject: coversObject,
+            durable: durable, origin: sender.origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
         if case .rollingForward = mode { change.mayBeSomewhere = true }

@@ -101,4 +101,23 @@ import Testing
         expect(!forwarded.hasSucceeded, "it succeeded")
         endQuietly(run)
     }
+
+    @Test("a client goes away while its write waits for an owner, and comes back through another gateway: its newer write stays", arguments: 1...10 as ClosedRange<UInt64>)
+    func clientGoes(seed: UInt64) {
+        let run = begin(seed, durable: false)
+        defer { run.end() }
+        // Nobody can take the volume over before one of these is back.
+        for sheep in Self.storing + [Self.owner] { run.kill(sheep) }
+        let former = run.write(0..<16, through: Self.gateway)
+        run.run(for: Self.second)
+        expect(!former.isAnswered, "it was answered")
+        run.disconnect(Self.gateway)
+        let newer = run.write(0..<16, through: Self.successor)
+        run.run(for: Self.second)
+        for sheep in Self.storing { run.start(sheep) }
+        succeed(run, newer)
+        run.run(for: 10 * Self.second)
+        for sheep in Self.storing { expect(run.holds(newer, 0..<16, at: sheep), "the former write came after the newer one") }
+        endQuietly(run)
+    }
 }

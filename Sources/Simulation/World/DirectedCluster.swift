@@ -76,6 +76,13 @@ package final class DirectedCluster {
         Switchboard.Way(from: sheep(sender).identity, to: sheep(receiver).identity)
     }
 
+    /// The client's connection to a sheep breaks: it hears nothing of what it asked for there.
+    package func disconnect(_ number: Int) {
+        guard let open = devices.removeValue(forKey: number), !open.use.isBroken else { return }
+        world.schedule(after: 0, in: open.use.process) { open.device.abandon() }
+        open.use.close()
+    }
+
     package func run(for duration: UInt64) { _ = world.run(until: world.now + duration) }
 
     /// Whether the condition came to hold within this time.

@@ -84,7 +84,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
         timeLimit = nil
         backlog = ByteBuffer()
         transmission?.stop()
-        device?.close()
+        device?.abandon()
         device = nil
         server.ended(self)
         context.fireChannelInactive()
