@@ -73,9 +73,12 @@ struct ForwardedNotes<D: Disk> {
     // MARK: A change
 
     /// Nothing of the change is in its object yet. Returns the slot for ``done(_:slot:in:)``.
-    func begin(_ change: ReplicaChange, _ signs: ForwardedNote.Signs, in store: ObjectStore<D>) -> Int? {
-        guard let origin = change.origin, !origin.isUndo, !hasDone(origin, of: change.context.volume) else { return nil }
-        return store.addNote(ForwardedNote(change: Self.record(change), signs: signs).wire)
+    mutating func begin(_ change: ReplicaChange, in store: ObjectStore<D>, signs: () -> ForwardedNote.Signs) -> Int? {
+        guard let origin = change.origin else { return nil }
+        // A process that dies in the middle must not call done what is undone.
+        if origin.isUndo { remove(change.context.volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
+        if origin.isUndo || hasDone(origin, of: change.context.volume) { return nil }
+        return store.addNote(ForwardedNote(change: Self.record(change), signs: signs()).wire)
     }
 
     /// The change failed: it counts as done nowhere.
@@ -139,7 +142,7 @@ struct ForwardedNotes<D: Disk> {
 struct ForwardedNote: WireCodable {
     /// What the object reads as in the change's range once that is done.
     struct Signs: WireCodable, Equatable {
-        /// CRC32C of the bytes.
+        /// CRC32C of a write's bytes; a trim and a zero leave zeros.
         var checksum: UInt32
         /// Without an object of the change's own birth zeros are read there, and not what an ancestor shows.
         var readsAsZerosWhenAbsent: Bool

@@ -51,6 +51,12 @@ struct Forwarder {
         return numbered.first?.number ?? nextRequest
     }
 
+    /// Requests whose clients are gone: nothing sends them again, nor waits for their answers.
+    mutating func takeGone() -> [VolumeRequest] {
+        defer { pending.removeAll { $0.request.sender.isGone } }
+        return pending.map(\.request).filter(\.sender.isGone)
+    }
+
     /// What the lost owner has not answered, for another try under the same numbers.
     mutating func takePending() -> [VolumeRequest] {
         defer { pending = [] }
@@ -187,6 +193,15 @@ extension VolumeSession {
             if limit > 0, node.clock.now() - request.receivedAt > limit { return request.fail(error) }
             submit(request)
         }
+    }
+
+    /// The owner learns soon that these are not asked for any more, should it not have begun them.
+    func forgetGoneClients() {
+        let gone = forwarder.takeGone() + waiting.filter(\.sender.isGone)
+        if gone.isEmpty { return }
+        waiting.removeAll(where: \.sender.isGone)
+        for request in gone { request.fail(ChangeSender.gone) }
+        confirmLater()
     }
 
     /// After 50 ms of silence the owner learns by a message of its own which replies were seen.

@@ -38,10 +38,11 @@ package final class RecoverySource<Env: NodeEnvironment> {
 
     func slot(_ request: RecoverySlot, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
+            // What is done before the objects are looked at is in them; what is under way after that may be.
+            let done = node.replica.forwardedDone { $0 == request.slot }
             describe(request.slot, in: store, verify: request.verify) { [weak self] result in
                 self?.node.whenLeaseHeld { [weak self] in
-                    guard let replica = self?.node.replica else { return }
-                    let (unsettled, done) = (replica.records(at: request.slot), replica.forwardedDone { $0 == request.slot })
+                    guard let unsettled = self?.node.replica.records(at: request.slot) else { return }
                     reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled, done: done).wire) })
                 }
             }

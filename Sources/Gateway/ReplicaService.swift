@@ -131,7 +131,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let told = completion
         let durable = (change.durable || node.options.alwaysDurable) && !node.options.neverSyncs
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
-        let note = change.origin == nil ? nil : notes.begin(change, signs(of: change, payload, ancestry), in: store)
+        let note = change.origin == nil ? nil : notes.begin(change, in: store) { signs(of: change, payload, ancestry) }
         let completion = { [weak self] (error: SheepError?) in
             if partial, error != nil { self?.node.recovery.failed(slot, change) }
             guard change.origin != nil, let self else { return told(error) }
@@ -179,26 +179,38 @@ package final class ReplicaService<Env: NodeEnvironment> {
 
     private func signs(of change: ReplicaChange, _ payload: ByteBuffer, _ ancestry: [Birth]) -> ForwardedNote.Signs {
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
-        let bytes = change.kind == .write ? payload : ByteBuffer(repeating: 0, count: Int(change.length))
         let inherited = store.resolve(family: slot.family, index: slot.index, ancestry: Array(ancestry.dropFirst()))
         let isNothing = if case .object = inherited { false } else { true }
-        return ForwardedNote.Signs(checksum: bytes.checksum, readsAsZerosWhenAbsent: isNothing)
+        return ForwardedNote.Signs(checksum: change.kind == .write ? payload.checksum : 0, readsAsZerosWhenAbsent: isNothing)
     }
 
     /// To be called before this run is up, while nobody else changes anything: looks whether what the former run had begun is in its object.
-    /// A change that cannot be looked at counts as not done.
+    /// A change that cannot be looked at, or that is there in part, counts as not done.
     func decideNotes(completion: @escaping () -> Void) {
-        guard let begun = notes.begun.first else { return completion() }
+        while let begun = notes.begun.first {
+            // Most are in memory, and there may be thousands: no call within the other.
+            var (isDecided, hasReturned) = (false, false)
+            look(for: begun) { [self] isDone in
+                notes.decide(begun, isDone: isDone, in: store)
+                isDecided = true
+                if hasReturned { decideNotes(completion: completion) }
+            }
+            hasReturned = true
+            if !isDecided { return }
+        }
+        completion()
+    }
+
+    private func look(for begun: ForwardedNotes<Env.StoreDisk>.Begun, answer: @escaping (_ isDone: Bool) -> Void) {
         let (record, signs) = (begun.change.record, begun.signs)
-        let decide = { [self] (bytes: ByteBuffer?) in
-            notes.decide(begun, isDone: bytes?.checksum == signs.checksum, in: store)
-            decideNotes(completion: completion)
+        let isShown = { (bytes: ByteBuffer) in
+            record.kind == .write ? bytes.checksum == signs.checksum : bytes.readableBytesView.allSatisfy { $0 == 0 }
         }
         guard store.object(record.object) != nil else {
-            return decide(signs.readsAsZerosWhenAbsent ? ByteBuffer(repeating: 0, count: Int(record.length)) : nil)
+            return answer(signs.readsAsZerosWhenAbsent && isShown(ByteBuffer(repeating: 0, count: Int(record.length))))
         }
         readObject(record.object, offset: Int(record.offset), length: Int(record.length), appendingTo: ByteBuffer()) { result in
-            decide(try? result.get())
+            answer((try? result.get()).map(isShown) ?? false)
         }
     }
 
@@ -397,12 +409,14 @@ package final class ReplicaService<Env: NodeEnvironment> {
         return done
     }
 
-    /// It is in this sheep's objects too.
-    func learn(_ done: [ReplicaRecord]) {
+    /// It is in this sheep's objects too. False: some volume goes on under another birth by now, and the source's notes with it.
+    func learn(_ done: [ReplicaRecord]) -> Bool {
+        if done.contains(where: { node.facts(of: $0.volume)?.isFrozen ?? true }) { return false }
         for change in done {
             guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }
             notes.add(change, to: store)
         }
+        return true
     }
 
     /// That run is over, and repeats nothing.

@@ -127,7 +127,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded else { return }
         guard let copies = counts.popLast() else {
             if hasFailures { return postpone("a change failed here meanwhile") }
-            node.replica.learn(done)
+            guard node.replica.learn(done) else { return postpone("its volume goes on under another birth") }
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
         let set = node.replicaSet(of: slot.group, copies: copies)
@@ -147,7 +147,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 return postpone("its source answers \(result.map { _ in "garbage" })")
             }
             node.replica.inherit(held.unsettled)
-            done += held.done.filter { self.copies(of: $0.record.object) == copies }
+            done += held.done.filter { node.facts(of: $0.volume)?.copies == copies }
             compare(held.objects.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }
     }

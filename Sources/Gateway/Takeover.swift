@@ -21,6 +21,8 @@ final class Takeover<Env: NodeEnvironment> {
     private let term: Term
     private var answers: [NodeID: [UnsettledRecord]] = [:]
     private var asked: Set<NodeID> = []
+    /// Counts the times that the members changed before all had answered.
+    private var round = 0
     private var holdings: [Holding] = []
     /// What ``rollNext()`` is at.
     private var rolling: Holding?
@@ -39,6 +41,24 @@ final class Takeover<Env: NodeEnvironment> {
 
     func start() { ask() }
 
+    /// What a member said counts as long as it stays one: one that returns may have copied from another meanwhile.
+    func membershipChanged() {
+        if isGathered {
+            for place in holdings.indices { forgetLeavers(&holdings[place]) }
+            if rolling != nil { forgetLeavers(&rolling!) }
+            return
+        }
+        round += 1
+        (answers, asked) = ([:], [])
+        ask()
+    }
+
+    private func forgetLeavers(_ holding: inout Holding) {
+        let group = ObjectSlot(family: holding.record.object.family, index: holding.record.object.index).group
+        let set = node.replicaSet(of: group, copies: session.volume.copies)
+        holding.holders.formIntersection((set.inSync + set.syncing).map(\.node))
+    }
+
     /// Asks every node that stores data and is up; one that does not answer is asked again until it does or is down.
     private func ask() {
         guard !isGathered else { return }
@@ -55,19 +75,22 @@ final class Takeover<Env: NodeEnvironment> {
 
     private func gather(from target: NodeID) {
         if target == node.identity {
-            return node.replica.gatherLocally(session.birth, term: term) { [self] records in
+            return node.replica.gatherLocally(session.birth, term: term) { [self, round] records in
+                guard round == self.round else { return }
                 answers[target] = records ?? []
                 ask()
             }
         }
         let request = ReplicaGather(
             context: session.context(to: target, version: node.control.state.membershipVersion, term: term))
-        node.network.send(.replicaGather, body: request.wire, payload: nil, to: target) { [self] result in
+        node.network.send(.replicaGather, body: request.wire, payload: nil, to: target) { [self, round] result in
+            guard round == self.round else { return }
             if case .success(let reply) = result, let list = try? WireList<UnsettledRecord>(wire: reply.body) {
                 answers[target] = list.elements
                 return ask()
             }
             node.clock.schedule(after: NodeTiming.retry) { [self] in
+                guard round == self.round else { return }
                 asked.remove(target)
                 ask()
             }
@@ -195,13 +218,14 @@ final class Takeover<Env: NodeEnvironment> {
         let request = ReplicaRead(
             context: session.context(to: source, version: set.version, term: term), family: slot.family,
             birth: session.birth, index: slot.index, offset: record.offset, length: record.length)
+        let boot = node.boots[source]
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
             case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
                 node.clock.schedule(after: NodeTiming.retry) { [self] in
-                    if isInSync(source, at: slot) { return read(record, from: holders, orFrom: others, isSame: isSame) }
+                    if isInSync(source, at: slot), node.boots[source] == boot { return read(record, from: holders, orFrom: others, isSame: isSame) }
                     // It left meanwhile, as one that is placed no longer does.
                     rollAgain()
                 }

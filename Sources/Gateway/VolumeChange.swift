@@ -17,6 +17,8 @@ final class VolumeChange {
     let startedAt: UInt64
     /// The object may be made, copied or removed: nothing else may touch it meanwhile.
     let coversObject: Bool
+    /// The members' version that it was sent under last, and that answers are for.
+    var setVersion: LogIndex?
     /// Called once, when the client may be told; nil afterwards.
     var completion: ((SheepError?) -> Void)?
     /// Members that have it.
@@ -74,6 +76,15 @@ final class VolumeChange {
     func age(at disk: DiskID, now: UInt64) -> UInt64 {
         guard let first = firstSent.first(where: { $0.disk == disk }), now > first.at else { return 0 }
         return now - first.at
+    }
+
+    /// The members changed: those that stay are asked once more. A member that does not know who left might pass for the equal of that one
+    /// when both come back, though it alone has the change.
+    func membersChanged(to version: LogIndex) {
+        defer { setVersion = version }
+        guard let setVersion, setVersion != version else { return }
+        if !acknowledged.isEmpty || !outstanding.isEmpty { mayBeSomewhere = true }
+        (acknowledged, outstanding) = ([], [])
     }
 
     /// What members that left did counts no more.

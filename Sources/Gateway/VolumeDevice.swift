@@ -161,6 +161,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     package func abandon() {
         client.isGone = true
         close()
+        if case .volume(let session) = target { session.forgetGoneClients() }
     }
 
     package func close() {

@@ -94,7 +94,9 @@ extension VolumeSession {
 
     private func takeOver(term: Term) {
         resetForTerm()
-        Takeover(session: self, term: term).start()
+        let takeover = Takeover(session: self, term: term)
+        self.takeover = takeover
+        takeover.start()
     }
 
     /// The former owner's changes are on all members: the volume is open.

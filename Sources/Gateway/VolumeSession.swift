@@ -54,6 +54,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     var lastUse: UInt64 = 0
     var drained: (() -> Void)?
+    /// The roll-forward that is under way, or the last one.
+    weak var takeover: Takeover<Env>?
     /// Wait for the volume to be open here and for those before them.
     var orders: [VolumeOrder] = []
     var orderIsRunning = false
@@ -291,6 +293,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         unflushed?.groups.insert(PlacementGroup(family: volume.family, index: change.index))
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
+        change.membersChanged(to: members.set.version)
         forgetLeavers(change, members.set)
         if !members.set.inSync.isEmpty, let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
             // It decides first: what it has no room for reaches nobody else.
@@ -411,7 +414,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     }
 
     private func finishIfDone(_ change: VolumeChange, _ members: ReplicaSetCache.Entry) {
-        guard !change.isDone, change.acknowledged.count >= members.set.inSync.count else { return }
+        guard !change.isDone, change.setVersion == members.set.version, change.acknowledged.count >= members.set.inSync.count else { return }
         guard members.set.inSync.count >= max(1, members.set.minimum) else { return }
         for member in members.set.inSync where !change.acknowledged.contains(member.disk) { return }
         for member in members.set.syncing where !change.acknowledged.contains(member.disk) { return }
@@ -511,6 +514,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// The membership changed: looks at every change under way again.
     func membershipChanged() {
+        takeover?.membershipChanged()
         for change in window.active { drive(change) }
         unpark()
         guard term != nil else { return }

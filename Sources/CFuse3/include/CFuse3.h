@@ -75,7 +75,7 @@ size_t cfuse_longest_request(void);
 long cfuse_receive(cfuse_session *session, void *space);
 /// Calls the operation that the request names; the bytes are needed during the call only.
 void cfuse_process(cfuse_session *session, void *request, size_t size);
-/// Frees the session, after ``cfuse_receive`` gave 0 and all is answered, or when it was never mounted.
+/// Frees the session, after the file system was unmounted and all is answered, or when it was never mounted.
 void cfuse_destroy(cfuse_session *session);
 /// umount2(2), or what fusermount3 does for users; 0 or an error number.
 int cfuse_unmount(const char *path, bool lazily);

@@ -14,9 +14,9 @@ package final class SheepEngine: ClusterEngine {
     }
     package var lastLookStarted: UInt64 { engine.lastLookStarted }
     package var reachedBefore: LogIndex? { engine.reachedBefore }
-    package func joined() { engine.joined() }
+    package func joined() { if !process.isDying { engine.joined() } }
 
-    package func start() { engine.start() }
+    package func start() { if !process.isDying { engine.start() } }
     package func stop() { engine.stop() }
     package func append(_ payload: [UInt8], at index: LogIndex) { if !process.isDying { engine.append(payload, at: index) } }
     package func look() { engine.look() }

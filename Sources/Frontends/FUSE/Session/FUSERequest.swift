@@ -4,7 +4,7 @@ import ObjectModel
 
 /// A request of the kernel that waits for its one answer.
 ///
-/// `@unchecked Sendable`: handed over once, from the thread that received it to the event loop, where it is answered.
+/// `@unchecked Sendable`: received and answered on the event loop.
 struct FUSERequest: @unchecked Sendable {
     let raw: OpaquePointer
     let session: FUSESession

@@ -19,6 +19,8 @@ final class FUSESession: @unchecked Sendable {
     private let awaitAnswer: () -> Bool
     private var pointer: OpaquePointer!
     private var device: CInt = -1
+    private var watched: CInt = -1
+    private var mountPoint = ""
     /// What may block: unmounting, and notices to the kernel.
     private let threads = NIOThreadPool(numberOfThreads: 2)
     private var isTaking = false
@@ -50,21 +52,27 @@ final class FUSESession: @unchecked Sendable {
             throw SheepError(.inputOutput, "cannot mount on \(path): is it a directory of yours, and /dev/fuse there?")
         }
         device = cfuse_device(pointer)
+        // The channel closes its own descriptor, and the session its.
+        watched = fcntl(device, F_DUPFD_CLOEXEC, 0)
+        guard watched >= 0 else {
+            _ = cfuse_unmount(path, true)
+            throw SheepError(.inputOutput, "cannot mount on \(path): no more files can be open; raise the limit (ulimit -n)")
+        }
+        mountPoint = path
     }
 
     /// Serves from now on; calls back on the loop when the file system is unmounted and all is answered.
     func serve(ended: @escaping () -> Void) {
         self.ended = ended
-        // The channel closes its own descriptor, and the session its.
-        let descriptor = dup(device)
         NIOPipeBootstrap(group: eventLoop)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: cfuse_longest_request()))
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(FUSEDeviceHandler(self)) }
             }
-            .takingOwnershipOfDescriptor(input: descriptor)
+            .takingOwnershipOfDescriptor(input: watched)
             .whenFailure { [self] _ in
-                close(descriptor)
+                let path = mountPoint
+                onThread { _ = cfuse_unmount(path, true) }
                 over()
             }
     }
@@ -93,8 +101,10 @@ final class FUSESession: @unchecked Sendable {
     /// A request that the loop has read.
     fileprivate func came(_ request: consuming ByteBuffer) {
         guard !isOver else { return }
+        isTaking = true
         received = request
         process()
+        isTaking = false
     }
 
     /// The file system is unmounted, or the device gives nothing any more.
@@ -121,7 +131,8 @@ final class FUSESession: @unchecked Sendable {
         }
         isTaking = false
         if isOver { return endIfDone() }
-        if tries == Self.mostInATurn { return takeSoon() }
+        // The loop looks at the device again after the others.
+        if tries == Self.mostInATurn { return }
         // With an answer at hand the loop's next turn is near.
         if underWay > 0 { _ = awaitAnswer() }
     }
