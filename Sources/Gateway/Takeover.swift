@@ -48,6 +48,7 @@ final class Takeover<Env: NodeEnvironment> {
             if rolling != nil { forgetLeavers(&rolling!) }
             return
         }
+        guard isWanted else { return }
         round += 1
         (answers, asked) = ([:], [])
         ask()

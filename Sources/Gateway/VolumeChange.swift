@@ -78,20 +78,16 @@ final class VolumeChange {
         return now - first.at
     }
 
-    /// The members changed: those that stay are asked once more. A member that does not know who left might pass for the equal of that one
-    /// when both come back, though it alone has the change.
-    func membersChanged(to version: LogIndex) {
-        defer { setVersion = version }
-        guard let setVersion, setVersion != version else { return }
+    /// When the members changed, what they did counts no more. Those that left need not have it, and those that return have copied from
+    /// others. Those that stay are asked once more: a member that does not know who left might pass for the equal of that one when both
+    /// come back, though it alone has the change.
+    func isDriven(to set: ReplicaSet) {
+        let former = setVersion
+        setVersion = set.version
+        guard let former, former != set.version else { return }
         if !acknowledged.isEmpty || !outstanding.isEmpty { mayBeSomewhere = true }
         (acknowledged, outstanding) = ([], [])
-    }
-
-    /// What members that left did counts no more.
-    func forget(where hasLeft: (DiskID) -> Bool) {
-        outstanding.removeAll { hasLeft($0.disk) }
-        acknowledged.removeAll(where: hasLeft)
-        firstSent.removeAll { hasLeft($0.disk) }
+        firstSent.removeAll { sent in !set.inSync.contains { $0.disk == sent.disk } && !set.syncing.contains { $0.disk == sent.disk } }
     }
 
     func overlaps(index other: UInt32, offset otherOffset: Int, length otherLength: Int, coversObject other_: Bool) -> Bool {

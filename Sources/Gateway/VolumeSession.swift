@@ -2,7 +2,7 @@
 // 1. Requests are executed here only in the state `owned`, under the term that the control log granted.
 // 2. No two overlapping changes are under way at once; a read is answered when no change that overlaps it is.
 // 3. A change is acknowledged only when every in-sync and syncing member has it, the in-sync ones are at least the
-//    minimum, and this sheep still holds its node lease.
+//    minimum, and this sheep still holds its node lease. Each said so after it knew that they are the members.
 // 4. A change that reached any member stays in the window until it is on all members, whatever its client was told.
 import Cluster
 import Logging
@@ -293,8 +293,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         unflushed?.groups.insert(PlacementGroup(family: volume.family, index: change.index))
         let slot = ObjectSlot(family: volume.family, index: change.index)
         let members = node.replicas(of: slot.group, copies: volume.copies)
-        change.membersChanged(to: members.set.version)
-        forgetLeavers(change, members.set)
+        change.isDriven(to: members.set)
         if !members.set.inSync.isEmpty, let full = node.fullMember(of: members.set), !change.acknowledged.contains(full.disk) {
             // It decides first: what it has no room for reaches nobody else.
             change.isHeldBack = true
@@ -306,13 +305,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if members.set.inSync.isEmpty { return }
         for member in members.set.syncing { send(change, to: member, version: members.set.version, term: term) }
         finishIfDone(change, members)
-    }
-
-    /// Members that left need not have the change, nor be waited for; those that return must be sent it again, for what
-    /// they did before they left counts no more.
-    private func forgetLeavers(_ change: VolumeChange, _ set: ReplicaSet) {
-        if change.sendings == 0, change.acknowledged.isEmpty { return }
-        change.forget { disk in !set.inSync.contains { $0.disk == disk } && !set.syncing.contains { $0.disk == disk } }
     }
 
     /// Not when it is done meanwhile: this sheep's own replica may refuse it at once, and then it reaches nobody.

@@ -19,6 +19,7 @@ final class FUSESession: @unchecked Sendable {
     private let awaitAnswer: () -> Bool
     private var pointer: OpaquePointer!
     private var device: CInt = -1
+    /// The same, for the loop.
     private var watched: CInt = -1
     private var mountPoint = ""
     /// What may block: unmounting, and notices to the kernel.
@@ -70,10 +71,12 @@ final class FUSESession: @unchecked Sendable {
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(FUSEDeviceHandler(self)) }
             }
             .takingOwnershipOfDescriptor(input: watched)
-            .whenFailure { [self] _ in
-                let path = mountPoint
-                onThread { _ = cfuse_unmount(path, true) }
-                over()
+            .whenFailure { [self, mountPoint] _ in
+                // A mount that nobody serves would hold up who comes to it.
+                onThread { [self] in
+                    _ = cfuse_unmount(mountPoint, true)
+                    eventLoop.execute { [self] in over() }
+                }
             }
     }
 
