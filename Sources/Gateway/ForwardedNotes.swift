@@ -97,10 +97,8 @@ struct ForwardedNotes<D: Disk> {
         if isDone { add(change.change, slot: change.slot, to: store) } else { store.removeNote(change.slot) }
     }
 
-    /// Of a change that undoes another the note of that one goes.
     mutating func add(_ change: ReplicaRecord, slot: Int? = nil, to store: ObjectStore<D>) {
-        guard let origin = change.record.origin else { return }
-        if origin.isUndo { return remove(change.volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
+        guard let origin = change.record.origin, !origin.isUndo else { return }
         guard !hasDone(origin, of: change.volume) else { return failed(slot: slot, in: store) }
         let note = ForwardedNote(change: change, signs: nil).wire
         let kept = slot.map { store.changeNote($0, to: note) ? $0 : nil } ?? store.addNote(note)

@@ -52,6 +52,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var counts: [UInt8] = []
     /// What the sources know to be in their objects of changes that a gateway may send once more.
     private var done: [ReplicaRecord] = []
+    /// Of changes that put others back, which the sources may not have yet.
+    private var undos: [ChangeOrigin] = []
     private var fetchedObjects: Set<ObjectName> = []
     private var fetchedBytes: UInt64 = 0
     private var source: NodeID?
@@ -64,7 +66,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var store: ObjectStore<Env.StoreDisk> { node.store! }
 
     func start() {
-        for record in node.replica.unsettled(at: slot) where !record.isPartial {
+        let unsettled = node.replica.unsettled(at: slot)
+        undos = unsettled.compactMap(\.origin).filter(\.isUndo)
+        for record in unsettled where !record.isPartial {
             mark(record.kind, record.object, offset: record.offset, length: record.length)
         }
         counts = node.control.state.copiesInUse(in: slot.family).counts.filter { isSyncing($0) }
@@ -147,7 +151,10 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 return postpone("its source answers \(result.map { _ in "garbage" })")
             }
             node.replica.inherit(held.unsettled)
-            done += held.done.filter { node.facts(of: $0.volume)?.copies == copies }
+            done += held.done.filter { done in
+                guard let origin = done.record.origin, node.facts(of: done.volume)?.copies == copies else { return false }
+                return !undos.contains { $0.undoes(origin) }
+            }
             compare(held.objects.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }
     }
