@@ -2,7 +2,9 @@
 // 1. A change that another gateway passed on is noted as begun before anything of it is in the object here, and as done before anybody is
 //    told so.
 // 2. A note goes when its gateway has the reply or is gone, when the change failed or was undone, and when this disk begins to copy the
-//    object's group from another one: what it had done there counts no more. What that one knows to be done comes with the copy.
+//    object's group from another one: what it had done there counts no more. What that one knows comes with the copy.
+// 3. A change that a process left in part stays in doubt until it is done: undone or not, some of it may have been read.
+import NIOCore
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -11,7 +13,8 @@ import SheepProtocol
 /// once, one of them still knows what must not be done a second time for a gateway that had no answer.
 struct ForwardedNotes<D: Disk> {
     private struct Note {
-        let record: UnsettledRecord
+        /// In part when the process died in the middle of it.
+        let change: ReplicaRecord
         /// Nil: the disk has no room for it.
         let slot: Int?
         /// Counts the notes, those that were left first.
@@ -28,9 +31,11 @@ struct ForwardedNotes<D: Disk> {
     /// Of a volume. Owners tell every 50 ms who has which replies, so that there are not so many but of gateways that have stood still.
     private static var limit: Int { 4096 }
 
-    private var notes: [Birth: [ChangeOrigin: Note]] = [:]
+    private var notes: [ChangeOrigin: Note] = [:]
+    /// By volume, under the birth that it had.
+    private var origins: [Birth: Set<ChangeOrigin>] = [:]
     private var noted: UInt64 = 0
-    /// Left by the former run, until ``decide(_:isDone:in:)``.
+    /// Left by the former run, until ``decide(_:_:in:)``.
     private(set) var begun: [Begun] = []
 
     init() {}
@@ -51,23 +56,32 @@ struct ForwardedNotes<D: Disk> {
 
     private mutating func keep(_ change: ReplicaRecord, slot: Int?, in store: ObjectStore<D>) {
         let origin = change.record.origin!
-        guard notes[change.volume]?[origin] == nil else {
-            if let slot { store.removeNote(slot) }
-            return
+        if let known = notes[origin] {
+            guard known.change.record.isPartial, !change.record.isPartial else {
+                if let slot { store.removeNote(slot) }
+                return
+            }
+            remove(origin, from: store)
         }
         noted += 1
-        notes[change.volume, default: [:]][origin] = Note(record: change.record, slot: slot, number: noted)
+        notes[origin] = Note(change: change, slot: slot, number: noted)
+        origins[change.volume, default: []].insert(origin)
     }
 
-    var volumes: [Birth] { notes.keys.sorted() }
+    var volumes: [Birth] { origins.keys.sorted() }
 
-    func has(_ volume: Birth) -> Bool { notes[volume] != nil }
+    func has(_ volume: Birth) -> Bool { origins[volume] != nil }
 
-    func hasDone(_ origin: ChangeOrigin, of volume: Birth) -> Bool { notes[volume]?[origin] != nil }
+    /// What this disk knows of a change, under whatever birth the volume was.
+    func memory(of origin: ChangeOrigin) -> ReplicaRecall.Memory {
+        notes[origin].map { $0.change.record.isPartial ? .inPart : .done } ?? .notDone
+    }
 
     /// In the order in which they were noted; what a former run left comes first.
-    func records(of volume: Birth) -> [UnsettledRecord] {
-        notes[volume, default: [:]].values.sorted { $0.number < $1.number }.map(\.record)
+    func records(of volume: Birth) -> [UnsettledRecord] { inOrder(origins[volume] ?? []).map(\.change.record) }
+
+    private func inOrder(_ origins: Set<ChangeOrigin>) -> [Note] {
+        origins.map { notes[$0]! }.sorted { $0.number < $1.number }
     }
 
     // MARK: A change
@@ -76,8 +90,11 @@ struct ForwardedNotes<D: Disk> {
     mutating func begin(_ change: ReplicaChange, in store: ObjectStore<D>, signs: () -> ForwardedNote.Signs) -> Int? {
         guard let origin = change.origin else { return nil }
         // A process that dies in the middle must not call done what is undone.
-        if origin.isUndo { remove(change.context.volume, from: store) { $0.origin.map(origin.undoes) ?? false } }
-        if origin.isUndo || hasDone(origin, of: change.context.volume) { return nil }
+        if origin.isUndo {
+            remove(change.context.volume, from: store) { !$0.isPartial && $0.origin.map(origin.undoes) ?? false }
+            return nil
+        }
+        if memory(of: origin) == .done { return nil }
         return store.addNote(ForwardedNote(change: Self.record(change), signs: signs()).wire)
     }
 
@@ -91,21 +108,27 @@ struct ForwardedNotes<D: Disk> {
         add(Self.record(change), slot: slot, to: store)
     }
 
-    /// Whether what the former run had begun is in its object.
-    mutating func decide(_ change: Begun, isDone: Bool, in store: ObjectStore<D>) {
-        begun.removeAll { $0.slot == change.slot }
-        if isDone { add(change.change, slot: change.slot, to: store) } else { store.removeNote(change.slot) }
+    /// What the object shows of a change that the former run had begun.
+    mutating func decide(_ begun: Begun, _ memory: ReplicaRecall.Memory, in store: ObjectStore<D>) {
+        self.begun.removeAll { $0.slot == begun.slot }
+        guard memory != .notDone else { return store.removeNote(begun.slot) }
+        var change = begun.change
+        change.record.isPartial = memory == .inPart
+        add(change, slot: begun.slot, to: store)
     }
 
     mutating func add(_ change: ReplicaRecord, slot: Int? = nil, to store: ObjectStore<D>) {
         guard let origin = change.record.origin, !origin.isUndo else { return }
-        guard !hasDone(origin, of: change.volume) else { return failed(slot: slot, in: store) }
+        switch memory(of: origin) {
+        case .notDone: break
+        case .inPart where !change.record.isPartial: break
+        case .inPart, .done: return failed(slot: slot, in: store)
+        }
         let note = ForwardedNote(change: change, signs: nil).wire
         let kept = slot.map { store.changeNote($0, to: note) ? $0 : nil } ?? store.addNote(note)
         keep(change, slot: kept, in: store)
-        guard notes[change.volume]!.count > Self.limit, let oldest = notes[change.volume]!.min(by: { $0.value.number < $1.value.number })
-        else { return }
-        remove(change.volume, from: store) { $0.origin == oldest.key }
+        let known = origins[change.volume]!
+        if known.count > Self.limit { remove(known.min { notes[$0]!.number < notes[$1]!.number }!, from: store) }
     }
 
     private static func record(_ change: ReplicaChange) -> ReplicaRecord {
@@ -118,21 +141,25 @@ struct ForwardedNotes<D: Disk> {
     // MARK: The end of notes
 
     mutating func remove(_ volume: Birth, from store: ObjectStore<D>, where isOver: (UnsettledRecord) -> Bool = { _ in true }) {
-        guard let known = notes[volume] else { return }
-        let over = known.filter { isOver($0.value.record) }
-        guard !over.isEmpty else { return }
-        for note in over.values.sorted(by: { $0.number < $1.number }) {
-            if let slot = note.slot { store.removeNote(slot) }
-            notes[volume]![note.record.origin!] = nil
-        }
-        if notes[volume]!.isEmpty { notes[volume] = nil }
+        guard let known = origins[volume] else { return }
+        for note in inOrder(known) where isOver(note.change.record) { remove(note.change.record.origin!, from: store) }
+    }
+
+    private mutating func remove(_ origin: ChangeOrigin, from store: ObjectStore<D>) {
+        guard let note = notes.removeValue(forKey: origin) else { return }
+        if let slot = note.slot { store.removeNote(slot) }
+        origins[note.change.volume]!.remove(origin)
+        if origins[note.change.volume]!.isEmpty { origins[note.change.volume] = nil }
     }
 
     /// The volume goes on under another birth.
     mutating func move(from old: Birth, to new: Birth, in store: ObjectStore<D>) {
-        let moved = records(of: old)
-        for record in moved { add(ReplicaRecord(volume: new, record: record), to: store) }
-        remove(old, from: store)
+        for note in inOrder(origins.removeValue(forKey: old) ?? []) {
+            let change = ReplicaRecord(volume: new, record: note.change.record)
+            let slot = note.slot.flatMap { store.changeNote($0, to: ForwardedNote(change: change, signs: nil).wire) ? $0 : nil }
+            notes[change.record.origin!] = Note(change: change, slot: slot, number: note.number)
+            origins[new, default: []].insert(change.record.origin!)
+        }
     }
 }
 
@@ -142,26 +169,39 @@ struct ForwardedNote: WireCodable {
     struct Signs: WireCodable, Equatable {
         /// CRC32C of a write's bytes; a trim and a zero leave zeros.
         var checksum: UInt32
+        /// The same of its first block: what is written in part begins there.
+        var firstBlock: UInt32
         /// Without an object of the change's own birth zeros are read there, and not what an ancestor shows.
         var readsAsZerosWhenAbsent: Bool
 
-        init(checksum: UInt32, readsAsZerosWhenAbsent: Bool) {
-            (self.checksum, self.readsAsZerosWhenAbsent) = (checksum, readsAsZerosWhenAbsent)
+        init(of kind: ChangeKind, _ payload: ByteBuffer, readsAsZerosWhenAbsent: Bool) {
+            (checksum, firstBlock) = kind == .write ? (payload.checksum(), payload.checksum(blockSize)) : (0, 0)
+            self.readsAsZerosWhenAbsent = readsAsZerosWhenAbsent
+        }
+
+        /// The object's bytes in the range are what the change leaves.
+        func areShown(by bytes: ByteBuffer, of kind: ChangeKind) -> Bool { kind == .write ? bytes.checksum() == checksum : bytes.isZeros() }
+
+        /// They begin as the change leaves them. They may have been so before.
+        func areBegun(in bytes: ByteBuffer, of kind: ChangeKind) -> Bool {
+            kind == .write ? bytes.checksum(blockSize) == firstBlock : bytes.isZeros(blockSize)
         }
 
         init(from reader: inout WireReader) throws(WireError) {
             checksum = try reader.read()
+            firstBlock = try reader.read()
             readsAsZerosWhenAbsent = try reader.readBool()
         }
 
         func encode(to writer: inout WireWriter) {
             writer.write(checksum)
+            writer.write(firstBlock)
             writer.write(readsAsZerosWhenAbsent)
         }
     }
 
     var change: ReplicaRecord
-    /// Nil: it is done.
+    /// Nil: it is done, or in part as the record says.
     var signs: Signs?
 
     init(change: ReplicaRecord, signs: Signs?) { (self.change, self.signs) = (change, signs) }
@@ -175,4 +215,13 @@ struct ForwardedNote: WireCodable {
         writer.write(change)
         writer.write(optional: signs)
     }
+}
+
+extension ByteBuffer {
+    /// CRC32C of what is to be read, at most so many bytes of it.
+    fileprivate func checksum(_ length: Int = .max) -> UInt32 {
+        withUnsafeReadableBytes { CRC32C.of(UnsafeRawBufferPointer(rebasing: $0.prefix(length))) }
+    }
+
+    fileprivate func isZeros(_ length: Int = .max) -> Bool { readableBytesView.prefix(length).allSatisfy { $0 == 0 } }
 }

@@ -5,8 +5,6 @@ import SheepProtocol
 
 /// A gateway's requests under way at another sheep, the owner of the volume.
 struct Forwarder {
-    private let boot: BootID
-    private var nextRequest: UInt64 = 1
     private var pending: [(key: UInt64, request: VolumeRequest)] = []
     private var nextKey: UInt64 = 0
     /// Numbered changes, ascending. A request lives as long as something may still send it again.
@@ -14,22 +12,16 @@ struct Forwarder {
 
     private struct WeakRequest { weak var value: VolumeRequest? }
 
-    init(boot: BootID) { self.boot = boot }
-
     /// Changes that were passed on and have no answer yet, those included that are about to be sent once more.
     var changes: [VolumeRequest] { numbered.compactMap(\.request.value) }
 
     /// When the oldest request that has no answer yet came.
     var oldest: UInt64? { pending.lazy.map(\.request.receivedAt).min() }
 
-    /// A number of its own for a change; it stays the request's own over all tries.
-    mutating func number(_ request: VolumeRequest) -> ChangeOrigin {
-        if let origin = request.origin { return origin }
-        let origin = ChangeOrigin(boot: boot, request: nextRequest)
-        nextRequest += 1
+    /// The change has an origin of its own from now on; it stays the same over all tries.
+    mutating func number(_ request: VolumeRequest, _ origin: ChangeOrigin) {
         request.origin = origin
         numbered.append((origin.request, WeakRequest(value: request)))
-        return origin
     }
 
     mutating func insert(_ request: VolumeRequest) -> UInt64 {
@@ -44,11 +36,11 @@ struct Forwarder {
         return pending.remove(at: at).request
     }
 
-    /// Below this number every change of this gateway has its reply, or will never be sent again.
-    mutating func repliesSeenBelow() -> UInt64 {
+    /// The oldest change that may be sent again. Nil: there is none.
+    mutating func oldestNumber() -> UInt64? {
         let gone = numbered.prefix { $0.request.value == nil }.count
         if gone > 0 { numbered.removeFirst(gone) }
-        return numbered.first?.number ?? nextRequest
+        return numbered.first?.number
     }
 
     /// Requests whose clients are gone: nothing sends them again, nor waits for their answers.
@@ -140,6 +132,9 @@ extension VolumeSession {
         return lastBlock > start ? lastBlock : end
     }
 
+    /// Below this number every change of this volume that came to this gateway has its reply, or will never be sent again.
+    private var repliesSeenBelow: UInt64 { forwarder.oldestNumber() ?? node.nextOriginNumber }
+
     private func forwardWhole(_ request: VolumeRequest, to owner: NodeID) {
         let message: ForwardRequest
         var payload: ByteBuffer?
@@ -147,14 +142,14 @@ extension VolumeSession {
             ForwardRequest(
                 volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
                 origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), isRepeat: request.wasForwarded,
-                repliesSeenBelow: forwarder.repliesSeenBelow(), logIndex: node.control.appliedIndex)
+                repliesSeenBelow: repliesSeenBelow, logIndex: node.control.appliedIndex)
         }
         switch request.work {
         case .read(let length, _, _): message = make(.read, UInt64(length))
         case .change(let kind, let length, let data, let durable, _):
-            let origin = forwarder.number(request)
+            if request.origin == nil { forwarder.number(request, node.nextOrigin()) }
             let forwarded: ForwardRequest.Kind = switch kind { case .write: .write; case .trim: .trim; case .zero: .zero }
-            message = make(forwarded, length, durable: durable, origin: origin)
+            message = make(forwarded, length, durable: durable, origin: request.origin)
             payload = kind == .write ? data : nil
         case .flush: message = make(.flush, 0)
         case .status(let length, _): message = make(.status, length)
@@ -214,7 +209,7 @@ extension VolumeSession {
             guard case .forwarding(let owner) = mode else { return }
             let message = ForwardRequest(
                 volume: birth, kind: .confirm, durable: false, offset: 0, length: 0,
-                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
+                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: repliesSeenBelow,
                 logIndex: node.control.appliedIndex)
             node.network.send(.forward, body: message.wire, payload: nil, to: owner) { [weak self] result in
                 // Until it has this, the owner keeps the changes as unsettled.

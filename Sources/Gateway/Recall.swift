@@ -10,14 +10,6 @@ final class Recall {
     init(member: NodeID, since: UInt64) { (self.member, self.since) = (member, since) }
 }
 
-/// Whether a change that was passed on before, and is sent again, was done; its first owner may be gone, and with it what it knew.
-private enum ForwardedMemory {
-    case done
-    case notDone
-    /// Not yet: the members changed, or one does not answer.
-    case unknown
-}
-
 extension VolumeSession {
     /// False: the request was passed on before, to this owner or a former one, and nobody knows yet whether it was done. This asks the members
     /// in sync, and answers the request or submits it once more.
@@ -43,8 +35,9 @@ extension VolumeSession {
             guard let self else { return request.fail(SheepError(.shuttingDown, "the volume was closed")) }
             switch memory {
             case .done: forwarded.finished(origin)
+            case .inPart: request.isInDoubt = true
             case .notDone: request.isKnownUndone = true
-            case .unknown: return askLater(request)
+            case nil: return askLater(request)
             }
             submit(request)
         }
@@ -56,28 +49,25 @@ extension VolumeSession {
         submitLater(request, after: SheepError(.unavailable, "nobody can say yet whether a change that was passed on before was done; see 'dog cluster info'"))
     }
 
+    /// What that member knows who knows most; nil: not yet, for the members changed, or one does not answer.
     private func recall(
-        _ origin: ChangeOrigin, of group: PlacementGroup, in set: ReplicaSet, durable: Bool, answer: @escaping (ForwardedMemory) -> Void
+        _ origin: ChangeOrigin, of group: PlacementGroup, in set: ReplicaSet, durable: Bool, answer: @escaping (ReplicaRecall.Memory?) -> Void
     ) {
         let term = term!
+        var memories: [ReplicaRecall.Memory] = []
         var remaining = set.inSync.count
-        var memory = ForwardedMemory.notDone
-        let heard = { [weak self] (result: Result<Bool, SheepError>) in
-            switch result {
-            case .success(true) where memory != .unknown: memory = .done
-            case .success: break
-            case .failure: memory = .unknown
-            }
+        let heard = { [weak self] (result: Result<ReplicaRecall.Memory, SheepError>) in
+            if case .success(let memory) = result { memories.append(memory) }
             remaining -= 1
             guard remaining == 0 else { return }
             let isStill = self.map { $0.term == term && $0.node.replicaSet(of: group, copies: $0.volume.copies).version == set.version } ?? false
-            answer(isStill ? memory : .unknown)
+            answer(isStill && memories.count == set.inSync.count ? memories.max { $0.rawValue < $1.rawValue } : nil)
         }
         for member in set.inSync { ask(member.node, for: origin, durable: durable, answer: heard) }
     }
 
-    /// Whether a member has a note of the change.
-    func ask(_ member: NodeID, for origin: ChangeOrigin, durable: Bool, answer: @escaping (Result<Bool, SheepError>) -> Void) {
+    /// What a member has noted of the change.
+    func ask(_ member: NodeID, for origin: ChangeOrigin, durable: Bool, answer: @escaping (Result<ReplicaRecall.Memory, SheepError>) -> Void) {
         guard let term else { return answer(.failure(SheepError(.notOwner, "the lease is gone"))) }
         if member == node.identity { return node.replica.recallLocally(origin, of: birth, durable: durable, answer: answer) }
         let asked = Recall(member: member, since: node.clock.now())
@@ -87,7 +77,7 @@ extension VolumeSession {
         node.network.send(.replicaRecall, body: request.wire, payload: nil, to: member) { [weak self] result in
             self?.recalls.removeAll { $0 === asked }
             answer(result.flatMap { reply in
-                do throws(WireError) { return .success(try ReplicaRecall.Answer(wire: reply.body).isDone) } catch {
+                do throws(WireError) { return .success(try ReplicaRecall.Memory(wire: reply.body)) } catch {
                     return .failure(SheepError(.unknown, "the member's answer cannot be read: \(error.text)"))
                 }
             })

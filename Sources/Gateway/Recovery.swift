@@ -239,7 +239,7 @@ package final class Recovery<Env: NodeEnvironment> {
             receiverBoot: boot, logIndex: index, since: since, firstGroup: range.first, lastGroup: range.last)
         node.network.send(.recoveryListing, body: request.wire, payload: nil, to: source) { [weak self] result in
             guard let self, pass == self.pass else { return }
-            if case .success(let reply) = result, let listed = try? RecoveryListing.Listed(wire: reply.body), node.replica.learn(listed.done) {
+            if case .success(let reply) = result, let listed = try? RecoveryListing.Listed(wire: reply.body), node.replica.learn(listed.noted) {
                 for slot in listed.slots { add(slot) }
                 remainingLists[source]?.removeLast()
                 return listNext(from: source, since: since, index: index, pass: pass)

@@ -30,8 +30,8 @@ package final class RecoverySource<Env: NodeEnvironment> {
                 slots.insert(ObjectSlot(family: removal.name.family, index: removal.name.index))
             }
             slots.formUnion(node.recovery.startSlots(in: wanted))
-            let done = node.replica.forwardedDone { wanted($0.group) && !slots.contains($0) }
-            let listed = RecoveryListing.Listed(slots: slots.sorted(), done: done)
+            let noted = node.replica.noted { wanted($0.group) && !slots.contains($0) }
+            let listed = RecoveryListing.Listed(slots: slots.sorted(), noted: noted)
             node.whenLeaseHeld { reply(.success(PeerReply(body: listed.wire))) }
         }
     }
@@ -39,11 +39,11 @@ package final class RecoverySource<Env: NodeEnvironment> {
     func slot(_ request: RecoverySlot, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: request.logIndex, reply: reply) { [self] store in
             // What is done before the objects are looked at is in them; what is under way after that may be.
-            let done = node.replica.forwardedDone { $0 == request.slot }
+            let noted = node.replica.noted { $0 == request.slot }
             describe(request.slot, in: store, verify: request.verify) { [weak self] result in
                 self?.node.whenLeaseHeld { [weak self] in
                     guard let unsettled = self?.node.replica.records(at: request.slot) else { return }
-                    reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled, done: done).wire) })
+                    reply(result.map { PeerReply(body: RecoverySlot.Held(objects: $0, unsettled: unsettled, noted: noted).wire) })
                 }
             }
         }

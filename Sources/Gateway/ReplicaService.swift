@@ -181,17 +181,16 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
         let inherited = store.resolve(family: slot.family, index: slot.index, ancestry: Array(ancestry.dropFirst()))
         let isNothing = if case .object = inherited { false } else { true }
-        return ForwardedNote.Signs(checksum: change.kind == .write ? payload.checksum : 0, readsAsZerosWhenAbsent: isNothing)
+        return ForwardedNote.Signs(of: change.kind, payload, readsAsZerosWhenAbsent: isNothing)
     }
 
     /// To be called before this run is up, while nobody else changes anything: looks whether what the former run had begun is in its object.
-    /// A change that cannot be looked at, or that is there in part, counts as not done.
     func decideNotes(completion: @escaping () -> Void) {
         while let begun = notes.begun.first {
             // Most are in memory, and there may be thousands: no call within the other.
             var (isDecided, hasReturned) = (false, false)
-            look(for: begun) { [self] isDone in
-                notes.decide(begun, isDone: isDone, in: store)
+            look(for: begun) { [self] memory in
+                notes.decide(begun, memory, in: store)
                 isDecided = true
                 if hasReturned { decideNotes(completion: completion) }
             }
@@ -201,16 +200,19 @@ package final class ReplicaService<Env: NodeEnvironment> {
         completion()
     }
 
-    private func look(for begun: ForwardedNotes<Env.StoreDisk>.Begun, answer: @escaping (_ isDone: Bool) -> Void) {
+    /// What begins as the change would have left it may have been written in part, and so may what cannot be read.
+    private func look(for begun: ForwardedNotes<Env.StoreDisk>.Begun, answer: @escaping (ReplicaRecall.Memory) -> Void) {
         let (record, signs) = (begun.change.record, begun.signs)
-        let isShown = { (bytes: ByteBuffer) in
-            record.kind == .write ? bytes.checksum == signs.checksum : bytes.readableBytesView.allSatisfy { $0 == 0 }
+        let memory = { (bytes: ByteBuffer) -> ReplicaRecall.Memory in
+            if signs.areShown(by: bytes, of: record.kind) { return .done }
+            return signs.areBegun(in: bytes, of: record.kind) ? .inPart : .notDone
         }
         guard store.object(record.object) != nil else {
-            return answer(signs.readsAsZerosWhenAbsent && isShown(ByteBuffer(repeating: 0, count: Int(record.length))))
+            let isDone = signs.readsAsZerosWhenAbsent && memory(ByteBuffer(repeating: 0, count: Int(record.length))) == .done
+            return answer(isDone ? .done : .notDone)
         }
         readObject(record.object, offset: Int(record.offset), length: Int(record.length), appendingTo: ByteBuffer()) { result in
-            answer((try? result.get()).map(isShown) ?? false)
+            answer((try? result.get()).map(memory) ?? .inPart)
         }
     }
 
@@ -379,43 +381,43 @@ package final class ReplicaService<Env: NodeEnvironment> {
     // MARK: What a gateway may send once more
 
     package func hasNotes(of volume: Birth) -> Bool { notes.has(volume) }
+    package func hasNotesInPart(of volume: Birth) -> Bool { notes.records(of: volume).contains(where: \.isPartial) }
     /// Nothing is left of the former run that might be done or not.
     package var hasDecidedNotes: Bool { notes.begun.isEmpty }
 
     func recall(_ request: ReplicaRecall, from sender: NodeID, reply: @escaping PeerCompletion) {
         admit(request.context, from: sender, birth: request.context.volume, refused: reply) { [self] in
             recallLocally(request.origin, of: request.context.volume, durable: request.durable) { [weak self] result in
-                self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: ReplicaRecall.Answer(isDone: $0).wire) }) }
+                self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: $0.wire) }) }
             }
         }
     }
 
-    func recallLocally(_ origin: ChangeOrigin, of volume: Birth, durable: Bool, answer: @escaping (Result<Bool, SheepError>) -> Void) {
-        let isDone = notes.hasDone(origin, of: volume)
-        guard durable || node.options.alwaysDurable else { return answer(.success(isDone)) }
-        flushLocally(volume) { error in answer(error.map { .failure($0) } ?? .success(isDone)) }
+    func recallLocally(
+        _ origin: ChangeOrigin, of volume: Birth, durable: Bool, answer: @escaping (Result<ReplicaRecall.Memory, SheepError>) -> Void
+    ) {
+        let memory = notes.memory(of: origin)
+        guard durable || node.options.alwaysDurable else { return answer(.success(memory)) }
+        flushLocally(volume) { error in answer(error.map { .failure($0) } ?? .success(memory)) }
     }
 
     /// Of groups that this sheep is in sync for, for those that copy them.
-    func forwardedDone(at isWanted: (ObjectSlot) -> Bool) -> [ReplicaRecord] {
-        var done: [ReplicaRecord] = []
+    func noted(at isWanted: (ObjectSlot) -> Bool) -> [ReplicaRecord] {
+        var noted: [ReplicaRecord] = []
         for volume in notes.volumes {
             guard let copies = node.facts(of: volume)?.copies else { continue }
             for record in notes.records(of: volume) where isWanted(ObjectSlot(family: record.object.family, index: record.object.index)) {
                 guard node.replicas(of: record.object.group, copies: copies).isCurrentHere else { continue }
-                done.append(ReplicaRecord(volume: volume, record: record))
+                noted.append(ReplicaRecord(volume: volume, record: record))
             }
         }
-        return done
+        return noted
     }
 
-    /// It is in this sheep's objects too. False: some volume goes on under another birth by now, and the source's notes with it.
-    func learn(_ done: [ReplicaRecord]) -> Bool {
-        if done.contains(where: { node.facts(of: $0.volume)?.isFrozen ?? true }) { return false }
-        for change in done {
-            guard let origin = change.record.origin, !notes.hasDone(origin, of: change.volume) else { continue }
-            notes.add(change, to: store)
-        }
+    /// It is in this sheep's objects too, as it is in their source's. False: one of both does not know some volume yet, or no more.
+    func learn(_ changes: [ReplicaRecord]) -> Bool {
+        guard changes.allSatisfy({ node.facts(of: $0.volume) != nil }) else { return false }
+        for change in changes { notes.add(change, to: store) }
         return true
     }
 
@@ -515,9 +517,4 @@ package struct ReplicaCounters: Hashable, Sendable {
 struct LocalReadFailure: Error {
     let error: SheepError
     let buffer: ByteBuffer
-}
-
-extension ByteBuffer {
-    /// CRC32C of what is to be read.
-    fileprivate var checksum: UInt32 { withUnsafeReadableBytes { CRC32C.of($0) } }
 }

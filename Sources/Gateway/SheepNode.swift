@@ -52,6 +52,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     private(set) var upBoots: Set<BootID> = []
     /// Of the nodes that are up.
     private(set) var incarnations: [NodeID: Incarnation] = [:]
+    /// See ``nextOrigin()``.
+    private(set) var nextOriginNumber: UInt64 = 1
     private(set) var membershipVersion = LogIndex.zero
     private var facts: [Birth: VolumeFacts] = [:]
     private var ticks = 0
@@ -246,6 +248,12 @@ package final class SheepNode<Env: NodeEnvironment> {
         let session = VolumeSession(node: self, volume: volume)
         sessions[birth] = session
         return session
+    }
+
+    /// Of a change that this sheep is about to pass on. No other change of any volume has it, under whatever birth.
+    func nextOrigin() -> ChangeOrigin {
+        defer { nextOriginNumber += 1 }
+        return ChangeOrigin(boot: boot, request: nextOriginNumber)
     }
 
     /// In order of their births, so that a simulated run repeats exactly.

@@ -50,8 +50,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     /// Objects of which some blocks were taken as equal because their checksums are.
     private var believed: [SourceObject] = []
     private var counts: [UInt8] = []
-    /// What the sources know to be in their objects of changes that a gateway may send once more.
-    private var done: [ReplicaRecord] = []
+    /// What the sources know to be in their objects, or to be there in part, of changes that a gateway may send once more.
+    private var noted: [ReplicaRecord] = []
     /// Of changes that put others back, which the sources may not have yet.
     private var undos: [ChangeOrigin] = []
     private var fetchedObjects: Set<ObjectName> = []
@@ -131,7 +131,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded else { return }
         guard let copies = counts.popLast() else {
             if hasFailures { return postpone("a change failed here meanwhile") }
-            guard node.replica.learn(done) else { return postpone("its volume goes on under another birth") }
+            guard node.replica.learn(noted) else { return postpone("it does not know all of its volumes yet") }
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
         let set = node.replicaSet(of: slot.group, copies: copies)
@@ -151,9 +151,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 return postpone("its source answers \(result.map { _ in "garbage" })")
             }
             node.replica.inherit(held.unsettled)
-            done += held.done.filter { done in
-                guard let origin = done.record.origin, node.facts(of: done.volume)?.copies == copies else { return false }
-                return !undos.contains { $0.undoes(origin) }
+            noted += held.noted.filter { change in
+                guard let origin = change.record.origin, node.facts(of: change.volume)?.copies ?? copies == copies else { return false }
+                return change.record.isPartial || !undos.contains { $0.undoes(origin) }
             }
             compare(held.objects.filter { self.copies(of: $0.name) == copies }, copies: copies, boot: boot)
         }

@@ -181,7 +181,7 @@ final class Takeover<Env: NodeEnvironment> {
         for member in members {
             session.ask(member, for: origin, durable: false) { [self] answer in
                 switch answer {
-                case .success(let isDone): if isDone { holders.append(member) }
+                case .success(let memory): if memory == .done { holders.append(member) }
                 case .failure: isAnswered = false
                 }
                 remaining -= 1

@@ -43,8 +43,8 @@ final class VolumeRequest {
     var wasForwarded = false
     /// Since it came, or was passed on last, all members in sync have said that they did not do it.
     var isKnownUndone = false
-    /// Passed on, and the only copies that may have had it lost their power since: nobody may know whether it was done, and if it
-    /// was, what others wrote after it may be durable. It is not sent once more.
+    /// Passed on, and the only copies that may have had it lost their power since, or their processes in the middle of it: nobody may know
+    /// whether it was done, and if it was, what others wrote after it may be durable. It is not sent once more.
     var isInDoubt = false
 
     init(offset: UInt64, work: Work, receivedAt: UInt64, origin: ChangeOrigin? = nil, client: VolumeClient? = nil) {

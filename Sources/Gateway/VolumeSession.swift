@@ -47,7 +47,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Objects that the volume certainly has of its own, where this sheep holds no current replica.
     var knownObjects: Set<UInt32> = []
     var flushes: [VolumeFlush<Env>] = []
-    var forwarder: Forwarder
+    var forwarder = Forwarder()
     var forwarded = ForwardedChanges()
     var clientChanges = ClientChanges()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
@@ -79,14 +79,13 @@ package final class VolumeSession<Env: NodeEnvironment> {
     init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) {
         (self.node, self.volume) = (node, volume)
         birth = volume.birth
-        forwarder = Forwarder(boot: node.boot)
         lastUse = node.clock.now()
     }
 
     /// See ``SheepNode/dismantle()``.
     func dismantle() {
         (waiting, parked, flushes, orders, delayedTrims) = ([], [], [], [], [:])
-        (window, forwarder, drained) = (ChangeWindow(), Forwarder(boot: node.boot), nil)
+        (window, forwarder, drained) = (ChangeWindow(), Forwarder(), nil)
     }
 
     var term: Term? {
@@ -112,7 +111,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             return request.fail(
                 SheepError(
                     .inputOutput,
-                    "volume \(volume.name): the only machine that may have had a write under way lost its power: write it again"))
+                    "volume \(volume.name): the machines that may have had a change under way ended in the middle of it: make it again"))
         }
         switch mode {
         case .owned: execute(request)

@@ -31,7 +31,7 @@ struct PeerTests {
         try expectRoundTrip(ReplicaFlush(context: context, family: slot.family))
         try expectRoundTrip(ReplicaGather(context: context))
         try expectRoundTrip(ReplicaRecall(context: context, origin: ChangeOrigin(boot: context.receiverBoot, request: 5), durable: true))
-        try expectRoundTrip(ReplicaRecall.Answer(isDone: true))
+        for memory in [ReplicaRecall.Memory.notDone, .inPart, .done] { try expectRoundTrip(memory) }
         try expectRoundTrip(ReplicaSettled(volume: name.birth, term: context.term, settled: Sequence(rawValue: 13)))
         try expectRoundTrip(
             ReplicaSettled(
@@ -39,11 +39,11 @@ struct PeerTests {
         let record = UnsettledRecord(
             term: context.term, sequence: Sequence(rawValue: 2), object: name, kind: .write, offset: 0, length: 4096,
             origin: ChangeOrigin(boot: context.receiverBoot, request: 5))
-        try expectRoundTrip(RecoveryListing.Listed(slots: [slot], done: [ReplicaRecord(volume: name.birth, record: record)]))
+        try expectRoundTrip(RecoveryListing.Listed(slots: [slot], noted: [ReplicaRecord(volume: name.birth, record: record)]))
         try expectRoundTrip(
             RecoverySlot.Held(
                 objects: [SourceObject(name: name, version: context.volumeEntry, objectShift: 22, isHole: true, table: [])],
-                unsettled: [ReplicaRecord(volume: name.birth, record: record)], done: [ReplicaRecord(volume: name.birth, record: record)]))
+                unsettled: [ReplicaRecord(volume: name.birth, record: record)], noted: [ReplicaRecord(volume: name.birth, record: record)]))
         try expectRoundTrip(slot)
         try expectRoundTrip(
             RecoveryListing(

@@ -51,17 +51,17 @@ package struct RecoveryListing: Hashable, WireCodable {
     package struct Listed: Hashable, WireCodable {
         /// Ascending, without repeats.
         package var slots: [ObjectSlot]
-        /// What the source, in sync, knows to be done of changes that a gateway may send once more, at other slots than these: there it is
+        /// What the source, in sync, has noted of changes that a gateway may send once more, at other slots than these: there it is
         /// on all members.
-        package var done: [ReplicaRecord]
-        package init(slots: [ObjectSlot], done: [ReplicaRecord] = []) { (self.slots, self.done) = (slots, done) }
+        package var noted: [ReplicaRecord]
+        package init(slots: [ObjectSlot], noted: [ReplicaRecord] = []) { (self.slots, self.noted) = (slots, noted) }
         package init(from reader: inout WireReader) throws(WireError) {
             slots = try reader.readArray()
-            done = try reader.readArray()
+            noted = try reader.readArray()
         }
         package func encode(to writer: inout WireWriter) {
             writer.write(slots)
-            writer.write(done)
+            writer.write(noted)
         }
     }
 }
@@ -111,20 +111,20 @@ package struct RecoverySlot: Hashable, WireCodable {
         package var objects: [SourceObject]
         /// Changes that some member may lack, and that may be in these objects.
         package var unsettled: [ReplicaRecord]
-        /// What the source, in sync, knows to be in these objects of changes that a gateway may send once more.
-        package var done: [ReplicaRecord]
-        package init(objects: [SourceObject], unsettled: [ReplicaRecord], done: [ReplicaRecord]) {
-            (self.objects, self.unsettled, self.done) = (objects, unsettled, done)
+        /// What the source, in sync, has noted of changes that a gateway may send once more: it is in these objects, or there in part.
+        package var noted: [ReplicaRecord]
+        package init(objects: [SourceObject], unsettled: [ReplicaRecord], noted: [ReplicaRecord]) {
+            (self.objects, self.unsettled, self.noted) = (objects, unsettled, noted)
         }
         package init(from reader: inout WireReader) throws(WireError) {
             objects = try reader.readArray()
             unsettled = try reader.readArray()
-            done = try reader.readArray()
+            noted = try reader.readArray()
         }
         package func encode(to writer: inout WireWriter) {
             writer.write(objects)
             writer.write(unsettled)
-            writer.write(done)
+            writer.write(noted)
         }
     }
 }

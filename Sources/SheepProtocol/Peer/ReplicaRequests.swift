@@ -76,7 +76,7 @@ package struct ReplicaGather: Hashable, WireCodable {
 }
 
 /// An owner's question to the members in sync, before it begins a change that its gateway sends again: have you done it already, perhaps
-/// in a former run of yours? The reply is an ``Answer``.
+/// in a former run of yours? The reply is a ``Memory``.
 package struct ReplicaRecall: Hashable, WireCodable {
     package var context: ReplicaContext
     package var origin: ChangeOrigin
@@ -96,11 +96,18 @@ package struct ReplicaRecall: Hashable, WireCodable {
         writer.write(durable)
     }
 
-    package struct Answer: Hashable, WireCodable {
-        package var isDone: Bool
-        package init(isDone: Bool) { self.isDone = isDone }
-        package init(from reader: inout WireReader) throws(WireError) { isDone = try reader.readBool() }
-        package func encode(to writer: inout WireWriter) { writer.write(isDone) }
+    package enum Memory: UInt8, WireCodable {
+        case notDone = 0
+        /// The process died in the middle of it: some of its blocks may have been read.
+        case inPart = 1
+        case done = 2
+
+        package init(from reader: inout WireReader) throws(WireError) {
+            guard let memory = Memory(rawValue: try reader.read()) else { throw .invalid("memory of a change") }
+            self = memory
+        }
+
+        package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
     }
 }
 

@@ -147,6 +147,9 @@ package final class DirectedCluster {
     /// It has noted as done some change of the volume that was passed on.
     package func hasNotes(_ number: Int) -> Bool { sheep(number).node?.replica.hasNotes(of: birth) ?? false }
 
+    /// It has noted that a write was passed on, and left in part by a process that died in the middle of it.
+    package func hasNotesInPart(_ number: Int) -> Bool { sheep(number).node?.replica.hasNotesInPart(of: birth) ?? false }
+
     /// The first object's own copy at a sheep shows all of a write.
     package func holds(_ request: Request, _ sectors: Range<UInt64>, at number: Int) -> Bool {
         guard let store = sheep(number).store, let stamp = request.stamp else { return false }
