@@ -65,12 +65,24 @@ package final class DirectedCluster {
     package func kill(_ number: Int) { sheep(number).kill() }
     /// It dies when it next changes something on its disk, after so many such calls.
     package func killInCall(_ number: Int, after calls: Int) { sheep(number).killInCall(after: calls) {} }
-    /// The machine forgets what was not synced. The checkers expect that another one has it.
-    package func cutPower(_ number: Int) { sheep(number).cutPower() }
+    /// The machine forgets what was not synced. The checkers expect that another one has it, but of the last copy.
+    package func cutPower(_ number: Int, isLastCopy: Bool = false) {
+        if isLastCopy { volume.lostPower() }
+        sheep(number).cutPower()
+    }
+    /// In order: what it has is durable.
+    package func stop(_ number: Int) { sheep(number).stop() }
+    /// Whatever its disk does after a moment takes so many times as long.
+    package func slowDisk(_ number: Int, by factor: UInt64) { sheep(number).disk.slowness = factor }
     package func start(_ number: Int) { sheep(number).start() }
-    package func pause(_ number: Int, for duration: UInt64) { sheep(number).pause(for: duration, bySignal: false) }
+    /// By a signal, which the others can see, or for another reason.
+    package func pause(_ number: Int, for duration: UInt64, bySignal: Bool = false) { sheep(number).pause(for: duration, bySignal: bySignal) }
     /// Nothing passes from one to the other until the links are healed.
     package func cut(from sender: Int, to receiver: Int) { cluster.switchboard.cut([way(sender, receiver)], for: .max / 2) }
+    /// What is sent takes so long until the links are healed.
+    package func slowLink(from sender: Int, to receiver: Int, by delay: UInt64) {
+        cluster.switchboard.slow([way(sender, receiver)], delay...delay, for: .max / 2)
+    }
     package func healLinks() { cluster.switchboard.healAll() }
     private func way(_ sender: Int, _ receiver: Int) -> Switchboard.Way {
         Switchboard.Way(from: sheep(sender).identity, to: sheep(receiver).identity)
@@ -106,6 +118,25 @@ package final class DirectedCluster {
             }) { [self] (result: Result<Void, SheepError>) in
                 request.outcome = result
                 volume.ended(write, sectors, acknowledged: request.hasSucceeded, durable: false)
+            }
+        }
+        return request
+    }
+
+    /// Takes all of an object away.
+    package func trim(object: UInt64, through number: Int) -> Request {
+        let request = Request()
+        open(number) { [self] use, device in
+            let size = volume.objectSize
+            let sectors = object * size / UInt64(sectorSize)..<(object + 1) * size / UInt64(sectorSize)
+            let trim = volume.called(sectors, stamp: 0)
+            use.call({ done in
+                device.zero(at: object * size, length: size, mayDeallocate: true, durable: false) {
+                    done($0.map { .failure($0) } ?? .success(()))
+                }
+            }) { [self] (result: Result<Void, SheepError>) in
+                request.outcome = result
+                volume.ended(trim, sectors, acknowledged: request.hasSucceeded, durable: false)
             }
         }
         return request
@@ -169,6 +200,12 @@ package final class DirectedCluster {
         let set = state.replicas(of: PlacementGroup(rawValue: 0), copies: volume.copies)
         return (set.inSync.count, set.minimum)
     }
+
+    /// It runs.
+    package func isRunning(_ number: Int) -> Bool { sheep(number).isRunning }
+
+    /// It stands still.
+    package func isPaused(_ number: Int) -> Bool { (sheep(number).process?.pausedUntil ?? 0) > world.now }
 
     /// All sheep serve, and every copy is in sync.
     package var isComplete: Bool { cluster.sheep.allSatisfy { cluster.isComplete($0) } }

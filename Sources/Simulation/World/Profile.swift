@@ -103,6 +103,9 @@ package struct Profile: Sendable {
         return tuning
     }()
 
+    /// Sheep learn of each other's entries in a shared control log so long after they were made, in nanoseconds.
+    package mutating func learnOfEntries(after delay: UInt64) { log.notice = delay...delay }
+
     package static let all = [smoke, kills, power, members, durable, disks, network, clocks, witness]
 }
 
