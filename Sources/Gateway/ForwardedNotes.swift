@@ -1,9 +1,9 @@
 // Invariants
 // 1. A change that another gateway passed on is noted as begun before anything of it is in the object here, and as done before anybody is
 //    told so.
-// 2. A note goes when its gateway has the reply or is gone, when the change failed or was undone, and when this disk begins to copy the
-//    object's group from another one: what it had done there counts no more. What that one knows comes with the copy.
-// 3. A change that a process left in part stays in doubt until it is done: undone or not, some of it may have been read.
+// 2. A note goes when its gateway has the reply or is gone, when the change failed, and when this disk begins to copy the object's group
+//    from another one: what it had done there counts no more. What that one knows comes with the copy.
+// 3. What is undone was not done. But a change that a process left in part stays in doubt: some of it may have been read before.
 import NIOCore
 import ObjectModel
 import ObjectStore
@@ -142,7 +142,7 @@ struct ForwardedNotes<D: Disk> {
 
     mutating func remove(_ volume: Birth, from store: ObjectStore<D>, where isOver: (UnsettledRecord) -> Bool = { _ in true }) {
         guard let known = origins[volume] else { return }
-        for note in inOrder(known) where isOver(note.change.record) { remove(note.change.record.origin!, from: store) }
+        for note in inOrder(known.filter { isOver(notes[$0]!.change.record) }) { remove(note.change.record.origin!, from: store) }
     }
 
     private mutating func remove(_ origin: ChangeOrigin, from store: ObjectStore<D>) {
@@ -169,33 +169,37 @@ struct ForwardedNote: WireCodable {
     struct Signs: WireCodable, Equatable {
         /// CRC32C of a write's bytes; a trim and a zero leave zeros.
         var checksum: UInt32
-        /// The same of its first block: what is written in part begins there.
+        /// The same of its first block.
         var firstBlock: UInt32
+        /// What is done in part begins there.
+        var isInOrder: Bool
         /// Without an object of the change's own birth zeros are read there, and not what an ancestor shows.
         var readsAsZerosWhenAbsent: Bool
 
-        init(of kind: ChangeKind, _ payload: ByteBuffer, readsAsZerosWhenAbsent: Bool) {
+        init(of kind: ChangeKind, _ payload: ByteBuffer, isInOrder: Bool, readsAsZerosWhenAbsent: Bool) {
             (checksum, firstBlock) = kind == .write ? (payload.checksum(), payload.checksum(blockSize)) : (0, 0)
-            self.readsAsZerosWhenAbsent = readsAsZerosWhenAbsent
+            (self.isInOrder, self.readsAsZerosWhenAbsent) = (isInOrder, readsAsZerosWhenAbsent)
         }
 
         /// The object's bytes in the range are what the change leaves.
         func areShown(by bytes: ByteBuffer, of kind: ChangeKind) -> Bool { kind == .write ? bytes.checksum() == checksum : bytes.isZeros() }
 
-        /// They begin as the change leaves them. They may have been so before.
-        func areBegun(in bytes: ByteBuffer, of kind: ChangeKind) -> Bool {
-            kind == .write ? bytes.checksum(blockSize) == firstBlock : bytes.isZeros(blockSize)
+        /// They begin as the change leaves them, if it was done from the first block on. They may have been so before.
+        func mayBeBegun(in bytes: ByteBuffer, of kind: ChangeKind) -> Bool {
+            !isInOrder || (kind == .write ? bytes.checksum(blockSize) == firstBlock : bytes.isZeros(blockSize))
         }
 
         init(from reader: inout WireReader) throws(WireError) {
             checksum = try reader.read()
             firstBlock = try reader.read()
+            isInOrder = try reader.readBool()
             readsAsZerosWhenAbsent = try reader.readBool()
         }
 
         func encode(to writer: inout WireWriter) {
             writer.write(checksum)
             writer.write(firstBlock)
+            writer.write(isInOrder)
             writer.write(readsAsZerosWhenAbsent)
         }
     }

@@ -9,6 +9,7 @@ struct Forwarder {
     private var nextKey: UInt64 = 0
     /// Numbered changes, ascending. A request lives as long as something may still send it again.
     private var numbered: [(number: UInt64, request: WeakRequest)] = []
+    private var lastNumber: UInt64 = 0
 
     private struct WeakRequest { weak var value: VolumeRequest? }
 
@@ -20,7 +21,7 @@ struct Forwarder {
 
     /// The change has an origin of its own from now on; it stays the same over all tries.
     mutating func number(_ request: VolumeRequest, _ origin: ChangeOrigin) {
-        request.origin = origin
+        (request.origin, lastNumber) = (origin, origin.request)
         numbered.append((origin.request, WeakRequest(value: request)))
     }
 
@@ -36,11 +37,11 @@ struct Forwarder {
         return pending.remove(at: at).request
     }
 
-    /// The oldest change that may be sent again. Nil: there is none.
-    mutating func oldestNumber() -> UInt64? {
+    /// Below this number every change of this volume that came to this gateway has its reply, or will never be sent again.
+    mutating func repliesSeenBelow() -> UInt64 {
         let gone = numbered.prefix { $0.request.value == nil }.count
         if gone > 0 { numbered.removeFirst(gone) }
-        return numbered.first?.number
+        return numbered.first?.number ?? lastNumber + 1
     }
 
     /// Requests whose clients are gone: nothing sends them again, nor waits for their answers.
@@ -132,9 +133,6 @@ extension VolumeSession {
         return lastBlock > start ? lastBlock : end
     }
 
-    /// Below this number every change of this volume that came to this gateway has its reply, or will never be sent again.
-    private var repliesSeenBelow: UInt64 { forwarder.oldestNumber() ?? node.nextOriginNumber }
-
     private func forwardWhole(_ request: VolumeRequest, to owner: NodeID) {
         let message: ForwardRequest
         var payload: ByteBuffer?
@@ -142,7 +140,7 @@ extension VolumeSession {
             ForwardRequest(
                 volume: birth, kind: kind, durable: durable, offset: request.offset, length: length,
                 origin: origin ?? ChangeOrigin(boot: node.boot, request: 0), isRepeat: request.wasForwarded,
-                repliesSeenBelow: repliesSeenBelow, logIndex: node.control.appliedIndex)
+                repliesSeenBelow: forwarder.repliesSeenBelow(), logIndex: node.control.appliedIndex)
         }
         switch request.work {
         case .read(let length, _, _): message = make(.read, UInt64(length))
@@ -170,7 +168,9 @@ extension VolumeSession {
         case .failure(let error) where Self.isWorthAnotherTry(error.code):
             // The owner is gone, or is no owner any more: the control log will tell who is.
             submitLater(request, after: error)
-        case .failure(let error): request.fail(error)
+        case .failure(let error):
+            request.fail(error)
+            if request.origin != nil { confirmLater() }
         }
     }
 
@@ -209,7 +209,7 @@ extension VolumeSession {
             guard case .forwarding(let owner) = mode else { return }
             let message = ForwardRequest(
                 volume: birth, kind: .confirm, durable: false, offset: 0, length: 0,
-                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: repliesSeenBelow,
+                origin: ChangeOrigin(boot: node.boot, request: 0), repliesSeenBelow: forwarder.repliesSeenBelow(),
                 logIndex: node.control.appliedIndex)
             node.network.send(.forward, body: message.wire, payload: nil, to: owner) { [weak self] result in
                 // Until it has this, the owner keeps the changes as unsettled.

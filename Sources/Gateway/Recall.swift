@@ -61,7 +61,8 @@ extension VolumeSession {
             remaining -= 1
             guard remaining == 0 else { return }
             let isStill = self.map { $0.term == term && $0.node.replicaSet(of: group, copies: $0.volume.copies).version == set.version } ?? false
-            answer(isStill && memories.count == set.inSync.count ? memories.max { $0.rawValue < $1.rawValue } : nil)
+            guard isStill, memories.count == set.inSync.count else { return answer(nil) }
+            answer(memories.contains(.done) ? .done : memories.contains(.inPart) ? .inPart : .notDone)
         }
         for member in set.inSync { ask(member.node, for: origin, durable: durable, answer: heard) }
     }

@@ -181,7 +181,8 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let slot = ObjectSlot(family: change.object.family, index: change.object.index)
         let inherited = store.resolve(family: slot.family, index: slot.index, ancestry: Array(ancestry.dropFirst()))
         let isNothing = if case .object = inherited { false } else { true }
-        return ForwardedNote.Signs(of: change.kind, payload, readsAsZerosWhenAbsent: isNothing)
+        let isInOrder = store.writesInOrder(change.object, at: Int(change.offset), length: Int(change.length))
+        return ForwardedNote.Signs(of: change.kind, payload, isInOrder: isInOrder, readsAsZerosWhenAbsent: isNothing)
     }
 
     /// To be called before this run is up, while nobody else changes anything: looks whether what the former run had begun is in its object.
@@ -200,19 +201,19 @@ package final class ReplicaService<Env: NodeEnvironment> {
         completion()
     }
 
-    /// What begins as the change would have left it may have been written in part, and so may what cannot be read.
+    /// What begins as the change would have left it may have been done in part, and so may what cannot be read.
     private func look(for begun: ForwardedNotes<Env.StoreDisk>.Begun, answer: @escaping (ReplicaRecall.Memory) -> Void) {
         let (record, signs) = (begun.change.record, begun.signs)
-        let memory = { (bytes: ByteBuffer) -> ReplicaRecall.Memory in
+        let judge = { (bytes: ByteBuffer) -> ReplicaRecall.Memory in
             if signs.areShown(by: bytes, of: record.kind) { return .done }
-            return signs.areBegun(in: bytes, of: record.kind) ? .inPart : .notDone
+            return signs.mayBeBegun(in: bytes, of: record.kind) ? .inPart : .notDone
         }
         guard store.object(record.object) != nil else {
-            let isDone = signs.readsAsZerosWhenAbsent && memory(ByteBuffer(repeating: 0, count: Int(record.length))) == .done
+            let isDone = signs.readsAsZerosWhenAbsent && judge(ByteBuffer(repeating: 0, count: Int(record.length))) == .done
             return answer(isDone ? .done : .notDone)
         }
         readObject(record.object, offset: Int(record.offset), length: Int(record.length), appendingTo: ByteBuffer()) { result in
-            answer((try? result.get()).map(memory) ?? .inPart)
+            answer((try? result.get()).map(judge) ?? .inPart)
         }
     }
 
@@ -426,12 +427,9 @@ package final class ReplicaService<Env: NodeEnvironment> {
         for volume in notes.volumes { notes.remove(volume, from: store) { $0.origin?.boot == boot } }
     }
 
-    /// This run is up: what a former one noted of runs and volumes that are gone is of no use.
+    /// This run is up: what a former one noted of runs that are gone is of no use.
     func joined() {
-        for volume in notes.volumes {
-            let isThere = node.facts(of: volume) != nil
-            notes.remove(volume, from: store) { [node] in !isThere || !node.upBoots.contains($0.origin!.boot) }
-        }
+        for volume in notes.volumes { notes.remove(volume, from: store) { [node] in !node.upBoots.contains($0.origin!.boot) } }
     }
 
     // MARK: Control log
@@ -487,10 +485,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
             || node.isChanging(region)
     }
 
-    /// The birth is gone: its owner drained it first, so nothing of it is unsettled.
+    /// The birth is gone: its owner drained it first, so nothing of it is unsettled. A note that is still filed under a snapshot is of the
+    /// volume that went on from there.
     func forget(_ birth: Birth) {
         windows[birth] = nil
-        if notes.has(birth) { notes.remove(birth, from: store) }
+        if notes.has(birth), node.facts(of: birth)?.isFrozen != true { notes.remove(birth, from: store) }
     }
 
     /// The volume goes on under another birth: all members have all changes. Those that another gateway forwarded may be asked for

@@ -53,7 +53,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     /// Of the nodes that are up.
     private(set) var incarnations: [NodeID: Incarnation] = [:]
     /// See ``nextOrigin()``.
-    private(set) var nextOriginNumber: UInt64 = 1
+    private var nextOriginNumber: UInt64 = 1
     private(set) var membershipVersion = LogIndex.zero
     private var facts: [Birth: VolumeFacts] = [:]
     private var ticks = 0

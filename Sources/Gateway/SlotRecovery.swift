@@ -294,8 +294,24 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 permit.end()
                 return postpone("its source does not give \(piece.object.name)")
             }
+            guard isAsListed(piece, reply.payload) else {
+                permit.end()
+                return postpone("\(piece.object.name) changed at its source meanwhile")
+            }
             fetchedBytes += UInt64(reply.payload.readableBytes)
             put(piece, data: reply.payload, permit: permit) { [self] in fetchNext(boot: boot) }
+        }
+    }
+
+    /// The bytes are what the source had when it told what is unsettled there. A change that it has taken since would be here without a record of
+    /// it, unless it came here as well.
+    private func isAsListed(_ piece: Piece, _ data: ByteBuffer) -> Bool {
+        let marked = written[piece.object.name] ?? []
+        return data.withUnsafeReadableBytes { bytes in
+            zip(piece.runs.joined(), stride(from: 0, to: bytes.count, by: blockSize)).allSatisfy { block, offset in
+                marked.contains(block)
+                    || ChecksumTable.value(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + blockSize])) == piece.object.table[block]
+            }
         }
     }
 

@@ -164,7 +164,9 @@ final class Takeover<Env: NodeEnvironment> {
         }
         // The group opens with a copy that is not here: whether that one has it will show.
         if inSync.isEmpty { return rollNext() }
-        let (whole, others) = (holders.intersection(inSync).sorted(), inSync.subtracting(holders).sorted())
+        let whole = holders.intersection(inSync).sorted()
+        // Best is one that surely has nothing of it.
+        let others = inSync.subtracting(holders).sorted { (holding.partial.contains($0) ? 1 : 0, $0) < (holding.partial.contains($1) ? 1 : 0, $1) }
         // Only members that are still syncing have it, or some that have it in part, or one that is no member any more, from which some may
         // have got it when they caught up: it did not happen, and all get what one has.
         if whole.isEmpty { return recall(record, at: others) }

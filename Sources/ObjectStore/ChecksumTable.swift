@@ -35,7 +35,7 @@ package struct ChecksumTable: ~Copyable {
 
     /// The table's value for one block's bytes.
     @inline(__always)
-    static func value(of block: UnsafeRawBufferPointer) -> UInt32 { stored(CRC32C.extend(CRC32C.start, block)) }
+    package static func value(of block: UnsafeRawBufferPointer) -> UInt32 { stored(CRC32C.extend(CRC32C.start, block)) }
 
     /// Notes whole blocks as written, the first of them `first`.
     @inline(__always)

@@ -76,6 +76,12 @@ extension ObjectStore {
         return file.table.firstMismatch(first: offset / blockSize, buffer) == nil
     }
 
+    /// A write to the range puts its blocks there from the first one on. False: it does not, or that is not known without looking.
+    package func writesInOrder(_ name: ObjectName, at offset: Int, length: Int) -> Bool {
+        guard let file = cache.find(name) else { return !hasObject(name) }
+        return !file.table.isMixed(offset / blockSize..<(offset + length) / blockSize)
+    }
+
     package func hasObject(_ name: ObjectName) -> Bool {
         if cache.find(name) != nil { return true }
         return index.find(name).map { !$0.isHole } ?? false

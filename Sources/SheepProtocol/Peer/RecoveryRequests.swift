@@ -51,8 +51,8 @@ package struct RecoveryListing: Hashable, WireCodable {
     package struct Listed: Hashable, WireCodable {
         /// Ascending, without repeats.
         package var slots: [ObjectSlot]
-        /// What the source, in sync, has noted of changes that a gateway may send once more, at other slots than these: there it is
-        /// on all members.
+        /// What the source, in sync, has noted of changes that a gateway may send once more, at other slots than these: there
+        /// the members are equal.
         package var noted: [ReplicaRecord]
         package init(slots: [ObjectSlot], noted: [ReplicaRecord] = []) { (self.slots, self.noted) = (slots, noted) }
         package init(from reader: inout WireReader) throws(WireError) {

@@ -109,7 +109,7 @@ package struct UnsettledRecord: Hashable, WireCodable {
     package var offset: UInt32
     package var length: UInt32
     package var origin: ChangeOrigin?
-    /// It failed on the way: each of its blocks may be old, new or torn.
+    /// It failed on the way, or the process died in the middle of it: each of its blocks may be old, new or torn.
     package var isPartial: Bool
 
     package init(

@@ -98,9 +98,9 @@ package struct ReplicaRecall: Hashable, WireCodable {
 
     package enum Memory: UInt8, WireCodable {
         case notDone = 0
+        case done = 1
         /// The process died in the middle of it: some of its blocks may have been read.
-        case inPart = 1
-        case done = 2
+        case inPart = 2
 
         package init(from reader: inout WireReader) throws(WireError) {
             guard let memory = Memory(rawValue: try reader.read()) else { throw .invalid("memory of a change") }
