@@ -54,6 +54,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var noted: [ReplicaRecord] = []
     /// Of changes that put others back, which the sources may not have yet.
     private var undos: [ChangeOrigin] = []
+    /// Blocks that came otherwise than their source had listed them. The change that made them so must have come here as well, or nobody here
+    /// knows of it.
+    private var unlisted: [ObjectName: Set<Int>] = [:]
     private var fetchedObjects: Set<ObjectName> = []
     private var fetchedBytes: UInt64 = 0
     private var source: NodeID?
@@ -131,6 +134,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
         guard !isEnded else { return }
         guard let copies = counts.popLast() else {
             if hasFailures { return postpone("a change failed here meanwhile") }
+            if let name = unlisted.first(where: { !$0.value.isSubset(of: written[$0.key] ?? []) })?.key {
+                return postpone("\(name) changed at its source, and not here")
+            }
             guard node.replica.learn(noted) else { return postpone("it does not know all of its volumes yet") }
             return end(.equal(fetchedObjects: UInt64(fetchedObjects.count), fetchedBytes: fetchedBytes))
         }
@@ -294,23 +300,18 @@ final class SlotRecovery<Env: NodeEnvironment> {
                 permit.end()
                 return postpone("its source does not give \(piece.object.name)")
             }
-            guard isAsListed(piece, reply.payload) else {
-                permit.end()
-                return postpone("\(piece.object.name) changed at its source meanwhile")
-            }
+            noteUnlisted(piece, reply.payload)
             fetchedBytes += UInt64(reply.payload.readableBytes)
             put(piece, data: reply.payload, permit: permit) { [self] in fetchNext(boot: boot) }
         }
     }
 
-    /// The bytes are what the source had when it told what is unsettled there. A change that it has taken since would be here without a record of
-    /// it, unless it came here as well.
-    private func isAsListed(_ piece: Piece, _ data: ByteBuffer) -> Bool {
-        let marked = written[piece.object.name] ?? []
-        return data.withUnsafeReadableBytes { bytes in
-            zip(piece.runs.joined(), stride(from: 0, to: bytes.count, by: blockSize)).allSatisfy { block, offset in
-                marked.contains(block)
-                    || ChecksumTable.value(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + blockSize])) == piece.object.table[block]
+    /// Notes the blocks that are not what the source had when it told what is unsettled there: it has taken a change since.
+    private func noteUnlisted(_ piece: Piece, _ data: ByteBuffer) {
+        data.withUnsafeReadableBytes { bytes in
+            for (block, offset) in zip(piece.runs.joined(), stride(from: 0, to: bytes.count, by: blockSize))
+            where ChecksumTable.value(of: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + blockSize])) != piece.object.table[block] {
+                unlisted[piece.object.name, default: []].insert(block)
             }
         }
     }

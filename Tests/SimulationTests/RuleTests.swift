@@ -75,6 +75,18 @@ import Testing
         endQuietly(run)
     }
 
+    @Test("a write of an owner that has not heard of a member's return reaches that one too", arguments: seeds)
+    func groupVersionIsChecked(seed: UInt64) {
+        let owner = 4
+        let run = begin(seed, storing: 3, gateways: 1, copies: 3, doors: owner...owner) { $0.learnOfEntries(after: 3 * Self.second) }
+        stop(run, 3)
+        run.run(for: 5 * Self.second)
+        run.start(3)
+        expect(run.run(atMost: 30 * Self.second) { run.copies.inSync == 3 }, "not all copies are in sync")
+        succeed(run, run.write(0..<64, through: owner))
+        endQuietly(run)
+    }
+
     @Test("a read that met a younger write is not answered before that is everywhere", arguments: seeds)
     func readWaitsForYoungerWrites(seed: UInt64) {
         let run = begin(seed, storing: 3, copies: 3, doors: 1...1)
