@@ -8,7 +8,7 @@ package import SheepProtocol
 /// an interval as well.
 package struct RecoveryPace {
     /// Bytes a second.
-    package static let slowest: UInt64 = 64 << 20
+    package static let slowest: UInt64 = 128 << 20
     package static let fastest: UInt64 = 2 << 30
     /// Clients that are heard of no more count no more, in nanoseconds.
     private static let loadLifetime: UInt64 = 1_500_000_000
