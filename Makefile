@@ -18,7 +18,7 @@ help:
 	@echo 'make test        everything that continuous integration checks: unit tests, the simulator, then real clients'
 	@echo 'make simulation  the cluster in a simulated world: each profile, SEEDS=1-40'
 	@echo 'make acceptance  real clients alone; FULL=1 for all scenarios, NAMES="…" for some'
-	@echo 'make mutations   plant faults in a copy of the code, one by one: the simulator must find each (NAMES="…" for some)'
+	@echo 'make mutations   plant faults in a copy of the code, one by one: the simulator or a test must find each (NAMES="…" for some)'
 	@echo 'make bench       measure, write docs/benchmarks.md (under 25 minutes; QUICK=1: under 5)'
 	@echo 'make build       the programs, in .build/release'
 	@echo 'make clean       remove what was built'
