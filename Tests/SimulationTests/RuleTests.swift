@@ -2,7 +2,7 @@ import Simulation
 import Testing
 
 /// Rules of which a run with faults at random seldom needs one alone: each in the case that it is there for. Without the rule its test fails, as
-/// the list of planted faults shows (`Tests/Mutations`).
+/// the list of planted faults shows (`Tests/Mutations`); but not that of the group's version, of which the owner hears too soon here.
 @Suite struct RuleTests {
     private static let second: UInt64 = 1_000_000_000
     static let seeds = 1...5 as ClosedRange<UInt64>
