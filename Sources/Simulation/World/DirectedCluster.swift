@@ -106,7 +106,7 @@ package final class DirectedCluster {
 
     /// Writes something new to these sectors.
     package func write(_ sectors: Range<UInt64>, through number: Int) -> Request {
-        let request = Request()
+        let request = begin()
         open(number) { [self] use, device in
             let stamp = cluster.nextStamp()
             request.stamp = stamp
@@ -125,7 +125,7 @@ package final class DirectedCluster {
 
     /// Takes all of an object away.
     package func trim(object: UInt64, through number: Int) -> Request {
-        let request = Request()
+        let request = begin()
         open(number) { [self] use, device in
             let size = volume.objectSize
             let sectors = object * size / UInt64(sectorSize)..<(object + 1) * size / UInt64(sectorSize)
@@ -144,7 +144,7 @@ package final class DirectedCluster {
 
     /// Reads these sectors; what is not what was written there last is a failure of the run.
     package func read(_ sectors: Range<UInt64>, through number: Int) -> Request {
-        let request = Request()
+        let request = begin()
         open(number) { [self] use, device in
             let (called, offset) = (world.now, sectors.lowerBound * UInt64(sectorSize))
             use.read(device, at: offset, length: sectors.count * sectorSize) { [self] result in
@@ -153,6 +153,12 @@ package final class DirectedCluster {
             }
         }
         return request
+    }
+
+    /// Later than what was answered before: the checkers take what happens at one moment for concurrent.
+    private func begin() -> Request {
+        run(for: 1)
+        return Request()
     }
 
     /// Again and again until the sheep has opened the volume.
