@@ -24,6 +24,8 @@ package enum ControlCommand: Hashable, Sendable {
     /// never had everything, opens a group, and what only others have is given up. Refused when `present` are not those
     /// whose nodes are up.
     case forceOpen(present: [DiskID], preferred: [DiskID])
+    /// An operator's order: what only the disks of this node have, which was removed and is down, is given up.
+    case giveUpNode(NodeID)
     case shutdown
     /// All members of a clean shutdown wrote everything: their in-sync state outlives the stop.
     case cleanStop(NodeID, boot: BootID)

@@ -330,6 +330,11 @@ package final class SheepNode<Env: NodeEnvironment> {
         }
     }
 
+    /// What the volumes had may not be there any more.
+    private func forgetObjects() {
+        for session in orderedSessions { session.knownObjects = [] }
+    }
+
     private func applied(_ entry: ControlEntry, at index: LogIndex, result: ControlResult) {
         if case .refused = result { return }
         noteMembers()
@@ -347,9 +352,14 @@ package final class SheepNode<Env: NodeEnvironment> {
             break
         case .openGroups(_, let preferred): writesMayBeLost(at: index, butOn: Set(preferred))
         case .forceOpen:
-            // What the volumes had may not be there any more.
-            for session in orderedSessions { session.knownObjects = [] }
+            forgetObjects()
             writesMayBeLost(at: index, butOn: [])
+        case .giveUpNode:
+            forgetObjects()
+            // What nobody serves may have waited for that node.
+            for session in orderedSessions {
+                session.membersLostWrites { replicas(of: $0, copies: session.volume.copies).set.inSync.isEmpty }
+            }
         }
         if control.state.membershipVersion == index { membershipChanged(index) }
         for session in orderedSessions { session.refresh() }

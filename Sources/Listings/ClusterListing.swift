@@ -82,7 +82,7 @@ extension ClusterInformation {
             lines.append("Warning: \(redundancy.degradedGroups) placement groups lack copies")
         }
         if redundancy.unavailableGroups > 0 {
-            lines.append("Warning: \(redundancy.unavailableGroups) placement groups can not be written: too few nodes")
+            lines.append("Warning: \(redundancy.unavailableGroups) placement groups can not be written: too few copies")
         }
         return lines
     }
@@ -94,12 +94,20 @@ extension ClusterInformation {
     }
 
     private func scrubLines(verbose: Bool) -> [String] {
-        guard verbose || scrub.damagedBlocks > scrub.repairedBlocks else { return [] }
-        let last = scrub.lastPassAt == 0
-            ? "no pass is complete yet" : "every copy verified, \(scrub.lastPassObjects), at " + DateText.seconds(scrub.lastPassAt)
-        return [
-            "Scrub: \(scrub.objectsVerified) of \(scrub.objectsTotal) copies verified in this pass, "
-                + "\(scrub.damagedBlocks) damaged blocks, \(scrub.repairedBlocks) repaired; \(last)"
-        ]
+        var lines: [String] = []
+        let unsound = max(scrub.flaws.unsound, scrub.lastPassFlaws.unsound)
+        if unsound > 0 { lines.append("Warning: the scrub found \(unsound) objects that it could not make good; 'dog cluster check' names them") }
+        guard verbose || scrub.damagedBlocks > scrub.repairedBlocks else { return lines }
+        lines.append(
+            "Scrub: \(scrub.objectsVerified) of \(scrub.objectsTotal) copies read in this pass, "
+                + "\(scrub.damagedBlocks) damaged blocks, \(scrub.repairedBlocks) repaired; \(lastPass)")
+        return lines
+    }
+
+    private var lastPass: String {
+        if scrub.lastPassAt == 0 { return "no pass is complete yet" }
+        let time = DateText.seconds(scrub.lastPassAt)
+        if scrub.lastPassFlaws == ScrubFlaws() { return "every copy verified, \(scrub.lastPassObjects), at \(time)" }
+        return "the last pass read \(scrub.lastPassObjects) copies, at \(time): of its objects \(scrub.lastPassFlaws.text)"
     }
 }

@@ -112,7 +112,8 @@ extension ObjectStore {
     }
 
     /// Reads every written block from the disk and returns those that do not match their checksums or cannot be read.
-    /// What is cached is read from the medium all the same where it is durable. `damaged`: its file or its table is gone.
+    /// What is cached is read from the medium all the same; what was written and is not durable is made so before. `damaged`: its
+    /// file or its table is gone.
     package func verify(_ name: ObjectName, completion: @escaping (Result<[Int], SheepError>) -> Void) {
         withFile(name) { [self] result in
             switch result {
@@ -123,16 +124,26 @@ extension ObjectStore {
                 }
                 file.pins += 1
                 inFlight += 1
-                disk.dropCached(file.handle, at: 0, length: UInt64(file.shift.objectSize))
-                verify(file, from: 0, AlignedBytes(count: 64 * blockSize), []) { [self] result in
-                    if case .success = result { renewTrailer(file) }
+                let end = { [self] (result: Result<[Int], SheepError>) in
                     unpin(file)
                     inFlight -= 1
                     completion(result)
                     closeIfIdle()
                 }
+                if !file.isUnsynced { return verifyFromMedium(file, end) }
+                flush(file) { [self] error in
+                    if let error { end(.failure(error)) } else { verifyFromMedium(file, end) }
+                }
             case .failure(let error): completion(.failure(error))
             }
+        }
+    }
+
+    private func verifyFromMedium(_ file: OpenFile<D>, _ completion: @escaping (Result<[Int], SheepError>) -> Void) {
+        disk.dropCached(file.handle, at: 0, length: UInt64(file.shift.objectSize))
+        verify(file, from: 0, AlignedBytes(count: 64 * blockSize), []) { [self] result in
+            if case .success = result { renewTrailer(file) }
+            completion(result)
         }
     }
 

@@ -3,17 +3,17 @@ package import ObjectModel
 /// How far a disk's scrub is: the file `scrub`.
 ///
 /// ```
-///  0       8        16      20         28         36      44        52        60        68       76
-///  +-------+--------+-------+----------+----------+-------+---------+---------+---------+--------+
-///  | magic | family | index | verified | of total | begun | damaged | mended  | last at | last N | CRC32C
-///  +-------+--------+-------+----------+----------+-------+---------+---------+---------+--------+
+///  0       8        16      20         28         36      44        52        60        68       76        92           108
+///  +-------+--------+-------+----------+----------+-------+---------+---------+---------+--------+---------+------------+
+///  | magic | family | index | verified | of total | begun | damaged | mended  | last at | last N | flaws   | last flaws | CRC32C
+///  +-------+--------+-------+----------+----------+-------+---------+---------+---------+--------+---------+------------+
 /// ```
 ///
 /// Little-endian, within one sector, written in place and not synced: after a power cut an older one may be back, and some
 /// objects are read once more. What does not decode means that no pass was begun.
 package struct ScrubRecord: Hashable, Sendable {
     static let fileName = "scrub"
-    static let size = 80
+    static let size = 112
     /// "SHEEPSCR".
     private static let magic: UInt64 = 0x5243_5350_4545_4853
 
@@ -32,6 +32,9 @@ package struct ScrubRecord: Hashable, Sendable {
     /// When the last whole pass ended, nanoseconds since 1970; 0: none has. And its objects.
     package var lastEndedAt: UInt64 = 0
     package var lastVerified: UInt64 = 0
+    /// Of this pass and of the last whole one.
+    package var flaws = ScrubFlaws()
+    package var lastFlaws = ScrubFlaws()
 
     package init() {}
 
@@ -41,6 +44,8 @@ package struct ScrubRecord: Hashable, Sendable {
         writer.write(family.rawValue)
         writer.write(index)
         for value in [verified, total, begunAt, damaged, mended, lastEndedAt, lastVerified] { writer.write(value) }
+        writer.write(flaws)
+        writer.write(lastFlaws)
         writer.write(CRC32C.of(writer.bytes))
         assert(writer.bytes.count == Self.size)
         return writer.bytes
@@ -60,6 +65,8 @@ package struct ScrubRecord: Hashable, Sendable {
             mended = try reader.read()
             lastEndedAt = try reader.read()
             lastVerified = try reader.read()
+            flaws = try reader.readValue()
+            lastFlaws = try reader.readValue()
             guard try reader.read(UInt32.self) == CRC32C.of(Array(bytes.prefix(Self.size - 4))) else { return nil }
         } catch {
             return nil

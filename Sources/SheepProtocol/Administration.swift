@@ -11,9 +11,9 @@ package enum AdministrationRequest: Hashable, Sendable {
     case clusterShutdown
     /// Verifies all objects of all volumes; ``AdministrationReply/check(_:)``.
     case clusterCheck
-    /// With `force` goes on without sheep that will never return; without it, and where nothing would be given up, only tells
-    /// what would be (``AdministrationReply/risk(_:)``).
-    case clusterRecover(force: Bool)
+    /// Nil: tells what would be lost if the sheep that are away never return (``AdministrationReply/risk(_:)``). Else goes on with these
+    /// disks, ``RecoveryRisk/present``; where nothing would be given up it only tells. `stale` when others are there by now.
+    case clusterRecover(goingOnWith: [DiskID]?)
     // Nodes.
     case nodeList
     case nodeSpace
@@ -27,8 +27,10 @@ package enum AdministrationRequest: Hashable, Sendable {
     case nodeKill(NodeID)
     /// Ends the process of the sheep that is asked.
     case nodeEnd
-    /// Takes the node out: its data moves to others at once, also where that lowers the number of copies.
-    case nodeRemove(NodeID)
+    /// Takes the node out: its data moves to others at once, also where that lowers the number of copies. Of one that is removed and
+    /// down, and still waited for, it tells what would be lost without it (``AdministrationReply/risk(_:)``), or with `givesUp` gives
+    /// that up.
+    case nodeRemove(NodeID, givesUp: Bool = false)
     // Volumes.
     case volumeCreate(VolumeCreate)
     case volumeDelete(VolumeDelete)
@@ -88,13 +90,13 @@ extension AdministrationRequest: WireCodable {
         case 2: self = .clusterFormat(try reader.readValue())
         case 3: self = .clusterShutdown
         case 4: self = .clusterCheck
-        case 5: self = .clusterRecover(force: try reader.readBool())
+        case 5: self = .clusterRecover(goingOnWith: try reader.readBool() ? try reader.readArray() : nil)
         case 16: self = .nodeList
         case 17: self = .nodeSpace
         case 18: self = .nodeStatistics
         case 19: self = .nodeRecovery
         case 20: self = .nodeKill(try reader.readValue())
-        case 21: self = .nodeRemove(try reader.readValue())
+        case 21: self = .nodeRemove(try reader.readValue(), givesUp: try reader.readBool())
         case 22: self = .nodeEnd
         case 23: self = .recoveryThrottle
         case 24: self = .recoveryThrottleSet(try reader.readValue())
@@ -126,10 +128,15 @@ extension AdministrationRequest: WireCodable {
         case .clusterInformation, .clusterShutdown, .clusterCheck, .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery,
             .recoveryThrottle, .nodeEnd, .lockList:
             break
-        case .clusterRecover(let force): writer.write(force)
+        case .clusterRecover(let present):
+            writer.write(present != nil)
+            if let present { writer.write(present) }
         case .recoveryThrottleSet(let throttle): writer.write(throttle)
         case .clusterFormat(let value): writer.write(value)
-        case .nodeKill(let node), .nodeRemove(let node): writer.write(node)
+        case .nodeKill(let node): writer.write(node)
+        case .nodeRemove(let node, let givesUp):
+            writer.write(node)
+            writer.write(givesUp)
         case .volumeCreate(let value): writer.write(value)
         case .volumeDelete(let value): writer.write(value)
         case .volumeList(let name):

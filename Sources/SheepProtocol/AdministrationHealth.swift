@@ -41,11 +41,15 @@ package struct ScrubState: Hashable, Sendable, WireCodable {
     /// When the last full pass ended, nanoseconds since 1970; 0: none yet.
     package var lastPassAt: UInt64
     package var lastPassObjects: UInt64
+    /// What no copy could make good, and what could not be looked at on every sheep that should have it; of this pass.
+    package var flaws: ScrubFlaws
+    package var lastPassFlaws: ScrubFlaws
 
     package init(
         objectsVerified: UInt64 = 0, objectsTotal: UInt64 = 0, damagedBlocks: UInt64 = 0, repairedBlocks: UInt64 = 0,
-        lastPassAt: UInt64 = 0, lastPassObjects: UInt64 = 0
+        lastPassAt: UInt64 = 0, lastPassObjects: UInt64 = 0, flaws: ScrubFlaws = ScrubFlaws(), lastPassFlaws: ScrubFlaws = ScrubFlaws()
     ) {
+        (self.flaws, self.lastPassFlaws) = (flaws, lastPassFlaws)
         (self.objectsVerified, self.objectsTotal, self.damagedBlocks) = (objectsVerified, objectsTotal, damagedBlocks)
         (self.repairedBlocks, self.lastPassAt, self.lastPassObjects) = (repairedBlocks, lastPassAt, lastPassObjects)
     }
@@ -57,6 +61,8 @@ package struct ScrubState: Hashable, Sendable, WireCodable {
         repairedBlocks = try reader.read()
         lastPassAt = try reader.read()
         lastPassObjects = try reader.read()
+        flaws = try reader.readValue()
+        lastPassFlaws = try reader.readValue()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -66,6 +72,8 @@ package struct ScrubState: Hashable, Sendable, WireCodable {
         writer.write(repairedBlocks)
         writer.write(lastPassAt)
         writer.write(lastPassObjects)
+        writer.write(flaws)
+        writer.write(lastPassFlaws)
     }
 }
 
@@ -141,6 +149,8 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
     package var repaired: UInt64
     /// Objects that could not be made good.
     package var lost: UInt64
+    /// Of the others, those of which not all copies are there: a sheep is down, or does not have everything yet.
+    package var incomplete: UInt64
     package var isFinished: Bool
     /// When it ended, nanoseconds since 1970; 0: it goes on.
     package var endedAt: UInt64
@@ -148,10 +158,10 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
     package var findings: [String]
 
     package init(
-        identity: UInt64, objectsDone: UInt64 = 0, objectsTotal: UInt64 = 0, repaired: UInt64 = 0, lost: UInt64 = 0,
+        identity: UInt64, objectsDone: UInt64 = 0, objectsTotal: UInt64 = 0, repaired: UInt64 = 0, lost: UInt64 = 0, incomplete: UInt64 = 0,
         isFinished: Bool = false, endedAt: UInt64 = 0, findings: [String] = []
     ) {
-        self.endedAt = endedAt
+        (self.endedAt, self.incomplete) = (endedAt, incomplete)
         (self.identity, self.objectsDone, self.objectsTotal) = (identity, objectsDone, objectsTotal)
         (self.repaired, self.lost, self.isFinished, self.findings) = (repaired, lost, isFinished, findings)
     }
@@ -162,6 +172,7 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
         objectsTotal = try reader.read()
         repaired = try reader.read()
         lost = try reader.read()
+        incomplete = try reader.read()
         isFinished = try reader.readBool()
         endedAt = try reader.read()
         findings = try reader.readStrings()
@@ -173,6 +184,7 @@ package struct CheckProgress: Hashable, Sendable, WireCodable {
         writer.write(objectsTotal)
         writer.write(repaired)
         writer.write(lost)
+        writer.write(incomplete)
         writer.write(isFinished)
         writer.write(endedAt)
         writer.write(strings: findings)

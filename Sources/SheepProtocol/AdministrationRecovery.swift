@@ -15,13 +15,15 @@ package struct RecoveryRisk: Hashable, Sendable, WireCodable {
     package var absent: [AbsentNode]
     /// Volumes and snapshots with objects in older, lost or closed groups.
     package var volumes: [VolumeRisk]
+    /// Disks that are there, sorted: with others more may be lost.
+    package var present: [DiskID]
 
     package init(
         olderGroups: UInt32 = 0, lostGroups: UInt32 = 0, closedGroups: UInt32 = 0, openingGroups: UInt32 = 0,
-        absent: [AbsentNode] = [], volumes: [VolumeRisk] = []
+        absent: [AbsentNode] = [], volumes: [VolumeRisk] = [], present: [DiskID] = []
     ) {
         (self.olderGroups, self.lostGroups, self.closedGroups) = (olderGroups, lostGroups, closedGroups)
-        (self.openingGroups, self.absent, self.volumes) = (openingGroups, absent, volumes)
+        (self.openingGroups, self.absent, self.volumes, self.present) = (openingGroups, absent, volumes, present)
     }
 
     /// Groups that wait, of all ``PlacementGroup/count``.
@@ -36,6 +38,7 @@ package struct RecoveryRisk: Hashable, Sendable, WireCodable {
         openingGroups = try reader.readGroupCount()
         absent = try reader.readArray()
         volumes = try reader.readArray()
+        present = try reader.readArray()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -45,6 +48,7 @@ package struct RecoveryRisk: Hashable, Sendable, WireCodable {
         writer.write(openingGroups)
         writer.write(absent)
         writer.write(volumes)
+        writer.write(present)
     }
 }
 

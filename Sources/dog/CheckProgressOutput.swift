@@ -24,18 +24,22 @@ extension SheepClient {
 
 extension CheckProgress {
     /// The last line, and a failure when something could not be made good.
-    func tell(of subject: String, json: Bool) throws {
+    func tell(of subject: String, json: Bool, existenceOnly: Bool = false) throws {
         if json {
             Terminal.print(JSON.object([
                 ("objects", .number(objectsDone)), ("verified", .number(verified)), ("repaired", .number(repaired)),
-                ("lost", .number(lost)), ("endedAt", .number(endedAt / 1_000_000_000)),
+                ("lost", .number(lost)), ("incomplete", .number(incomplete)), ("endedAt", .number(endedAt / 1_000_000_000)),
             ]).text())
         } else {
             Terminal.print("finish check&repair \(subject): \(objectsDone) objects, \(repaired) repaired, \(lost) lost")
-            let every = lost == 0 ? "every object verified" : "objects verified"
-            Terminal.print("\(every): \(verified) of \(objectsTotal) at \(DateText.seconds(endedAt))")
+            let isWhole = lost == 0 && incomplete == 0
+            let what = existenceOnly
+                ? (isWhole ? "every copy is there" : "objects looked for") : (isWhole ? "every object verified" : "objects verified")
+            Terminal.print("\(what): \(verified) of \(objectsTotal) at \(DateText.seconds(endedAt))")
+            if incomplete > 0 { Terminal.print("\(incomplete) of them lack copies, on sheep that are down or catch up: see 'dog cluster info'") }
         }
         try Terminal.flush()
+        if existenceOnly, lost == 0, incomplete > 0 { throw CommandFailure("\(incomplete) objects of \(subject) lack copies") }
         // A copy that nobody could make good is a failure even when other copies serve.
         guard lost == 0 else { throw CommandFailure("\(lost) objects of \(subject) can not be made good") }
     }

@@ -79,7 +79,9 @@ import Testing
         information.waitingRequests = 5
         information.redundancy = RedundancyState(zones: 1, largestCopies: 3, degradedGroups: 7, unavailableGroups: 2)
         information.recovery = RecoveryTotals(objectsDone: 1, objectsTotal: 8)
-        information.scrub = ScrubState(objectsVerified: 10, objectsTotal: 12, damagedBlocks: 2, repairedBlocks: 1)
+        information.scrub = ScrubState(
+            objectsVerified: 10, objectsTotal: 12, damagedBlocks: 2, repairedBlocks: 1, lastPassAt: 1_800_000_000_000_000_000,
+            lastPassObjects: 9, lastPassFlaws: ScrubFlaws(unsound: 1, incomplete: 3))
         information.warnings = ["127.0.0.1:7001 is nearly full"]
         #expect(try await info(information).text.hasPrefix("""
             Cluster status: Waiting for other nodes to join cluster
@@ -87,12 +89,17 @@ import Testing
             Waiting requests: 5
             Warning: 3 copies are asked for, but nodes are in 1 zone only: there are 1 copies
             Warning: 7 placement groups lack copies
-            Warning: 2 placement groups can not be written: too few nodes
+            Warning: 2 placement groups can not be written: too few copies
             Warning: 127.0.0.1:7001 is nearly full
             Recovery: 1 of 8 objects (12.5%)
-            Scrub: 10 of 12 copies verified in this pass, 2 damaged blocks, 1 repaired; no pass is complete yet
-
+            Warning: the scrub found 1 objects that it could not make good; 'dog cluster check' names them
+            Scrub: 10 of 12 copies read in this pass, 2 damaged blocks, 1 repaired; the last pass read 9 copies, at 20
             """))
+        #expect(try await info(information).text.contains("of its objects 1 could not be made good, 3 lack copies\n"))
+        information.scrub.lastPassFlaws = ScrubFlaws()
+        #expect(try await info(information).text.contains("; every copy verified, 9, at 20"))
+        information.scrub.lastPassAt = 0
+        #expect(try await info(information).text.contains("; no pass is complete yet\n"))
     }
 
     @Test("cluster format: the options reach the sheep; over a cluster only with -f")
@@ -130,6 +137,11 @@ import Testing
             #expect(good.error == "two bad\n")
             #expect(good.status == 0)
             cluster.can(.checkProgress(5), .check(CheckProgress(
+                identity: 5, objectsDone: 10, objectsTotal: 10, incomplete: 4, isFinished: true)))
+            let incomplete = try await DogProcess.run(["cluster", "check"], port: sheep.port)
+            #expect(incomplete.text.contains("\nobjects verified: 10 of 10 at ") && incomplete.text.contains("\n4 of them lack copies"))
+            #expect(incomplete.status == 0)
+            cluster.can(.checkProgress(5), .check(CheckProgress(
                 identity: 5, objectsDone: 10, objectsTotal: 10, lost: 1, isFinished: true)))
             #expect(try await DogProcess.run(["cluster", "check"], port: sheep.port).status == 1)
             cluster.refuse(.clusterCheck, .waitingForNodes, "waiting for 127.0.0.1:7001")
@@ -154,12 +166,12 @@ import Testing
             VolumeRisk(
                 name: "bob x", isSnapshot: false, snapshotID: 0, tag: "", vid: VID(rawValue: 0xCDEF01), objects: 262_144, older: 0,
                 lost: 262_144, closed: 0),
-        ])
+        ], present: [DiskID(high: 1, low: 2), DiskID(high: 3, low: 4)])
 
     private func recover(_ risk: RecoveryRisk, _ options: String...) async throws -> (DogProcess, [AdministrationRequest]) {
         let cluster = FakeCluster()
-        cluster.can(.clusterRecover(force: false), .risk(risk))
-        cluster.can(.clusterRecover(force: true), .done)
+        cluster.can(.clusterRecover(goingOnWith: nil), .risk(risk))
+        cluster.can(.clusterRecover(goingOnWith: Self.risk.present), .done)
         return try await FakeSheep.with(cluster: cluster) {
             (try await DogProcess.run(["cluster", "recover", "force"] + options, port: $0.port), cluster.requests)
         }
@@ -192,7 +204,7 @@ import Testing
         #expect(dog.text == Self.riskText)
         #expect(dog.error == "Failed to recover the cluster: nothing was changed; -f does not ask, and what is named above is lost then\n")
         #expect(dog.status == 1)
-        #expect(requests == [.clusterRecover(force: false)])
+        #expect(requests == [.clusterRecover(goingOnWith: nil)])
     }
 
     @Test("cluster recover force -f: names what is lost and goes on")
@@ -201,7 +213,7 @@ import Testing
             let (dog, requests) = try await recover(Self.risk, option)
             #expect(dog.text == Self.riskText + "The cluster goes on with what is there.\n")
             #expect(dog.status == 0 && dog.error.isEmpty)
-            #expect(requests == [.clusterRecover(force: false), .clusterRecover(force: true)])
+            #expect(requests == [.clusterRecover(goingOnWith: nil), .clusterRecover(goingOnWith: Self.risk.present)])
         }
     }
 
@@ -218,7 +230,7 @@ import Testing
     func recoverNothing() async throws {
         let (whole, requests) = try await recover(RecoveryRisk(), "-f")
         #expect(whole.text == "Nothing waits: every placement group has a current copy.\n" && whole.status == 0)
-        #expect(requests == [.clusterRecover(force: false)], "there is nothing to give up")
+        #expect(requests == [.clusterRecover(goingOnWith: nil)], "there is nothing to give up")
         let (opening, _) = try await recover(RecoveryRisk(openingGroups: 9))
         #expect(opening.text == """
             9 of 65536 placement groups have no current copy.
@@ -227,7 +239,7 @@ import Testing
             """)
         #expect(opening.status == 0)
         let (closed, asked) = try await recover(RecoveryRisk(closedGroups: 9), "-f")
-        #expect(closed.status == 1 && asked == [.clusterRecover(force: false)])
+        #expect(closed.status == 1 && asked == [.clusterRecover(goingOnWith: nil)])
         #expect(closed.error == """
             Failed to recover the cluster: none of the sheep that should have the groups is up; start one, or remove the dead ones by 'dog node remove'
 
@@ -237,16 +249,16 @@ import Testing
     @Test("cluster recover force: sheep that return meanwhile, and refusals, are told")
     func recoverRefused() async throws {
         let cluster = FakeCluster()
-        cluster.can(.clusterRecover(force: false), .risk(Self.risk))
-        cluster.can(.clusterRecover(force: true), .risk(RecoveryRisk()))
+        cluster.can(.clusterRecover(goingOnWith: nil), .risk(Self.risk))
+        cluster.can(.clusterRecover(goingOnWith: Self.risk.present), .risk(RecoveryRisk()))
         try await FakeSheep.with(cluster: cluster) { sheep async throws in
             let force = ["cluster", "recover", "force", "-f"]
             let late = try await DogProcess.run(force, port: sheep.port)
             #expect(late.status == 1 && late.error.contains("sheep returned meanwhile, nothing was given up"))
-            cluster.refuse(.clusterRecover(force: true), .stale, "sheep came or went meanwhile")
+            cluster.refuse(.clusterRecover(goingOnWith: Self.risk.present), .stale, "sheep came or went meanwhile")
             let stale = try await DogProcess.run(force, port: sheep.port)
             #expect(stale.status == 1 && stale.error.hasPrefix("Failed to recover the cluster: sheep came or went meanwhile"))
-            cluster.refuse(.clusterRecover(force: false), .waitingForNodes, "it is joining")
+            cluster.refuse(.clusterRecover(goingOnWith: nil), .waitingForNodes, "it is joining")
             #expect(try await DogProcess.run(force, port: sheep.port).status == 2)
         }
     }
@@ -349,6 +361,22 @@ import Testing
             #expect(try await DogProcess.run(["node", "kill", "2"], port: sheep.port).status == 1)
             #expect(cluster.requests.filter { $0 != .nodeList }
                 == [.nodeKill(Self.nodes[1].node), .nodeRemove(Self.nodes[0].node)])
+        }
+    }
+
+    @Test("node remove of a dead one that is waited for names what is lost, asks, and with -f gives it up")
+    func removeWaitedFor() async throws {
+        let (cluster, node) = (FakeCluster(), Self.nodes[0].node)
+        cluster.can(.nodeList, .nodes(Self.nodes))
+        cluster.can(.nodeRemove(node), .risk(RecoveryRisk(lostGroups: 7, absent: [AbsentNode(host: "h", port: 1, downSince: nil)])))
+        cluster.can(.nodeRemove(node, givesUp: true), .done)
+        try await FakeSheep.with(cluster: cluster) { sheep async throws in
+            let asked = try await DogProcess.run(["node", "remove", "0"], port: sheep.port)
+            #expect(asked.status == 1 && asked.text.contains("7 groups are lost") && asked.error.contains("nothing was changed"))
+            #expect(!cluster.requests.contains(.nodeRemove(node, givesUp: true)))
+            let forced = try await DogProcess.run(["node", "remove", "-f", "0"], port: sheep.port)
+            #expect(forced.status == 0 && forced.text.contains("7 groups are lost"))
+            #expect(cluster.requests.last == .nodeRemove(node, givesUp: true))
         }
     }
 }

@@ -15,7 +15,7 @@ import Testing
             disks: [DiskAnnouncement(id: disk, capacity: 1 << 40)], lostPower: true, reached: LogIndex(rawValue: 77),
             dataAddress: NodeAddress(host: "10.0.0.1", port: 7100))),
         .nodeUp(.init(node: node, boot: boot, address: NodeAddress(host: "h", port: 1), zone: nil, virtualNodes: nil, disks: [])),
-        .nodeOut(node, byOperator: true), .planPlacement, .diskOut(disk, boot: boot),
+        .nodeOut(node, byOperator: true), .giveUpNode(node), .planPlacement, .diskOut(disk, boot: boot),
         .groupsOut(disk, boot: boot, [GroupRange(first: 3, last: 3)]),
         .syncing(disk, boot: boot, ranges), .inSync(disk, boot: boot, ranges),
         .openGroups(present: [disk, DiskID(9)], preferred: [disk]), .forceOpen(present: [disk, DiskID(9)], preferred: [disk]), .shutdown, .cleanStop(node, boot: boot),

@@ -115,6 +115,7 @@ import Testing
         let group = groups.first { talk.inSync($0, copies: 1) == [3] }!
         talk.down((3, 1))
         talk.say(.nodeOut(NodeID(3), byOperator: false))
+        #expect(talk.state.opening(abandoning: NodeID(3)).groups.values.reduce(0, +) > 0)
         talk.say(.planPlacement)
         #expect(talk.inSync(group, copies: 1) == [] && talk.lastMembers(group, copies: 1) == [3])
         talk.say(.openGroups(present: [1, 2, 3].map { DiskID($0) }, preferred: []))
@@ -126,8 +127,13 @@ import Testing
         #expect(back.inSync(group, copies: 1) == [3])
         back.say(.planPlacement)
         #expect(back.inSync(group, copies: 1) == [3] && back.replicas(group, copies: 1).out.isEmpty)
+        #expect(back.say(.giveUpNode(NodeID(3))).refusal == .stale, "it is up")
+        #expect(back.say(.giveUpNode(NodeID(77))).refusal == .noSuchNode)
 
-        talk.say(.nodeOut(NodeID(3), byOperator: true))
+        #expect(talk.say(.nodeOut(NodeID(3), byOperator: true)) == .done)
+        #expect(talk.lastMembers(group, copies: 1) == [3], "to remove it again gives nothing up")
+        #expect(talk.state.opening(abandoning: NodeID(3)).groups.keys.elementsEqual([.isLost]))
+        #expect(talk.say(.giveUpNode(NodeID(3))) == .done)
         #expect(talk.lastMembers(group, copies: 1) != [3])
         talk.say(.openGroups(present: [1, 2].map { DiskID($0) }, preferred: []))
         #expect(talk.inSync(group, copies: 1).count == 1)

@@ -120,8 +120,8 @@ private struct ControlWorld {
             return .nodesDown(.init(victims: victims.map { .init(node: NodeID($0), boot: boot($0)) }, proven: false))
         case 3...6: return .nodeUp(announcement(node, new: talk.state.nodes[NodeID(node)]?.isUp != true || Bool.random(using: &random)))
         case 7:
-            let command = ControlCommand.nodeOut(NodeID(node), byOperator: Bool.random(using: &random))
-            return givesUp(command) && Int.random(in: 0..<10, using: &random) > 0 ? .planPlacement : command
+            if Int.random(in: 0..<40, using: &random) == 0 { return .giveUpNode(NodeID(node)) }
+            return .nodeOut(NodeID(node), byOperator: Bool.random(using: &random))
         case 8...9: return .planPlacement
         case 10:
             return Bool.random(using: &random)
@@ -222,9 +222,9 @@ private struct ControlWorld {
         }
     }
 
-    /// An operator who removes a removed, dead node again gives up what only it holds: data is lost by order.
+    /// What only a dead node holds is given up: data is lost by order.
     private func givesUp(_ command: ControlCommand) -> Bool {
-        guard case .nodeOut(let node, byOperator: true) = command, let record = talk.state.nodes[node] else { return false }
+        guard case .giveUpNode(let node) = command, let record = talk.state.nodes[node] else { return false }
         return record.isRemoved && !record.isUp
     }
 

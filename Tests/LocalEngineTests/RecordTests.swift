@@ -49,10 +49,23 @@ import Testing
         }
     }
 
-    @Test("the first whole record with an index wins, duplicates and records out of turn lose")
+    @Test("the first whole record with an index wins, duplicates and late records lose")
     func firstWins() {
-        let log = bytes(1, [1]) + bytes(1, [2]) + bytes(3, [3]) + bytes(2, [4]) + bytes(2, [4]) + bytes(3, [5])
+        let log = bytes(1, [1]) + bytes(1, [2]) + bytes(2, [4]) + bytes(1, [3]) + bytes(2, [4]) + bytes(3, [5])
         for piece in 1...log.count { #expect(winners(log, piece: piece) == [[1], [4], [5]]) }
+    }
+
+    @Test("a record that rots is noticed by the one behind it: nothing behind it wins, and its index is never given away again")
+    func rot() {
+        let (first, second, third) = (bytes(1, [1]), bytes(2, [2, 2]), bytes(3, [3]))
+        for bit in 0..<second.count * 8 {
+            var damaged = second
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            var scanner = scanner()
+            #expect(scanner.feed(first + damaged + third).map(\.payload) == [[1]])
+            #expect(scanner.proof == LogIndex(rawValue: 3) && scanner.next == LogIndex(rawValue: 2))
+            #expect(scanner.feed(second).isEmpty)
+        }
     }
 
     @Test("a record torn at any byte is skipped, and whoever reads in whatever pieces sees the same")

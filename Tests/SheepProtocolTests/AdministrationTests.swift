@@ -13,9 +13,9 @@ private let totals = RecoveryTotals(
 @Suite struct AdministrationTests {
     static let requests: [AdministrationRequest] = [
         .clusterInformation, .clusterFormat(ClusterFormat(copies: 3, objectShift: 22, flags: 4, force: true)),
-        .clusterShutdown, .clusterCheck, .clusterRecover(force: false), .clusterRecover(force: true), .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
+        .clusterShutdown, .clusterCheck, .clusterRecover(goingOnWith: nil), .clusterRecover(goingOnWith: []), .clusterRecover(goingOnWith: [DiskID(high: 1, low: 2), DiskID(high: 3, low: 4)]), .nodeList, .nodeSpace, .nodeStatistics, .nodeRecovery, .recoveryThrottle,
         .recoveryThrottleSet(RecoveryThrottle(objects: 1, intervalMilliseconds: 2)), .nodeKill(node), .nodeEnd,
-        .nodeRemove(node), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
+        .nodeRemove(node), .nodeRemove(node, givesUp: true), .volumeCreate(VolumeCreate(name: "wörk", size: 1 << 40, copies: 2, objectShift: 27)),
         .volumeDelete(VolumeDelete(volume: byTag)),
         .volumeDelete(VolumeDelete(volume: working, onlyBirth: Birth(rawValue: 9), lockHolder: node)), .volumeList(name: nil),
         .volumeList(name: "alice"), .volumeFind(VolumeReference(name: "bob", selector: .id(7))),
@@ -80,7 +80,7 @@ private let totals = RecoveryTotals(
                 VolumeRisk(
                     name: "alice", isSnapshot: true, snapshotID: 2, tag: "monday", vid: VID(rawValue: 8), objects: 9, older: 1, lost: 2,
                     closed: 3)
-            ])),
+            ], present: [DiskID(high: 1, low: 2), DiskID(high: 3, low: 4)])),
     ]
 
     @Test("every reply survives the round trip, no truncation does", arguments: replies)

@@ -7,7 +7,7 @@ package import ObjectModel
 extension ControlCommand: WireCodable {
     private enum Code: UInt8 {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
-        case groupsOut = 24, forceOpen
+        case groupsOut = 24, forceOpen, giveUpNode
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
         case forgetVolume, renameVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
@@ -27,6 +27,7 @@ extension ControlCommand: WireCodable {
         case .inSync: self = .inSync(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .openGroups: self = .openGroups(present: try reader.readArray(), preferred: try reader.readArray())
         case .forceOpen: self = .forceOpen(present: try reader.readArray(), preferred: try reader.readArray())
+        case .giveUpNode: self = .giveUpNode(try reader.readValue())
         case .shutdown: self = .shutdown
         case .cleanStop: self = .cleanStop(try reader.readValue(), boot: try reader.readValue())
         case .createVolume: self = .createVolume(try reader.readValue())
@@ -69,6 +70,7 @@ extension ControlCommand: WireCodable {
         case .openGroups(let present, let preferred), .forceOpen(let present, let preferred):
             writer.write(present)
             writer.write(preferred)
+        case .giveUpNode(let node): writer.write(node)
         case .cleanStop(let node, let boot):
             writer.write(node)
             writer.write(boot)
@@ -112,6 +114,7 @@ extension ControlCommand: WireCodable {
         case .inSync: .inSync
         case .openGroups: .openGroups
         case .forceOpen: .forceOpen
+        case .giveUpNode: .giveUpNode
         case .shutdown: .shutdown
         case .cleanStop: .cleanStop
         case .createVolume: .createVolume

@@ -116,7 +116,7 @@ extension Membership {
     // MARK: Removal
 
     /// Takes a node out of the next epoch. The automatic out is refused where there would be nowhere to rebuild; an operator's
-    /// is not. An operator who removes a node that is removed and down gives up what only its disks still hold.
+    /// is not.
     mutating func nodeOut(
         _ node: NodeID, byOperator: Bool, at index: LogIndex, copiesInUse: CopyCounts
     ) throws(SheepError) {
@@ -134,12 +134,18 @@ extension Membership {
         guard after > 0 || before == 0 || epochs.isEmpty else {
             throw SheepError(.invalidArgument, "node \(record.address) is the last with storage")
         }
-        if byOperator, record.isRemoved, !record.isUp { giveUpHolding(node, at: index) }
         nodes[node]!.isRemoved = true
         version = index
     }
 
-    private mutating func giveUpHolding(_ node: NodeID, at index: LogIndex) {
+    /// What only the disks of a removed node that is down still hold is waited for no more.
+    mutating func giveUp(_ node: NodeID, at index: LogIndex) throws(SheepError) {
+        guard let record = nodes[node] else { throw SheepError(.noSuchNode, "no node \(node) is known") }
+        guard record.isRemoved, !record.isUp else {
+            throw SheepError(
+                .stale,
+                "node \(record.address) is \(record.isUp ? "up, and hands on what it holds by itself" : "no removed one: remove it first")")
+        }
         for disk in disks(of: node) where disks[disk]!.isHolding {
             change(disk, [.all], at: index) { standing in
                 var standing = standing

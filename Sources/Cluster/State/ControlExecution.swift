@@ -23,6 +23,7 @@ extension ControlState {
         case .forceOpen(let present, let preferred):
             try checkVolumesMayChange()
             try membership.forceOpen(present: present, preferred: preferred, closingCounts, at: moment.index)
+        case .giveUpNode(let node): try membership.giveUp(node, at: moment.index)
         case .shutdown: try shutDown(at: moment)
         case .cleanStop(let node, let boot): try cleanStop(node, boot: boot, at: moment)
 

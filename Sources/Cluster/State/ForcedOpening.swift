@@ -1,6 +1,7 @@
 package import ObjectModel
 
-/// What becomes of a group that no in-sync member serves when an operator orders the cluster to go on, the worst last.
+/// What becomes of a group that no in-sync member serves when an operator orders the cluster to go on without those who are absent, or
+/// without one of them; the worst last.
 package enum GroupFate: UInt8, Hashable, Comparable, Sendable {
     /// One of those that left last is present: the group opens by itself, and nothing is lost.
     case opensItself = 1
@@ -14,7 +15,7 @@ package enum GroupFate: UInt8, Hashable, Comparable, Sendable {
     package static func < (a: GroupFate, b: GroupFate) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// What `forceOpen` would do now.
+/// What `forceOpen`, or `giveUpNode`, would do now.
 package struct ForcedOpening: Sendable {
     /// How many groups come to what, each by the worst of the numbers of copies in use.
     package private(set) var groups: [GroupFate: Int] = [:]
@@ -26,18 +27,26 @@ package struct ForcedOpening: Sendable {
     /// What is asked object by object, over all volumes: about a tenth of a second. Of the rest the groups' shares are taken.
     private static let mostObjectsAsked: UInt64 = 1 << 24
 
-    init(of membership: Membership, counts: CopyCounts) {
+    /// - Parameter abandoned: Only this node's disks are given up, and only what they alone have counts.
+    init(of membership: Membership, counts: CopyCounts, abandoning abandoned: NodeID? = nil) {
         var absent: Set<NodeID> = []
         // Where every member is in sync nothing is closed.
         for piece in membership.pieces(of: membership.disks.values.flatMap { $0.exceptions(for: counts) }) {
             let members = membership.members(of: PlacementGroup(rawValue: piece.first))
             var worst: GroupFate?
             for copies in counts.subtracting(Membership.served(by: members)).counts {
-                let (fate, since) = Self.fate(of: members, copies: copies, in: membership)
+                let (fate, since): (GroupFate, LogIndex?)
+                if let abandoned {
+                    guard let rest = Self.fate(of: members, copies: copies, without: abandoned, in: membership) else { continue }
+                    (fate, since) = rest
+                } else {
+                    (fate, since) = Self.fate(of: members, copies: copies, in: membership)
+                }
                 worst = max(worst ?? fate, fate)
                 fates[copies, default: Array(repeating: 0, count: PlacementGroup.count)]
                     .replaceSubrange(Int(piece.first)...Int(piece.last), with: repeatElement(fate.rawValue, count: piece.size))
                 for member in members where !membership.isPresent(member.disk) {
+                    if let abandoned, membership.disks[member.disk]!.node != abandoned { continue }
                     guard let left = member.standing.layer(for: copies)?.since, member.copies.contains(copies: copies) else { continue }
                     if since.map({ left > $0 }) ?? true { absent.insert(membership.disks[member.disk]!.node) }
                 }
@@ -57,6 +66,18 @@ package struct ForcedOpening: Sendable {
         if since == .zero { return (.isLost, since) }
         let last = Membership.lastMembers(members, copies: copies).first?.standing.layer(for: copies)?.since
         return (since == last ? .opensItself : .goesBack, since)
+    }
+
+    /// Nil: others left as late as this node, so nothing is lost without it. Who of the others is present now does not matter: they
+    /// are waited for.
+    private static func fate(
+        of members: [GroupMember], copies: UInt8, without abandoned: NodeID, in membership: Membership
+    ) -> (fate: GroupFate, since: LogIndex?)? {
+        let isOfIt = { (member: GroupMember) in membership.disks[member.disk]!.node == abandoned }
+        guard Membership.lastMembers(members, copies: copies).allSatisfy(isOfIt) else { return nil }
+        let rest = Membership.lastMembers(members.filter { !isOfIt($0) }, copies: copies)
+        let since = rest.first?.standing.layer(for: copies)?.since ?? .zero
+        return (since == .zero ? .isLost : .goesBack, since)
     }
 
     /// How many objects of each of these volumes lie in groups of each fate; those without any are left out.
@@ -107,5 +128,10 @@ extension ControlState {
         var membership = membership
         membership.endCleanStops(at: appliedIndex.next)
         return ForcedOpening(of: membership, counts: closingCounts)
+    }
+
+    /// What only this node has, and would be lost if it never returned while all others do.
+    package func opening(abandoning node: NodeID) -> ForcedOpening {
+        ForcedOpening(of: membership, counts: closingCounts, abandoning: node)
     }
 }

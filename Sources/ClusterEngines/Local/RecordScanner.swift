@@ -4,7 +4,9 @@ package import ObjectModel
 /// Finds the winners among a segment's bytes, which it is fed in order as they appear.
 ///
 /// The rule is the same for every reader, and bytes below the end of the file never change, so all find the same:
-/// - a whole record with the index that is next wins; whole records with another index lose;
+/// - a whole record with the index that is next wins; whole records with a lower index lose;
+/// - a whole record with a higher index ends the reading: an entry is written only after the one before it was delivered, and so was
+///   durable. That one was there, and rots;
 /// - a seal that wins ends the segment; whatever follows is void;
 /// - bytes that are no whole record are skipped, byte by byte, to the next whole record;
 /// - the beginning of a record at the end of the file may still be in the making: it is waited for. When a whole record
@@ -14,6 +16,8 @@ package struct RecordScanner {
     /// The index of the next winner.
     package private(set) var next: LogIndex
     package private(set) var isSealed = false
+    /// A record behind this one proves that the winner of ``next`` was lost.
+    package private(set) var proof: LogIndex?
     /// Bytes not yet told to be a record or garbage: at most one record's beginning.
     private var undecided: [UInt8] = []
 
@@ -21,7 +25,7 @@ package struct RecordScanner {
 
     /// Takes the bytes that follow those fed before; returns the winners that are complete now, in order.
     package mutating func feed(_ bytes: [UInt8]) -> [LogRecord] {
-        guard !isSealed else { return [] }
+        guard !isSealed, proof == nil else { return [] }
         undecided += bytes
         let whole = undecided
         var winners: [LogRecord] = []
@@ -33,9 +37,10 @@ package struct RecordScanner {
     /// Returns how many bytes are decided.
     private mutating func scan(_ bytes: UnsafeRawBufferPointer, winners: inout [LogRecord]) -> Int {
         var position = 0
-        while position < bytes.count, !isSealed {
+        while position < bytes.count, !isSealed, proof == nil {
             switch RecordSight(at: position, in: bytes, tag: tag) {
             case .whole(let index, let payload):
+                if index > next { proof = index }
                 if index == next { winners.append(accept(index, bytes[payload])) }
                 position = payload.upperBound
             case .nothing:

@@ -35,14 +35,14 @@ extension SheepNode {
         switch request {
         case .clusterShutdown: shutdownCluster(completion)
         case .clusterCheck: startCheck(of: nil, verify: true, completion)
-        case .clusterRecover(let force): recover(force: force, completion)
+        case .clusterRecover(let present): recover(goingOnWith: present, completion)
         case .nodeSpace: nodeSpace(completion)
         case .nodeRecovery: nodeRecovery(completion)
         case .recoveryThrottle: completion(.success(.recoveryThrottle(recovery.throttle)))
         case .recoveryThrottleSet(let throttle):
             recovery.throttle = throttle
             completion(.success(.done))
-        case .nodeRemove(let node): remove(node, completion)
+        case .nodeRemove(let node, let givesUp): remove(node, givesUp: givesUp, completion)
         case .volumeCreate(let create): self.create(create, completion)
         case .volumeList(let name): listVolumes(named: name, completion)
         case .volumeFind(let reference): completion(Result { () throws(SheepError) in .volume(record(try find(reference), usage: nil)) })

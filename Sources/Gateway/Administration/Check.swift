@@ -88,6 +88,7 @@ private final class CheckRun<Env: NodeEnvironment> {
                 $0.objectsDone += 1
                 $0.repaired += result.repaired
                 $0.lost += result.findings.isEmpty ? 0 : 1
+                $0.incomplete += result.lacksCopies && result.findings.isEmpty ? 1 : 0
                 $0.findings += result.findings
             }
             // The loop gets air between two slots.

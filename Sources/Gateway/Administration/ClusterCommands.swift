@@ -67,7 +67,10 @@ extension SheepNode {
         }
         guard state.groupHealth(copies: state.copiesInUse).notWritable > 0 else { return [] }
         let absent = state.nodes.values.filter { !$0.isUp && !$0.isRemoved && !$0.isGateway }.sorted { $0.id < $1.id }
+        let behind = state.nodes.values.filter { node in node.isUp && !node.isGateway && node.diskIDs.contains { !state.isInSync($0) } }
+            .sorted { $0.id < $1.id }
         return absent.map { waitText($0, ": there are too few copies to write") }
+            + behind.map { "\($0.address) to catch up: there are too few copies to write" }
     }
 
     private func waitText(_ node: Cluster.NodeRecord, _ why: String) -> String {
@@ -131,5 +134,7 @@ extension ScrubState {
         damagedBlocks += other.damagedBlocks
         repairedBlocks += other.repairedBlocks
         lastPassObjects += other.lastPassObjects
+        flaws.add(other.flaws)
+        lastPassFlaws.add(other.lastPassFlaws)
     }
 }

@@ -1,4 +1,5 @@
 import Cluster
+import Logging
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -106,8 +107,15 @@ extension SheepNode {
         }
     }
 
-    func remove(_ target: NodeID, _ completion: @escaping AdministrationCompletion) {
-        propose(.nodeOut(target, byOperator: true), completion) { _ in .done }
+    func remove(_ target: NodeID, givesUp: Bool, _ completion: @escaping AdministrationCompletion) {
+        let state = control.state
+        let isAwaited = state.disks.values.contains { $0.node == target && $0.isHolding }
+        guard let record = state.nodes[target], record.isRemoved, !record.isUp, isAwaited else {
+            return propose(.nodeOut(target, byOperator: true), completion) { _ in .done }
+        }
+        guard givesUp else { return completion(.success(.risk(recoveryRisk(of: state.opening(abandoning: target))))) }
+        logger.warning("an operator gives up what only node \(record.address) has")
+        propose(.giveUpNode(target), completion) { _ in .done }
     }
 
     var statistics: NodeStatistics {

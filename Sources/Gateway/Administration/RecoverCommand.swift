@@ -4,19 +4,18 @@ import ObjectModel
 import SheepProtocol
 
 extension SheepNode {
-    /// Tells what is lost if those who are away never return; with `force` goes on without them, where that gives up anything.
-    func recover(force: Bool, _ completion: @escaping AdministrationCompletion) {
-        let risk = recoveryRisk
-        guard force, risk.givesUpData else { return completion(.success(.risk(risk))) }
+    /// Tells what is lost if those who are away never return; goes on with the disks given, where that gives up anything.
+    func recover(goingOnWith present: [DiskID]?, _ completion: @escaping AdministrationCompletion) {
         let state = control.state
+        let risk = recoveryRisk(of: state.forcedOpening)
+        guard let present, risk.givesUpData else { return completion(.success(.risk(risk))) }
         logger.warning("an operator gives up what only absent sheep have: \(risk.olderGroups) groups go back, \(risk.lostGroups) are lost")
-        let present = state.presentDisks
-        propose(.forceOpen(present: present, preferred: present.filter { !state.disks[$0]!.lostPower }), completion) { _ in .done }
+        let preferred = present.filter { state.disks[$0]?.lostPower == false }
+        propose(.forceOpen(present: present, preferred: preferred), completion) { _ in .done }
     }
 
-    private var recoveryRisk: RecoveryRisk {
+    func recoveryRisk(of opening: ForcedOpening) -> RecoveryRisk {
         let state = control.state
-        let opening = state.forcedOpening
         let groups = { (fate: GroupFate) in UInt32(opening.groups[fate] ?? 0) }
         let absent = opening.absentNodes.map { id in
             let node = state.nodes[id]!
@@ -27,7 +26,8 @@ extension SheepNode {
         return RecoveryRisk(
             olderGroups: groups(.goesBack), lostGroups: groups(.isLost), closedGroups: groups(.staysClosed),
             openingGroups: groups(.opensItself), absent: absent,
-            volumes: volumes.compactMap { volume in concerned[volume.birth].flatMap { Self.risk(of: volume, $0) } })
+            volumes: volumes.compactMap { volume in concerned[volume.birth].flatMap { Self.risk(of: volume, $0) } },
+            present: state.presentDisks)
     }
 
     private static func risk(of volume: VolumeRow, _ objects: [GroupFate: UInt64]) -> VolumeRisk? {

@@ -10,6 +10,8 @@ struct AuditResult {
     var repaired: UInt64 = 0
     /// What no copy could make good, a line each.
     var findings: [String] = []
+    /// Some sheep that should have a copy was not looked at: it is down, or does not have everything yet.
+    var lacksCopies = false
     var bytesRead: UInt64 = 0
 }
 
@@ -35,6 +37,7 @@ final class SlotAudit<Env: NodeEnvironment> {
     private var lossesSeen = 0
     /// Members that make their copy anew: waited for until they are in sync again, and then read with the others.
     private var awaited: Set<NodeID> = []
+    private var lacksCopies = false
 
     /// - Parameter reads: false looks only whether all copies are there, and repairs nothing.
     init(node: SheepNode<Env>, slot: ObjectSlot, reads: Bool, ended: @escaping (AuditResult) -> Void) {
@@ -59,6 +62,7 @@ final class SlotAudit<Env: NodeEnvironment> {
         guard node.isServing else { return finish("this sheep was called down meanwhile") }
         let set = node.replicaSet(of: slot.group, copies: copies)
         if (set.syncing + set.out).contains(where: { awaited.contains($0.node) && $0.isUp }) { return again(verify: true) }
+        lacksCopies = !(set.syncing + set.out).isEmpty
         let members = set.inSync.compactMap { node.control.state.nodes[$0.node] }
         let (verify, orders) = (mustVerify, outvoted)
         (mustVerify, outvoted) = (false, [:])
@@ -145,6 +149,7 @@ final class SlotAudit<Env: NodeEnvironment> {
         case .agreed where mustVerify: again()
         case .agreed:
             result.repaired += UInt64(remade)
+            result.lacksCopies = result.lacksCopies || lacksCopies
             counts.removeLast()
             nextCount()
         case .doubtful: again()

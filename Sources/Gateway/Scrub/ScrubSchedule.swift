@@ -54,7 +54,7 @@ package struct ScrubSchedule: Sendable {
         isAuditing = true
         if record.begunAt == 0 {
             (record.begunAt, record.verified, record.total) = (max(1, wall), 0, objects)
-            (record.family, record.index) = (Family(rawValue: 0), 0)
+            (record.family, record.index, record.flaws) = (Family(rawValue: 0), 0, ScrubFlaws())
             return .audit(after: nil)
         }
         return .audit(after: record.verified == 0 ? nil : (record.family, record.index))
@@ -62,9 +62,10 @@ package struct ScrubSchedule: Sendable {
 
     /// Everything up to the slot was read or left to who leads it: so many objects and bytes of this disk's.
     package mutating func audited(
-        family: Family, index: UInt32, objects: UInt64, bytes: UInt64, diskBytes: UInt64, now: UInt64
+        family: Family, index: UInt32, objects: UInt64, bytes: UInt64, diskBytes: UInt64, flaws: ScrubFlaws = ScrubFlaws(), now: UInt64
     ) {
         isAuditing = false
+        record.flaws.add(flaws)
         (record.family, record.index) = (family, index)
         record.verified += objects
         nextAt = now + pause(bytes: bytes, of: max(bytes, diskBytes), now: now)
@@ -73,7 +74,7 @@ package struct ScrubSchedule: Sendable {
     /// There is no further slot: the pass is complete.
     package mutating func ended(now: UInt64, wall: UInt64) {
         isAuditing = false
-        (record.lastEndedAt, record.lastVerified) = (max(1, wall), record.verified)
+        (record.lastEndedAt, record.lastVerified, record.lastFlaws) = (max(1, wall), record.verified, record.flaws)
         record.begunAt = 0
         // What is left of the period, and little stores are not read over and over.
         nextAt = now + max(Self.shortestPause, period / 10)

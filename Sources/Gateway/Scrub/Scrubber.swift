@@ -34,7 +34,7 @@ package final class Scrubber<Env: NodeEnvironment> {
         return ScrubState(
             objectsVerified: record.verified, objectsTotal: record.total, damagedBlocks: earlier.damaged + node.repairs.found,
             repairedBlocks: earlier.mended + node.repairs.done, lastPassAt: record.lastEndedAt,
-            lastPassObjects: record.lastVerified)
+            lastPassObjects: record.lastVerified, flaws: record.flaws, lastPassFlaws: record.lastFlaws)
     }
 
     func tick(now: UInt64) {
@@ -78,14 +78,18 @@ package final class Scrubber<Env: NodeEnvironment> {
             guard let self else { return }
             audit = nil
             for finding in result.findings { node.logger.error("scrub: \(finding)") }
-            passed(slot, objects: objectsPassed, bytes: bytesPassed, in: store)
+            let isSound = result.findings.isEmpty
+            let flaws = ScrubFlaws(unsound: isSound ? 0 : 1, incomplete: isSound && result.lacksCopies ? 1 : 0)
+            passed(slot, objects: objectsPassed, bytes: bytesPassed, flaws: flaws, in: store)
         }
         audit!.start()
     }
 
-    private func passed(_ slot: ObjectSlot, objects: UInt64, bytes: UInt64, in store: ObjectStore<Env.StoreDisk>) {
+    private func passed(
+        _ slot: ObjectSlot, objects: UInt64, bytes: UInt64, flaws: ScrubFlaws = ScrubFlaws(), in store: ObjectStore<Env.StoreDisk>
+    ) {
         schedule.audited(
-            family: slot.family, index: slot.index, objects: objects, bytes: bytes, diskBytes: store.objectBytes,
+            family: slot.family, index: slot.index, objects: objects, bytes: bytes, diskBytes: store.objectBytes, flaws: flaws,
             now: node.clock.now())
         note(in: store, always: false)
     }
@@ -102,7 +106,8 @@ package final class Scrubber<Env: NodeEnvironment> {
 
     private func ended() {
         schedule.ended(now: node.clock.now(), wall: node.clock.wallClock())
-        node.logger.info("scrub: every object of this disk was read and compared: \(schedule.record.lastVerified)")
+        let record = schedule.record
+        node.logger.info("scrub: this disk was read through: \(record.lastVerified) objects; of those that it leads \(record.lastFlaws.text)")
         if let store = node.store { note(in: store, always: true) }
     }
 

@@ -19,7 +19,6 @@ final class NodeOperator {
     }
 
     private func attempt(_ node: NodeID, _ givesUp: Bool) {
-        // To remove a removed one that is down gives up what only it has: whoever asks again looks first.
         if let state = cluster.latestState, state.nodes[node]?.isRemoved == true {
             let isAwaited = state.disks.values.contains { $0.node == node && $0.isHolding }
             if !givesUp || !isAwaited && !state.pendingPlacement {
@@ -31,7 +30,7 @@ final class NodeOperator {
         guard let sheep = world.pick(cluster.sheep.filter(\.isRunning)), let use = GatewayUse(sheep, world: world) else {
             return again(node, givesUp)
         }
-        use.administer(.nodeRemove(node)) { [self] result in
+        use.administer(.nodeRemove(node, givesUp: givesUp)) { [self] result in
             use.close()
             world.log("operator at \(sheep.name)", "remove sheep\(node.high): \(result)")
             switch result {

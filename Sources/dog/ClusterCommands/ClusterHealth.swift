@@ -75,6 +75,10 @@ extension ScrubState {
             ("repairedBlocks", .number(repairedBlocks)),
             ("lastPassAt", .number(lastPassAt / 1_000_000_000)),
             ("lastPassObjects", .number(lastPassObjects)),
+            ("unsound", .number(flaws.unsound)),
+            ("incomplete", .number(flaws.incomplete)),
+            ("lastPassUnsound", .number(lastPassFlaws.unsound)),
+            ("lastPassIncomplete", .number(lastPassFlaws.incomplete)),
         ])
     }
 }

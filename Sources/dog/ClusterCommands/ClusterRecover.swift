@@ -43,7 +43,7 @@ struct ClusterRecoverForce: SheepCommand {
             return
         }
         if !force { try await confirm(risk, sheep) }
-        guard case .done = try await sheep.ask(.clusterRecover(force: true), orFail: Self.failed) else {
+        guard case .done = try await sheep.ask(.clusterRecover(goingOnWith: risk.present), orFail: Self.failed) else {
             throw CommandFailure("\(Self.failed): sheep returned meanwhile, nothing was given up; see 'dog cluster info'")
         }
         if !listing.json && !common.raw { Terminal.print("The cluster goes on with what is there.") }
@@ -65,7 +65,7 @@ struct ClusterRecoverForce: SheepCommand {
     }
 
     private static func risk(_ sheep: SheepClient) async throws -> RecoveryRisk {
-        guard case .risk(let risk) = try await sheep.ask(.clusterRecover(force: false), orFail: failed) else { throw unexpectedReply() }
+        guard case .risk(let risk) = try await sheep.ask(.clusterRecover(goingOnWith: nil), orFail: failed) else { throw unexpectedReply() }
         return risk
     }
 }

@@ -17,6 +17,6 @@ struct VdiCheck: SheepCommand {
         let volume = VolumeReference(name: name.text, selector: snapshot.selector ?? .working)
         let what = "Failed to check VDI \(name.text)"
         let started = try await sheep.ask(.volumeCheck(volume, existenceOnly: existenceOnly), about: volume, orFail: what)
-        try await sheep.followCheck(started, orFail: what).tell(of: name.text, json: listing.json)
+        try await sheep.followCheck(started, orFail: what).tell(of: name.text, json: listing.json, existenceOnly: existenceOnly)
     }
 }
