@@ -106,3 +106,13 @@ package let nodeLeaseDuration: UInt64 = 1_000_000_000
 package let nodeFenceDuration: UInt64 = 1_106_000_000
 /// The longest report that an engine shows of a node, in bytes.
 package let maximumReport = 32 << 10
+
+/// Where a sheep keeps a copy of the control log, besides the engine.
+package protocol ControlLogCopy: AnyObject {
+    /// The last entry of the copy that an earlier run left; nil: there is none.
+    var last: LogIndex? { get }
+    /// The copy begins with this state, in the place of whatever it had.
+    func begin(after index: LogIndex, snapshot: [UInt8])
+    /// An entry was applied, the one after the last.
+    func append(_ payload: [UInt8], at index: LogIndex)
+}

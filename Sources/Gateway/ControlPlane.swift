@@ -28,6 +28,9 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
     package var restoredState: (() -> Void)?
     package var started: (() -> Void)?
     package var suspected: ((NodeID) -> Void)?
+    /// Gets what is applied once the log was read to its end.
+    package var copy: (any ControlLogCopy)?
+    private var isCopying = false
     /// The sheep cannot go on; the text says why and what to do.
     package var failed: ((String) -> Void)?
 
@@ -71,12 +74,14 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
         guard !payload.isEmpty else {
             state.skip(to: index)
             appliedIndex = index
+            beginCopy()
             return advanced()
         }
         do {
             let entry = try ControlEntry(wire: payload)
             let result = try state.apply(entry, at: index)
             appliedIndex = index
+            if isCopying { copy?.append(payload, at: index) }
             applied?(entry, index, result)
             if let first = proposals.first, first.request == entry.request {
                 proposals.removeFirst()
@@ -108,12 +113,33 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
         }
         appliedIndex = state.appliedIndex
         precondition(state.appliedIndex == index, "snapshot of \(state.appliedIndex) given as \(index)")
+        beginCopy()
         restoredState?()
         advanced()
     }
 
+    /// A segment of the log has ended, so nothing that is copied grows without an end.
+    private func beginCopy() {
+        if isCopying { copy?.begin(after: appliedIndex, snapshot: state.wire) }
+    }
+
     package func snapshot() -> [UInt8] { state.wire }
-    package func caughtUp() { started?() }
+
+    package func caughtUp() {
+        if let last = copy?.last, last > appliedIndex {
+            failed?(
+                """
+                the control log ends at entry \(appliedIndex), but this store's copy of it at entry \(last): the log was lost, or an older \
+                one is in its place. Put it back; or if it is gone, start the sheep of this machine that ran last with --restore-log, which \
+                makes the log anew from its store's copy. For a new cluster give empty stores
+                """)
+            return
+        }
+        isCopying = true
+        beginCopy()
+        started?()
+    }
+
     package func suspects(_ node: NodeID) { suspected?(node) }
     package func engineFailed(_ reason: String) { failed?(reason) }
 }

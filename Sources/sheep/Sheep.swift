@@ -93,6 +93,7 @@ final class Sheep: @unchecked Sendable {
     private func makeNode(_ report: StartReport, _ done: @escaping @Sendable (Result<Void, SheepError>) -> Void) {
         do throws(SheepError) {
             let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
+            if options.restoreLog { try LogRestoration(store: folder.path, directory: directory, logger: logger).perform() }
             let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
             let boot = BootID(rawValue: .random(in: 1 ... .max))
             let network = PeerLinks(loop: loop, node: report.identity.node, boot: boot, key: key, logger: logger)
@@ -100,6 +101,7 @@ final class Sheep: @unchecked Sendable {
                 identity: report.identity.node, boot: boot, options: options.node, clock: loop, network: network, engine: engine,
                 store: options.node.isGateway ? nil : store, report: options.node.isGateway ? nil : report,
                 lostPower: folder.lostPower, random: { .random(in: .min ... .max) }, logger: logger)
+            node.control.copy = try logCopy()
             self.node = node
             node.ended = { [unowned self] in nodeEnded($0) }
             node.joined = { [unowned self] in folder.noteMachine() }
@@ -116,6 +118,12 @@ final class Sheep: @unchecked Sendable {
         } catch {
             done(.failure(error))
         }
+    }
+
+    private func logCopy() throws(SheepError) -> LogCopy {
+        do throws(EngineFailure) {
+            return try LogCopy(in: folder.path) { [logger] in logger.error("\($0)") }
+        } catch { throw SheepError(.inputOutput, error.text) }
     }
 
     private func listen(

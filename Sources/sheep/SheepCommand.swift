@@ -102,6 +102,9 @@ struct SheepCommand: ParsableCommand {
     @Flag(help: "A store whose metadata are damaged is emptied, and its share copied from other sheep; a sound one stays as it is.")
     var rebuild = false
 
+    @Flag(name: .customLong("restore-log"), help: "A control log that is lost or damaged is made anew from this store's copy of it: for the sheep that ran last, with all others of this machine stopped. A whole one stays as it is.")
+    var restoreLog = false
+
     /// Wrong options end it with 1, as scripts that start sheep know it.
     static func main() {
         do {
@@ -141,6 +144,7 @@ struct SheepOptions: Sendable {
     var pidFile: String?
     var nbd: NBDConfiguration?
     var rebuild = false
+    var restoreLog = false
     var keyFile: String?
     var admitLegacy: [AddressRange]
 
@@ -199,6 +203,7 @@ struct SheepOptions: Sendable {
         guard command.scrubRate > 0 else { throw ValidationError("Invalid scrub rate '0': MiB a second, or --scrub-days 0 for none") }
         node.scrubRate = UInt64(command.scrubRate) << 20
         rebuild = command.rebuild
+        restoreLog = command.restoreLog
         foreground = command.foreground
         logDirectory = store
         logToStandardOutput = command.foreground

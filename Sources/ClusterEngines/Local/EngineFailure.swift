@@ -17,7 +17,7 @@ package enum EngineFailure: Error, Sendable {
         case .systemCall(let call, let path, let errno):
             "control log: \(call) of \(path) failed: \(String(cString: strerror(errno))). \(Self.advice(errno))"
         case .damaged(let path, let what):
-            "control log: \(path) is damaged (\(what)). Check the disk, then rebuild the log: dog cluster recover force"
+            "control log: \(path) is damaged (\(what)). Check the disk; then start the sheep of this machine that ran last with --restore-log, which makes the log anew from its store's copy"
         case .removed(let path):
             "control log: \(path) was removed or moved away while sheep ran. Stop all sheep of this machine, put it back, start them again"
         }

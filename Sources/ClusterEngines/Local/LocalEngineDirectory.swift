@@ -26,7 +26,7 @@ package struct LocalEngineDirectory: Sendable {
     }
 
     /// Replaces the log by one that begins with this state after entry `index`, from a store's copy, when the log was lost
-    /// or damaged. Refused while a sheep other than `caller` runs here; the caller has stopped its engine.
+    /// or damaged. Refused while a sheep other than `caller` runs here; the caller has no engine then.
     /// The old segments stay beside it under names with "old." before them.
     ///
     /// Durable on return. Interrupted it leaves a part of the old log or none, which is behind the stores' copies and so

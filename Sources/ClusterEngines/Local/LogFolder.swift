@@ -39,6 +39,19 @@ package final class LogFolder: Sendable {
         return segment
     }
 
+    /// The last entry that can be read; not whole: something of it, or after it, is damaged. Nil: there is no log.
+    package func reach() throws(EngineFailure) -> (last: LogIndex, isWhole: Bool)? {
+        guard let newest = try segments().last else { return nil }
+        var last = LogIndex(rawValue: newest.rawValue - 1)
+        do throws(EngineFailure) {
+            guard let segment = try open(newest) else { return (last, false) }
+            _ = try segment.readSnapshot()
+            defer { last = LogIndex(rawValue: segment.next.rawValue - 1) }
+            _ = try segment.read()
+        } catch .damaged { return (last, false) }
+        return (last, true)
+    }
+
     /// Removes all segments but the last two, oldest first, and makes that durable at some time.
     package func removeOldSegments() throws(EngineFailure) {
         for first in try segments().dropLast(2) { try directory.removeEntry(Self.segmentName(first)) }

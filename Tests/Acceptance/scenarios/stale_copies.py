@@ -30,7 +30,7 @@ def two_killed(bed, contents):
     check(handle.pread(MiB, 0) == wanted[:MiB], "what was acknowledged is not served by the copy that is left")
     refused(lambda: handle.pwrite(b"x" * 4096, 5 * MiB), "a write below the minimum of copies")
     information = bed.dog("cluster", "info", through=survivor)
-    check("Warning" in information and "too few nodes" in information, f"`dog cluster info` does not say that writes wait:\n{information}")
+    check("Warning" in information and "too few copies" in information, f"`dog cluster info` does not say that writes wait:\n{information}")
     named(bed, survivor, others)
     handle.shutdown()
     start_all(*others)
