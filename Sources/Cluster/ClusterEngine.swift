@@ -111,6 +111,8 @@ package let maximumReport = 32 << 10
 package protocol ControlLogCopy: AnyObject {
     /// The last entry of the copy that an earlier run left; nil: there is none.
     var last: LogIndex? { get }
+    /// It could not be written: what is appended is lost until it begins again.
+    var isBroken: Bool { get }
     /// The copy begins with this state, in the place of whatever it had.
     func begin(after index: LogIndex, snapshot: [UInt8])
     /// An entry was applied, the one after the last.

@@ -16,6 +16,8 @@ package enum ControlCommand: Hashable, Sendable {
     /// others are in them, and catches up. Refused where none is.
     case groupsOut(DiskID, boot: BootID, [GroupRange])
     case syncing(DiskID, boot: BootID, [GroupRange])
+    /// The disk gives up to sync these groups, for want of space: it is out of them, since when it was before.
+    case syncStopped(DiskID, boot: BootID, [GroupRange])
     case inSync(DiskID, boot: BootID, [GroupRange])
     /// After a full stop: of each group without an in-sync member, the first of its last members, in the group's
     /// member order, among `present` opens it; those with an unbroken machine (`preferred`) before the others.

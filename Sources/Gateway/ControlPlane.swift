@@ -81,7 +81,7 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
             let entry = try ControlEntry(wire: payload)
             let result = try state.apply(entry, at: index)
             appliedIndex = index
-            if isCopying { copy?.append(payload, at: index) }
+            copyEntry(payload, at: index)
             applied?(entry, index, result)
             if let first = proposals.first, first.request == entry.request {
                 proposals.removeFirst()
@@ -116,6 +116,13 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
         beginCopy()
         restoredState?()
         advanced()
+    }
+
+    private func copyEntry(_ payload: [UInt8], at index: LogIndex) {
+        guard isCopying, let copy else { return }
+        if !copy.isBroken { return copy.append(payload, at: index) }
+        // There may be space again; a whole state is not written for each entry.
+        if index.rawValue % 64 == 0 { beginCopy() }
     }
 
     /// A segment of the log has ended, so nothing that is copied grows without an end.

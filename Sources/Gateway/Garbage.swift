@@ -6,7 +6,8 @@ import SheepProtocol
 /// Removes what no living volume shows any more: this sheep's own decision for its in-sync replicas, by the tree alone.
 ///
 /// A walk after a delete, a bounded number of slots a tick, resumed until its end; and a look at a slot whenever a trim
-/// or copy-on-write changed it. A replica that catches up does not collect: it follows its source.
+/// or copy-on-write changed it. A replica that catches up follows its source: it removes only what no object could hide from a living
+/// volume, because there is none, so that its space comes back also where it has none left to catch up.
 ///
 /// And what belongs to other sheep now: a disk that left a group, which the log lets it do only when all placed members are
 /// in sync, removes the group's objects in a walk of its own. A disk that is placed again lacks everything, so nothing
@@ -136,9 +137,10 @@ package final class GarbageCollector<Env: NodeEnvironment> {
         for object in present where !hiding.contains(object.name) {
             guard state.isGarbage(object.name, presentBirths: births + [object.name.birth]) else { continue }
             let copies = state.volume(object.name.birth)?.copies ?? 1
-            // Only an in-sync replica decides; one that the group does not name any more may let go as well.
+            // Only an in-sync replica knows all that hides it; one that the group does not name any more may let go as well.
             let set = node.replicaSet(of: slot.group, copies: copies)
-            if (set.syncing + set.out).contains(where: { $0.node == node.identity }) { continue }
+            let isBehind = (set.syncing + set.out).contains { $0.node == node.identity }
+            if isBehind, !state.isGarbage(object.name, presentBirths: []) { continue }
             store.remove(object.name, version: set.version) { _ in }
             removed += 1
         }

@@ -3,7 +3,9 @@
 // 2. A source applies the log up to that entry before it lists what changed: writes of senders that do not know of the
 //    syncing member are in its store or refused.
 // 3. A block that came by a write is never overwritten by a copy of it that was begun earlier.
-// 4. The disk is called in sync only when every slot on the list was made equal and everything is durable here.
+// 4. A disk that fills up while it copies leaves the groups that it never had, and one that has no space left all that it copies:
+//    no client's write fails for a copy that is only being made.
+// 5. The disk is called in sync only when every slot on the list was made equal and everything is durable here.
 import Cluster
 import Logging
 import NIOCore
@@ -46,6 +48,14 @@ package final class Recovery<Env: NodeEnvironment> {
     package private(set) var progress = RecoveryProgress()
     /// Groups that this disk should have are not copied to it, because it is nearly full.
     private(set) var waitsForSpace = false
+    /// Of this pass, groups that this disk never had.
+    private var inbound: [GroupRange] = []
+    private var refusalsAtStart: UInt64 = 0
+    /// What the disk has no space for: it leaves these groups when nothing is under way.
+    private var leaving: [GroupRange] = []
+    /// Nothing is copied before this time, for there was no space.
+    private var restsUntil: UInt64?
+    private static var rest: UInt64 { 10_000_000_000 }
     private var pace = RecoveryPace()
     private var advancePending = false
     private static var widthBesideClients: Int { 2 }
@@ -145,6 +155,7 @@ package final class Recovery<Env: NodeEnvironment> {
     func tick() {
         if case .idle = phase { startPass() }
         if case .copying = phase {
+            lookForSpace()
             clientsFare(node.load, at: node.identity)
             pace.adapt(now: node.clock.now())
             advance()
@@ -175,6 +186,8 @@ package final class Recovery<Env: NodeEnvironment> {
         attempts = [:]
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
+        inbound = GroupRange.merged(tasks.filter { $0.since == .zero }.map(\.range))
+        (leaving, refusalsAtStart) = ([], store.statistics.full)
         guard !toPropose.isEmpty else { return list(since: since) }
         node.control.propose(.syncing(disk, boot: node.boot, toPropose)) { [weak self] result in
             guard let self else { return }
@@ -191,8 +204,31 @@ package final class Recovery<Env: NodeEnvironment> {
     /// changed while it was away mostly overwrites what is there.
     private func admissible(_ tasks: [RecoveryPlan.Task], in store: ObjectStore<Env.StoreDisk>) -> [RecoveryPlan.Task] {
         let inbound = tasks.filter { $0.since == .zero && !$0.isSyncing }.map(\.range)
+        if let end = restsUntil {
+            if node.clock.now() < end { return [] }
+            restsUntil = nil
+        }
         waitsForSpace = !inbound.isEmpty && store.isNearlyFull
         return waitsForSpace ? tasks.filter { task in !inbound.contains { $0.overlaps(task.range) } } : tasks
+    }
+
+    /// Whether what is copied, and what clients write meanwhile, still has room.
+    private func lookForSpace() {
+        guard let store = node.store, leaving.isEmpty else { return }
+        if store.statistics.full > refusalsAtStart {
+            leaving = ranges
+            (restsUntil, waitsForSpace) = (node.clock.now() + Self.rest, true)
+        } else if !inbound.isEmpty, store.isNearlyFull {
+            leaving = inbound
+        }
+    }
+
+    private func leave() {
+        guard let disk else { return }
+        node.logger.error("recovery: the disk is nearly full: it leaves \(leaving.reduce(0) { $0 + $1.size }) groups that it was to have; make space or add disks")
+        phase = .proposing
+        (listed, pass) = (false, pass + 1)
+        node.control.propose(.syncStopped(disk, boot: node.boot, leaving)) { [weak self] _ in self?.beginAnew() }
     }
 
     /// Gives the pass up. Until the next one has its list, no slot counts as complete here.
@@ -302,6 +338,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private func advance() {
         guard case .copying = phase else { return }
         while active.count < Self.width, !queue.isEmpty {
+            lookForSpace()
+            if !leaving.isEmpty { break }
             let delay = pace.begin(now: node.clock.now())
             if delay > 0 { return advanceLater(after: delay) }
             let slot = queue.removeLast()
@@ -309,7 +347,8 @@ package final class Recovery<Env: NodeEnvironment> {
             active[slot] = copy
             copy.start()
         }
-        if active.isEmpty, queue.isEmpty, pending.isEmpty { finish() }
+        guard active.isEmpty else { return }
+        if !leaving.isEmpty { leave() } else if queue.isEmpty, pending.isEmpty { finish() }
     }
 
     private func advanceLater(after delay: UInt64) {
@@ -368,8 +407,9 @@ package final class Recovery<Env: NodeEnvironment> {
             node.logger.debug("recovery: \(slot) waits: \(reason)")
             // What no member can give now is not asked for all the time.
             let pause = attempts[slot]! < 50 ? NodeTiming.retry : 50 * NodeTiming.retry
+            let pass = pass
             node.clock.schedule(after: pause) { [weak self] in
-                guard let self, pending.contains(slot), active[slot] == nil else { return }
+                guard let self, pass == self.pass, pending.contains(slot), active[slot] == nil else { return }
                 queue.insert(slot, at: 0)
                 advance()
             }

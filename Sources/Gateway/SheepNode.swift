@@ -347,7 +347,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
         case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
             .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
-            .syncing,
+            .syncing, .syncStopped,
             .inSync, .shutdown, .cleanStop:
             break
         case .openGroups(_, let preferred): writesMayBeLost(at: index, butOn: Set(preferred))

@@ -356,6 +356,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
         node.memberRefused(member, error: error)
         if !VolumeChange.leavesNothing.contains(error.code) { change.mayBeSomewhere = true }
         switch error.code {
+        case .noSpace where isSyncing(member, change):
+            // It leaves: what it is only being made for keeps nobody from writing.
+            driveLater(change, after: NodeTiming.retry)
         case .noSpace:
             node.foundFull(member)
             if change.isOnNobody { return fail(change, error) }
@@ -386,6 +389,11 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func isOnlyHope(_ member: Replica, _ change: VolumeChange) -> Bool {
         let set = node.replicaSet(of: PlacementGroup(family: volume.family, index: change.index), copies: volume.copies)
         return set.inSync.map(\.disk) == [member.disk] && change.isOnNobody
+    }
+
+    private func isSyncing(_ member: Replica, _ change: VolumeChange) -> Bool {
+        let set = node.replicaSet(of: PlacementGroup(family: volume.family, index: change.index), copies: volume.copies)
+        return set.syncing.contains { $0.disk == member.disk }
     }
 
     /// The client learns that it failed, though it stays under way.

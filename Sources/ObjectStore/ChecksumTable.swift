@@ -40,7 +40,7 @@ package struct ChecksumTable: ~Copyable {
     /// Notes whole blocks as written, the first of them `first`.
     @inline(__always)
     package func record(first: Int, _ bytes: UnsafeRawBufferPointer) {
-        assert(bytes.count % blockSize == 0 && first + bytes.count / blockSize <= entries.count)
+        precondition(bytes.count % blockSize == 0 && first + bytes.count / blockSize <= entries.count)
         var offset = 0
         var block = first
         while offset < bytes.count {
@@ -67,7 +67,7 @@ package struct ChecksumTable: ~Copyable {
                 (block, state, filled) = (block + 1, CRC32C.start, 0)
             }
         }
-        assert(filled == 0, "the chunks of a write end at a block's border")
+        precondition(filled == 0, "the chunks of a write end at a block's border")
     }
 
     package func clear(_ blocks: Range<Int>) {

@@ -26,7 +26,7 @@ struct FileCache<D: Disk> {
     }
 
     mutating func insert(_ file: OpenFile<D>) {
-        assert(files[file.name] == nil)
+        precondition(files[file.name] == nil)
         files[file.name] = file
         ring.append(file)
         tableBytes += file.table.byteCount

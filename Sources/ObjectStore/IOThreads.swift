@@ -36,7 +36,7 @@ final class IOThreads: @unchecked Sendable {
 
     func submit(_ job: @escaping @Sendable () -> Void) {
         pthread_mutex_lock(mutex)
-        assert(!isStopping)
+        precondition(!isStopping)
         jobs.append(job)
         pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)

@@ -66,7 +66,7 @@ package struct LogRecord: Hashable {
     }
 
     package func encode(slot: UInt32, life: UInt32, durable: UInt32, into bytes: UnsafeMutableRawBufferPointer) {
-        assert(bytes.count == Self.size)
+        precondition(bytes.count == Self.size)
         bytes.storeBytes(of: durable.littleEndian, toByteOffset: 4, as: UInt32.self)
         bytes[8] = kind.rawValue
         bytes[9] = name.kind.rawValue
@@ -90,7 +90,7 @@ package struct LogRecord: Hashable {
         func long(_ offset: Int) -> UInt64 {
             UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
         }
-        assert(bytes.count == size)
+        precondition(bytes.count == size)
         guard word(0) == checksum(bytes, slot, life), let kind = Kind(rawValue: bytes[8]),
             let objectKind = ObjectKind(rawValue: bytes[9])
         else { return nil }

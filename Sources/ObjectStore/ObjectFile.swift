@@ -32,7 +32,7 @@ package enum ObjectFile {
         _ name: ObjectName, _ shift: ObjectShift, _ table: borrowing ChecksumTable,
         into bytes: UnsafeMutableRawBufferPointer
     ) {
-        assert(bytes.count == trailerSize(shift))
+        precondition(bytes.count == trailerSize(shift))
         bytes.initializeMemory(as: UInt8.self, repeating: 0)
         UnsafeMutableRawBufferPointer(rebasing: bytes[headerSize...]).copyMemory(
             from: UnsafeRawBufferPointer(table.bytes))
@@ -53,7 +53,7 @@ package enum ObjectFile {
     package static func decodeTrailer(
         _ bytes: UnsafeRawBufferPointer, _ name: ObjectName, _ shift: ObjectShift, into table: borrowing ChecksumTable
     ) -> Bool {
-        assert(bytes.count == trailerSize(shift))
+        precondition(bytes.count == trailerSize(shift))
         func word(_ offset: Int) -> UInt32 {
             UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
         }

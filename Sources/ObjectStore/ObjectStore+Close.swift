@@ -5,7 +5,7 @@ extension ObjectStore {
     ///
     /// New changes are refused from the call on. After an error the state stays unclean and the next start recomputes.
     package func close(completion: @escaping (SheepError?) -> Void) {
-        assert(closeCompletion == nil)
+        precondition(closeCompletion == nil)
         closeCompletion = completion
         if case .open = phase { phase = .closing }
         startBatch()
@@ -16,7 +16,7 @@ extension ObjectStore {
     /// store after this.
     package func dismantle() {
         for region in regions.values { (region.dirtyTables, region.waiters) = ([], []) }
-        (regions, gates, newlyListed) = ([:], [:], [])
+        (regions, gates, newlyListed, endWhenUnused) = ([:], [:], [], nil)
     }
 
     /// Ends the store and marks it so that the next ``open(disk:configuration:completion:)`` empties it: its node's and
@@ -46,6 +46,10 @@ extension ObjectStore {
 
     /// Ends a close when nothing is under way any more.
     func closeIfIdle() {
+        if let again = endWhenUnused {
+            endWhenUnused = nil
+            return again()
+        }
         guard closeCompletion != nil, gates.isEmpty, loading.isEmpty, runningBatch == nil, !nextBatch.isWanted,
             !intentSyncIsRunning, !isSettling, inFlight == 0
         else { return }
@@ -108,8 +112,12 @@ extension ObjectStore {
 
     private func end(_ error: SheepError?) {
         phase = .closed
+        // A read that came while all was made durable still has its file.
+        guard loading.isEmpty, cache.all.allSatisfy({ $0.pins == 0 }) else {
+            endWhenUnused = { [self] in end(error) }
+            return
+        }
         for file in cache.all {
-            assert(file.pins == 0)
             cache.remove(file)
             disk.close(file.handle)
         }

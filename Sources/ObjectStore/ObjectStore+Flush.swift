@@ -147,9 +147,10 @@ extension ObjectStore {
         for birth in batch.births { pruneVolume(birth) }
         for waiter in batch.waiters { waiter(error) }
         if let error = error, hasFailed {
-            let waiters = nextBatch.waiters
+            let dropped = nextBatch
             nextBatch = FlushBatch()
-            for waiter in waiters { waiter(error) }
+            for file in dropped.wantedFiles { unpin(file) }
+            for waiter in dropped.waiters { waiter(error) }
         }
         startBatch()
         trimCache()

@@ -112,7 +112,7 @@ extension ObjectStore {
     func writeBack(_ file: OpenFile<D>) -> Bool {
         guard file.tableIsDirty else { return true }
         guard !hasFailed else { return false }
-        assert(file.region.state == .listed)
+        precondition(file.region.state == .listed)
         let bytes = UnsafeMutableRawBufferPointer(rebasing: trailer.buffer[..<ObjectFile.trailerSize(file.shift)])
         ObjectFile.encodeTrailer(file.name, file.shift, file.table, into: bytes)
         do {

@@ -54,7 +54,7 @@ extension ObjectStore {
                 offset: offset, content: .bytes(AlignedBytes(copying: buffer)))
             return submit(request, durable: durable, completion)
         }
-        assert(file.shift == objectShift)
+        precondition(file.shift == objectShift)
         var error = touch(file, version)
         if error == nil { error = overwrite(file, at: offset, buffer) }
         if durable, error == nil { flush(file, completion) } else { completion(error) }
@@ -78,7 +78,7 @@ extension ObjectStore {
                 offset: offset, content: .bytes(AlignedBytes(joining: chunks)))
             return submit(request, durable: durable, completion)
         }
-        assert(file.shift == objectShift)
+        precondition(file.shift == objectShift)
         var error = touch(file, version)
         if error == nil { error = overwrite(file, at: offset, chunks) }
         if durable, error == nil { flush(file, completion) } else { completion(error) }
@@ -86,7 +86,7 @@ extension ObjectStore {
 
     @inline(__always)
     func checkAligned(_ shift: ObjectShift, _ offset: Int, _ length: Int) {
-        assert(offset >= 0 && length > 0 && (offset | length) % blockSize == 0)
+        precondition(offset >= 0 && length > 0 && (offset | length) % blockSize == 0)
         precondition(offset <= shift.objectSize && length <= shift.objectSize - offset, "a write beyond the object's end")
     }
 
@@ -239,7 +239,7 @@ extension ObjectStore {
 
     func markTableDirty(_ file: OpenFile<D>) {
         guard !file.tableIsDirty else { return }
-        assert(file.region.state == .listed)
+        precondition(file.region.state == .listed)
         file.tableIsDirty = true
         file.region.dirtyTables.append(file)
     }

@@ -73,6 +73,8 @@ package final class ObjectStore<D: Disk> {
     var isVerifying = false
     /// Background reads, syncs and compactions that a close waits for.
     var inFlight = 0
+    /// Ends a close that is through but for reads under way.
+    var endWhenUnused: (() -> Void)?
     var catalogueCompaction = CatalogueCompaction.idle
     /// Folders still to be searched for files without a name, after an unclean stop.
     var foldersToSweep: Range<Int>

@@ -79,7 +79,7 @@ final class UnsyncedVolume<D: Disk> {
     }
 
     func remove(_ file: OpenFile<D>) {
-        assert(files[file.unsyncedPosition] === file)
+        precondition(files[file.unsyncedPosition] === file)
         file.isUnsynced = false
         let last = files.removeLast()
         guard last !== file else { return }

@@ -116,7 +116,7 @@ package final class RecordLog<D: Disk> {
     /// Cuts off what follows the first `slots` records and begins a new life, in which nothing behind the cut is valid.
     /// To be synced before any other append.
     package func beginLife(after slots: UInt32) throws(DiskError) {
-        assert(slots <= self.slots)
+        precondition(slots <= self.slots)
         let highest = lives.map(\.life).max() ?? 0
         self.slots = slots
         life = lives.last { $0.slot < slots }?.life ?? 0
@@ -179,7 +179,7 @@ package final class RecordLog<D: Disk> {
 
     /// Begins a replacement; until it is finished, ``appendToReplacement(_:)`` adds what it shall hold.
     package func beginReplacement() throws(DiskError) {
-        assert(replacement == nil)
+        precondition(replacement == nil)
         if try disk.exists(temporaryName) { try disk.remove(temporaryName) }
         replacement = Replacement(file: try disk.open(temporaryName, create: true), slots: 0, life: 0)
         appendToReplacement([.header, .life(life)])

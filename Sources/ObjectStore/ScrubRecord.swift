@@ -47,7 +47,7 @@ package struct ScrubRecord: Hashable, Sendable {
         writer.write(flaws)
         writer.write(lastFlaws)
         writer.write(CRC32C.of(writer.bytes))
-        assert(writer.bytes.count == Self.size)
+        precondition(writer.bytes.count == Self.size)
         return writer.bytes
     }
 

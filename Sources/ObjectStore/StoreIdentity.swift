@@ -38,7 +38,7 @@ package struct StoreIdentity: Hashable, Sendable {
         writer.write(disk)
         writer.write(cluster ?? ClusterID(high: 0, low: 0))
         writer.write(CRC32C.of(writer.bytes))
-        assert(writer.bytes.count == Self.size)
+        precondition(writer.bytes.count == Self.size)
         return writer.bytes
     }
 

@@ -35,7 +35,7 @@ package struct StoreState: Hashable {
         writer.write(catalogueRecords)
         writer.write(intentRecords)
         writer.write(CRC32C.of(writer.bytes))
-        assert(writer.bytes.count == Self.size)
+        precondition(writer.bytes.count == Self.size)
         return writer.bytes
     }
 

@@ -17,7 +17,7 @@ import Testing
         .nodeUp(.init(node: node, boot: boot, address: NodeAddress(host: "h", port: 1), zone: nil, virtualNodes: nil, disks: [])),
         .nodeOut(node, byOperator: true), .giveUpNode(node), .planPlacement, .diskOut(disk, boot: boot),
         .groupsOut(disk, boot: boot, [GroupRange(first: 3, last: 3)]),
-        .syncing(disk, boot: boot, ranges), .inSync(disk, boot: boot, ranges),
+        .syncing(disk, boot: boot, ranges), .syncStopped(disk, boot: boot, ranges), .inSync(disk, boot: boot, ranges),
         .openGroups(present: [disk, DiskID(9)], preferred: [disk]), .forceOpen(present: [disk, DiskID(9)], preferred: [disk]), .shutdown, .cleanStop(node, boot: boot),
         .createVolume(.init(name: "volume ä", size: 1 << 40, copies: 2, objectShift: 24)),
         .snapshotVolume(.init(volume: birth, tag: "tag", term: Term(rawValue: 3))),

@@ -126,7 +126,9 @@ private struct ControlWorld {
         case 10:
             return Bool.random(using: &random)
                 ? .diskOut(DiskID(node), boot: boot(node)) : .groupsOut(DiskID(node), boot: boot(node), ranges())
-        case 11...12: return .syncing(DiskID(node), boot: boot(node), ranges())
+        case 11...12:
+            return Int.random(in: 0..<4, using: &random) == 0
+                ? .syncStopped(DiskID(node), boot: boot(node), ranges()) : .syncing(DiskID(node), boot: boot(node), ranges())
         case 13...15: return .inSync(DiskID(node), boot: boot(node), ranges())
         case 16...17 where Int.random(in: 0..<4, using: &random) == 0:
             let present = talk.state.presentDisks.filter { _ in Int.random(in: 0..<20, using: &random) > 0 }

@@ -7,7 +7,7 @@ package import ObjectModel
 extension ControlCommand: WireCodable {
     private enum Code: UInt8 {
         case format = 1, nodesDown, nodeUp, nodeOut, planPlacement, diskOut, syncing, inSync, openGroups, shutdown, cleanStop
-        case groupsOut = 24, forceOpen, giveUpNode
+        case groupsOut = 24, forceOpen, giveUpNode, syncStopped
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
         case forgetVolume, renameVolume
         case acquireLease = 64, releaseLease, lockVolume, unlockVolume
@@ -24,6 +24,7 @@ extension ControlCommand: WireCodable {
         case .diskOut: self = .diskOut(try reader.readValue(), boot: try reader.readValue())
         case .groupsOut: self = .groupsOut(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .syncing: self = .syncing(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
+        case .syncStopped: self = .syncStopped(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .inSync: self = .inSync(try reader.readValue(), boot: try reader.readValue(), try reader.readArray())
         case .openGroups: self = .openGroups(present: try reader.readArray(), preferred: try reader.readArray())
         case .forceOpen: self = .forceOpen(present: try reader.readArray(), preferred: try reader.readArray())
@@ -62,7 +63,7 @@ extension ControlCommand: WireCodable {
         case .diskOut(let disk, let boot):
             writer.write(disk)
             writer.write(boot)
-        case .groupsOut(let disk, let boot, let ranges), .syncing(let disk, let boot, let ranges),
+        case .groupsOut(let disk, let boot, let ranges), .syncing(let disk, let boot, let ranges), .syncStopped(let disk, let boot, let ranges),
             .inSync(let disk, let boot, let ranges):
             writer.write(disk)
             writer.write(boot)
@@ -111,6 +112,7 @@ extension ControlCommand: WireCodable {
         case .diskOut: .diskOut
         case .groupsOut: .groupsOut
         case .syncing: .syncing
+        case .syncStopped: .syncStopped
         case .inSync: .inSync
         case .openGroups: .openGroups
         case .forceOpen: .forceOpen

@@ -111,7 +111,7 @@ package struct Standing: Hashable, Sendable {
                 layers.append(layer)
             }
         }
-        assert(layers.reduce(0) { $0 + $1.copies.rawValue.nonzeroBitCount } == exceptions.rawValue.nonzeroBitCount)
+        precondition(layers.reduce(0) { $0 + $1.copies.rawValue.nonzeroBitCount } == exceptions.rawValue.nonzeroBitCount)
     }
 }
 

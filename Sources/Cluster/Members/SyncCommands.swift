@@ -8,6 +8,12 @@ extension Membership {
         change(disk, ranges, at: index) { $0.syncing(.all) }
     }
 
+    /// What the disk has of these groups stays, and counts for what it did before it began.
+    mutating func syncStopped(_ disk: DiskID, boot: BootID, _ ranges: [GroupRange], at index: LogIndex) throws(SheepError) {
+        try check(disk, boot: boot)
+        change(disk, ranges, at: index) { $0.interrupted() }
+    }
+
     /// The disk leaves the in-sync sets of these groups for the k of which another member that is up is in sync: who would
     /// else have nobody to copy from stays, damaged as it is.
     mutating func groupsOut(
@@ -64,7 +70,7 @@ extension Membership {
         var changes = StandingChanges()
         for piece in pieces(of: ranges) {
             let members = members(of: PlacementGroup(rawValue: piece.first))
-            assert(members.contains { !$0.placed.isEmpty }, "an epoch has a member at least")
+            precondition(members.contains { !$0.placed.isEmpty }, "an epoch has a member at least")
             let unsettled = members.reduce(into: CopyCounts()) {
                 $0.formUnion($1.placed.intersection($1.standing.exceptions))
             }

@@ -38,7 +38,7 @@ package struct RangeMap<Value: Hashable & Sendable>: Hashable, Sendable {
         values.removeAll(keepingCapacity: true)
         var next = 0
         for change in changes {
-            assert(next <= Int(change.range.first), "changes must ascend")
+            precondition(next <= Int(change.range.first), "changes must ascend")
             append(from: old, next..<Int(change.range.first))
             append(start: change.range.first, value: change.value)
             next = Int(change.range.last) + 1

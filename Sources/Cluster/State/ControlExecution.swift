@@ -14,6 +14,7 @@ extension ControlState {
         case .diskOut(let disk, let boot): try membership.diskOut(disk, boot: boot, at: moment.index)
         case .groupsOut(let disk, let boot, let ranges):
             try membership.groupsOut(disk, boot: boot, ranges, at: moment.index, copiesInUse: copiesInUse)
+        case .syncStopped(let disk, let boot, let ranges): try membership.syncStopped(disk, boot: boot, ranges, at: moment.index)
         case .syncing(let disk, let boot, let ranges):
             try membership.syncing(disk, boot: boot, ranges, at: moment.index)
         case .inSync(let disk, let boot, let ranges):

@@ -13,7 +13,7 @@ package struct RequestHistory: Sendable {
     func result(of request: RequestID) -> ControlResult? { results[request] }
 
     mutating func record(_ request: RequestID, _ result: ControlResult) {
-        assert(results[request] == nil)
+        precondition(results[request] == nil)
         requests.append(request)
         results[request] = result
         // Forget a batch at a time, so that the array is not moved for each.

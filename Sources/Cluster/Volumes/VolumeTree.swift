@@ -65,7 +65,7 @@ package struct VolumeTree: Sendable {
     // MARK: Changes
 
     mutating func insert(_ record: VolumeRecord) {
-        assert(records[record.birth] == nil && births[record.vid] == nil)
+        precondition(records[record.birth] == nil && births[record.vid] == nil)
         records[record.birth] = record
         if let parent = record.parent { childrenOf[parent, default: []].append(record.birth) }
         members[record.family, default: []].append(record.birth)
@@ -111,7 +111,7 @@ package struct VolumeTree: Sendable {
             snapshots[record.name, default: []].append(record.birth)
             snapshots[record.name]!.sort()
         } else {
-            assert(working[record.name] == nil)
+            precondition(working[record.name] == nil)
             working[record.name] = record.birth
         }
     }

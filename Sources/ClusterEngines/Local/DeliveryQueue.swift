@@ -63,7 +63,7 @@ package struct DeliveryQueue {
 
     /// The sync succeeded; returns what may be delivered. The caller calls ``delivered()`` after each.
     package mutating func synced(_ covered: Int) -> [Item] {
-        assert(syncInFlight)
+        precondition(syncInFlight)
         syncInFlight = false
         let firstWaiting = seen - waiting.count
         let durable = Array(waiting.prefix(max(0, covered - firstWaiting)))
@@ -73,7 +73,7 @@ package struct DeliveryQueue {
 
     package mutating func delivered() {
         done += 1
-        assert(done <= seen - waiting.count)
+        precondition(done <= seen - waiting.count)
         settleLooks()
     }
 

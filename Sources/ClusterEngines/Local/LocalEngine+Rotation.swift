@@ -47,7 +47,7 @@ extension LocalEngine {
             // What stands in the next segment is seen when this one's entries were delivered; until then this was no look at
             // the end: a sheep that stood still could take its node lease for valid.
             guard queue.isIdle else { return try folder.open(current.next) == nil }
-            assert(delivered.next == current.next)
+            precondition(delivered.next == current.next)
             guard let following = try folder.open(current.next) else {
                 standAtEnd()
                 return true

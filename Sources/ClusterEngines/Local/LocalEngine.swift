@@ -151,11 +151,11 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
     private func deliver(_ item: DeliveryQueue.Item) {
         switch item {
         case .entry(let index, let payload):
-            assert(index == delivered.next)
+            precondition(index == delivered.next)
             delivered = index
             delegate?.committed(index: index, payload: payload)
         case .restored(let index, let snapshot):
-            assert(index >= delivered)
+            precondition(index >= delivered)
             delivered = index
             delegate?.restored(index: index, snapshot: snapshot)
         }
@@ -176,7 +176,7 @@ package final class LocalEngine: ClusterEngine, @unchecked Sendable {
         guard let record = unwritten, let segment, !segment.isSealed else { return }
         unwritten = nil
         guard record.index == segment.next else {
-            assert(record.index < segment.next)
+            precondition(record.index < segment.next)
             return
         }
         try segment.append(record)

@@ -10,7 +10,7 @@ package import ObjectModel
 /// Entries come here after they were applied, and are durable a moment later: so the copy never has what the log has not, and
 /// lacks little of it. A file that cannot be written ends the copy with what it has, until the next ``begin(after:snapshot:)``.
 ///
-/// `@unchecked Sendable`: `work` and `isWorking` are only touched under the lock, `file` by the worker alone.
+/// `@unchecked Sendable`: `work`, `isWorking` and `hasFailed` are only touched under the lock, `file` by the worker alone.
 package final class LogCopy: ControlLogCopy, @unchecked Sendable {
     /// The state after entry `index`, and the entries that follow it.
     package struct Contents: Sendable {
@@ -35,6 +35,7 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
     private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var work: [Work] = []
     private var isWorking = false
+    private var hasFailed = false
     private var file: (file: OpenFile, tag: UInt64)?
 
     /// Where the copy ended that an earlier run left; nil: there is none that can be read.
@@ -66,7 +67,22 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
 
     // MARK: Writing
 
-    package func begin(after index: LogIndex, snapshot: [UInt8]) { add(.begin(index, snapshot)) }
+    package var isBroken: Bool {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        return hasFailed
+    }
+
+    private func note(failed: Bool) {
+        pthread_mutex_lock(lock)
+        hasFailed = failed
+        pthread_mutex_unlock(lock)
+    }
+
+    package func begin(after index: LogIndex, snapshot: [UInt8]) {
+        note(failed: false)
+        add(.begin(index, snapshot))
+    }
 
     package func append(_ payload: [UInt8], at index: LogIndex) { add(.append(LogRecord(index: index, payload: payload))) }
 
@@ -108,6 +124,8 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
             try file.file.syncData()
         } catch {
             file = nil
+            note(failed: true)
+            try? folder.removeEntry(Self.draftName)
             failed("the store's copy of the control log is not written on: \(error.text)")
         }
     }

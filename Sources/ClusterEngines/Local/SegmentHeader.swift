@@ -44,7 +44,7 @@ package struct SegmentHeader: Hashable, Sendable {
         writer.write(snapshotLength)
         writer.write(UInt32(0))
         writer.write(Checksum.of(writer.bytes))
-        assert(writer.bytes.count == Self.length)
+        precondition(writer.bytes.count == Self.length)
         return writer.bytes
     }
 

@@ -24,7 +24,7 @@ package final class WorkerThread: @unchecked Sendable {
 
     package func run(_ job: @escaping @Sendable () -> Void) {
         pthread_mutex_lock(mutex)
-        assert(!isStopping)
+        precondition(!isStopping)
         jobs.append(job)
         pthread_cond_signal(changed)
         pthread_mutex_unlock(mutex)

@@ -64,7 +64,7 @@ package struct StoredLog: Hashable, Sendable {
     }
 
     mutating func noteCommitted(_ index: LogIndex) {
-        assert(index <= last)
+        precondition(index <= last)
         committed = max(committed, index)
     }
 

@@ -88,7 +88,7 @@ final class SimulatedFile {
     }
 
     func punch(at offset: UInt64, length: UInt64) {
-        assert(offset % UInt64(blockSize) == 0 && length % UInt64(blockSize) == 0)
+        precondition(offset % UInt64(blockSize) == 0 && length % UInt64(blockSize) == 0)
         for number in offset / UInt64(blockSize)..<(offset + length) / UInt64(blockSize) {
             reserved.remove(number)
             if seen.blocks[number] != nil { drop(number) }

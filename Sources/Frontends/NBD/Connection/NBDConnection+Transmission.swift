@@ -124,12 +124,12 @@ extension NBDConnection {
         var remaining = UInt64(request.length)
         for extent in extents where remaining > 0 {
             let length = min(extent.length, remaining)
-            assert(length > 0)
+            precondition(length > 0)
             BlockDescriptor(length: UInt32(length), isHole: !extent.isAllocated, isZero: extent.isZero)
                 .encode(into: &descriptors)
             remaining -= length
         }
-        assert(descriptors.readableBytes > 0)
+        precondition(descriptors.readableBytes > 0)
         var reply = ByteBuffer()
         StructuredReplyHeader(
             kind: .blockStatus, cookie: request.cookie, length: UInt32(4 + descriptors.readableBytes)

@@ -25,7 +25,7 @@ package struct OptionReply: Hashable, Sendable {
 
     /// A refusal with a text for people.
     package init(option: UInt32, error: OptionReplyKind, _ text: String) {
-        assert(error.isError)
+        precondition(error.isError)
         self.init(option: option, kind: error, data: ByteBuffer(string: text.limited(toBytes: ByteBuffer.longestNBDString)))
     }
 
@@ -40,7 +40,7 @@ package struct OptionReply: Hashable, Sendable {
     }
 
     package func encode(into buffer: inout ByteBuffer) {
-        assert(data.readableBytes <= Self.maximumLength)
+        precondition(data.readableBytes <= Self.maximumLength)
         buffer.writeInteger(Self.magic)
         buffer.writeInteger(option)
         buffer.writeInteger(kind.rawValue)

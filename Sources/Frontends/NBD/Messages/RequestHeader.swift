@@ -30,7 +30,7 @@ package struct RequestHeader: Hashable, Sendable {
     /// Reads the first 28 bytes, which must be there; nil when the magic number is wrong.
     @inline(__always)
     init?(from raw: UnsafeRawBufferPointer) {
-        assert(raw.count >= Self.size)
+        precondition(raw.count >= Self.size)
         guard UInt32(bigEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt32.self)) == Self.magic else { return nil }
         flags = CommandFlags(rawValue: UInt16(bigEndian: raw.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
         command = UInt16(bigEndian: raw.loadUnaligned(fromByteOffset: 6, as: UInt16.self))

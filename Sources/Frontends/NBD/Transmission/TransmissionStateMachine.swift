@@ -180,7 +180,7 @@ package struct TransmissionStateMachine: Sendable {
 
     /// A request handed out by ``Action/execute(_:_:payload:)`` is answered.
     package mutating func completed(bytes: Int) {
-        assert(requestsUnderWay > 0 && bytesUnderWay >= bytes)
+        precondition(requestsUnderWay > 0 && bytesUnderWay >= bytes)
         requestsUnderWay -= 1
         bytesUnderWay -= bytes
     }
@@ -216,7 +216,7 @@ extension TransmissionStateMachine {
     /// that is missing and says how many bytes it filled.
     package mutating func receivePayload(_ receive: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
         let missing = missingPayload
-        assert(missing > 0)
+        precondition(missing > 0)
         return partialPayload.writeWithUnsafeMutableBytes(minimumWritableBytes: missing) { space in
             receive(UnsafeMutableRawBufferPointer(rebasing: space[..<missing]))
         }

@@ -38,7 +38,7 @@ package struct RequestHeader: Hashable, Sendable {
     /// Reads the first 48 bytes, which must be there. Any bytes are a header.
     @inline(__always)
     init(from raw: UnsafeRawBufferPointer) {
-        assert(raw.count >= Self.size)
+        precondition(raw.count >= Self.size)
         func load<T: FixedWidthInteger>(_ offset: Int, _: T.Type = T.self) -> T {
             T(littleEndian: raw.loadUnaligned(fromByteOffset: offset, as: T.self))
         }
