@@ -6,6 +6,7 @@ extension Simulate {
 
     /// False: a seed failed.
     func runLog(_ seeds: ClosedRange<UInt64>) -> Bool {
+        if shrink { print("--shrink is not there for the profile \(Self.logProfile): --trace tells a seed that fails") }
         let batch = SeedBatch<LogCounters>(seeds: seeds, jobs: jobsUsed, stopAtFailure: stopAtFailure) { $0.add($1) }
         let summary = batch.run(from: LogCounters()) { [trace] seed in
             let cluster = LogCluster(seed: seed)
