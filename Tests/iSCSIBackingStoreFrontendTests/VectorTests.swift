@@ -152,6 +152,7 @@ struct VectorTests {
         #expect(number(0, at: 16, UInt32.self) == 2 && number(1, at: 16, UInt32.self) == 1)
         #expect(number(0, at: 20, UInt32.self) == 1 && number(1, at: 20, UInt32.self) == 3)
         #expect([24, 25, 26].map { number(0, at: $0, UInt8.self) } == [0, 3, 0], "recovery is not disabled, 3 copies, replicated")
+        #expect(number(1, at: 25, UInt8.self) == 0)
         #expect(number(0, at: 30, UInt16.self) == 8 && number(1, at: 30, UInt16.self) == 0)
         #expect(records[0].getString(at: records[0].readerIndex + 32, length: 6) == "local\0" && number(1, at: 32, UInt8.self) == 0)
         #expect(number(0, at: 48 + 40, UInt16.self) == 7001 && number(0, at: 48 + 80 + 40, UInt16.self) == 0)

@@ -197,6 +197,7 @@ def listings(bed, one):
     check(struct.unpack_from("<I", nodes.header, 20)[0] == 3, "three nodes are there")
     ports = [struct.unpack_from("<H", nodes.data, 80 * number + 40)[0] for number in range(3)]
     check(ports == sorted(sheep.port for sheep in bed.sheep), f"ports are {ports}")
+    check(all(struct.unpack_from("<Q", nodes.data, 80 * number + 72)[0] > 0 for number in range(3)), "a node has no space")
     check(struct.unpack_from("<QQ", one.ask(STAT_SHEEP).header, 32)[0] > 0, "the sheep has no space")
     in_use = one.ask(READ_VDIS, length=1 << 21).data
     deleted = one.ask(READ_DEL_VDIS, length=1 << 21).data
