@@ -105,7 +105,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
     func submit(_ request: VolumeRequest) {
         lastUse = max(lastUse, request.receivedAt)
-        if case .change(_, let length, _, _, _) = request.work { changeComes(at: request.offset, length: length) }
+        if !delayedTrims.isEmpty, case .change(_, let length, _, _, _) = request.work { changeComes(at: request.offset, length: length) }
         if request.sender.isGone { return request.fail(ChangeSender.gone) }
         if request.isInDoubt {
             return request.fail(

@@ -59,7 +59,8 @@ extension BackingStoreConnection {
         guard UInt64(request.object.index) < volume.objectCount else { return completed(request, .noObject) }
         guard request.offset <= UInt64(UInt32.max) else { return completed(request, .invalidParameters) }
         guard let device = device(open, request) else { return }
-        whenShown(request, volume) { [self] in readData(request, volume, from: device) }
+        if isShown(to: request) { return readData(request, volume, from: device) }
+        whenThere(request, volume) { [self] in readData(request, volume, from: device) }
     }
 
     /// QEMU goes on reading what its guest did not write since under the VID that the volume had before a snapshot, also when that is
@@ -120,10 +121,13 @@ extension BackingStoreConnection {
         return end > request.offset ? end - request.offset : 0
     }
 
-    /// Goes on if the volume shows an object there, its own or an ancestor's; else there is none to read or to write into. tgt and QEMU ask
-    /// only for what the inode showed them, so they always go on: what another door gave back since reads as zeros, and is made.
-    private func whenShown(_ request: RequestHeader, _ volume: SheepdogVolume, _ body: @escaping () -> Void) {
-        if request.flags.contains(.tgt) || request.version < ProtocolVersion.highestPublic { return body() }
+    /// tgt and QEMU ask only for what the inode showed them: what another door gave back since reads as zeros, and is made.
+    private func isShown(to request: RequestHeader) -> Bool {
+        request.flags.contains(.tgt) || request.version < ProtocolVersion.highestPublic
+    }
+
+    /// Goes on if the volume shows an object there, its own or an ancestor's; else there is none to read or to write into.
+    private func whenThere(_ request: RequestHeader, _ volume: SheepdogVolume, _ body: @escaping () -> Void) {
         let index = request.object.index
         backend.objects(of: volume, indices: index..<index + 1) { [self] result in
             switch result {
@@ -138,7 +142,7 @@ extension BackingStoreConnection {
         withVolume(of: request) { [self] _, volume in
             if request.object.kind == .inode { return completed(request, .success) }
             guard UInt64(request.object.index) < volume.objectCount else { return completed(request, .noObject) }
-            whenShown(request, volume) { [self] in completed(request, .success) }
+            whenThere(request, volume) { [self] in completed(request, .success) }
         }
     }
 
@@ -163,8 +167,8 @@ extension BackingStoreConnection {
         if let refusal = refusal(ofWrite: request, payload, volume) { return completed(request, refusal) }
         guard payload.readableBytes > 0 else { return completed(request, .success) }
         guard let device = device(open, request) else { return }
-        if mayCreate { return writeData(request, payload, volume, to: device) }
-        whenShown(request, volume) { [self] in writeData(request, payload, volume, to: device) }
+        if mayCreate || isShown(to: request) { return writeData(request, payload, volume, to: device) }
+        whenThere(request, volume) { [self] in writeData(request, payload, volume, to: device) }
     }
 
     private func refusal(ofWrite request: RequestHeader, _ payload: ByteBuffer, _ volume: SheepdogVolume) -> ResultCode? {
