@@ -22,6 +22,9 @@ package final class MemoryBlockDeviceProvider: BlockDeviceProvider {
         return snapshot
     }
 
+    /// Who has it open goes on.
+    package func delete(_ name: String) { volumes[name] = nil }
+
     package func list(completion: @escaping (Result<[BlockDeviceInformation], SheepError>) -> Void) {
         let sorted = volumes.values.sorted { $0.name < $1.name }
         completion(

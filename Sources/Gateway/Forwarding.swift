@@ -314,6 +314,8 @@ extension VolumeSession {
 
     private func serveChange(_ kind: ChangeKind, _ message: ForwardRequest, data: ByteBuffer, reply: @escaping PeerCompletion) {
         let origin = message.origin
+        // Its client may be told only now.
+        changeComes(at: message.offset, length: message.length)
         if forwarded.isDone(origin) { return reply(.success(PeerReply())) }
         guard forwarded.start(origin, reply: reply) else { return }
         let ended = { [weak self] (error: SheepError?) in

@@ -286,6 +286,11 @@ package final class SheepNode<Env: NodeEnvironment> {
         return session.window.active.contains { region.indices.contains(UInt64($0.index)) }
     }
 
+    /// Sheepdog's clients, when they delete a snapshot, zero slots of the working volume, which they do not mean.
+    package func forgetDelayedTrims(of family: Family) {
+        for session in sessions.values where session.volume.family == family { session.delayedTrims.removeAll() }
+    }
+
     /// Drains and gives back every lease of this sheep.
     package func releaseAll(completion: @escaping () -> Void) {
         var remaining = sessions.count
@@ -366,9 +371,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         membership.applied(entry, at: index)
         if case .deleteVolume(let command) = entry.command {
             garbage.volumesChanged()
-            // Sheepdog's clients, when they delete a snapshot, zero slots of the working volume, which they do not mean.
-            let family = control.state.volume(command.volume)?.family
-            for session in sessions.values where session.volume.family == family { session.delayedTrims = [:] }
+            if let family = control.state.volume(command.volume)?.family { forgetDelayedTrims(of: family) }
         }
         if case .rollbackVolume = entry.command { garbage.volumesChanged() }
         if case .forgetVolume = entry.command { garbage.straysMayBe() }

@@ -49,7 +49,7 @@ package final class VolumeDirectory<Env: NodeEnvironment>: BlockDeviceProvider {
         }
     }
 
-    /// Opens what has a birth: a working volume, a snapshot, or a deleted one as far as it is still there. Not attached.
+    /// Opens what has a birth: a working volume or a snapshot; of what is deleted, now or later, every read fails. Not attached.
     package func open(_ birth: Birth) throws(SheepError) -> VolumeDevice<Env> {
         if let refusal = node.refusal { throw refusal }
         guard let volume = node.control.state.volume(birth) else {

@@ -207,7 +207,7 @@ extension VolumeSession {
         birth = newBirth
         volume = node.control.state.volume(newBirth)!
         knownObjects = []
-        delayedTrims = [:]
+        delayedTrims.removeAll()
         node.replica.move(from: old, to: newBirth)
         switch mode {
         case .draining(let term):

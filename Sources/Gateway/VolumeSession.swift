@@ -73,8 +73,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private var allAreToBeTold = false
     private var settledTargets: Set<NodeID> = []
     package var users = 0
-    /// Trims that wait for their time, by index; whatever changes the object meanwhile ends them.
-    var delayedTrims: [UInt32: DelayedTrim] = [:]
+    var delayedTrims = DelayedTrims()
 
     init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) {
         (self.node, self.volume) = (node, volume)
@@ -84,8 +83,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
 
     /// See ``SheepNode/dismantle()``.
     func dismantle() {
-        (waiting, parked, flushes, orders, delayedTrims) = ([], [], [], [], [:])
-        (window, forwarder, drained) = (ChangeWindow(), Forwarder(), nil)
+        (waiting, parked, flushes, orders) = ([], [], [], [])
+        (window, forwarder, drained, delayedTrims) = (ChangeWindow(), Forwarder(), nil, DelayedTrims())
     }
 
     var term: Term? {
@@ -106,6 +105,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// Takes a request; executes it now, or keeps it until the volume is open here or its owner is known.
     func submit(_ request: VolumeRequest) {
         lastUse = max(lastUse, request.receivedAt)
+        if !delayedTrims.isEmpty, case .change(_, let length, _, _, _) = request.work { changeComes(at: request.offset, length: length) }
         if request.sender.isGone { return request.fail(ChangeSender.gone) }
         if request.isInDoubt {
             return request.fail(
@@ -218,7 +218,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         if isOrphaned(sender.origin) {
             return completion(SheepError(.stale, "the gateway that passed it on was called down, and its client may have gone on elsewhere"))
         }
-        if !delayedTrims.isEmpty { delayedTrims[index] = nil }
+        changeComes(at: UInt64(index) * UInt64(objectSize) + UInt64(offset), length: UInt64(length))
         let slot = ObjectSlot(family: volume.family, index: index)
         // Whoever holds a part holds it of an object that is there, and nobody removes it meanwhile.
         let coversObject = hold.map { $0.length == objectSize } ?? (kind != .write && length == objectSize || !hasOwnObject(slot))

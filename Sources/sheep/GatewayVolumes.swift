@@ -24,7 +24,9 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
     var revision: UInt64 { node.revision }
 
     var readiness: SheepdogReadiness {
+        // Of a former shutdown the log tells until a new run has joined.
         guard node.isServing else { return .waitingForNodes }
+        if node.control.state.isShutDown { return .shuttingDown }
         if node.refusal == nil { return .serving }
         return .waitingForFormat
     }
@@ -64,6 +66,7 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
     private func described(_ row: NodeRow, virtualNodes: UInt32) -> SheepdogNode {
         SheepdogNode(
             host: row.address.host, port: row.address.port, virtualNodes: UInt16(clamping: virtualNodes), zone: row.zone,
+            space: row.diskIDs.reduce(0) { $0 + (node.control.state.disks[$1]?.capacity ?? 0) },
             data: row.dataAddress.map { .init(host: $0.host, port: $0.port) })
     }
 
@@ -87,21 +90,18 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
 
     private func described(_ row: VolumeRow) -> SheepdogVolume {
         let state = node.control.state
+        let heir = row.isDeleted ? state.livingHeir(of: row.birth) : nil
         return SheepdogVolume(
-            vid: row.vid, birth: row.birth, family: row.family, state: self.state(of: row, in: state), name: row.name,
+            vid: row.vid, birth: row.birth, family: row.family, state: Self.state(of: row, heir: heir?.record), name: row.name,
             tag: row.tag, snapshotID: row.snapshotID, createdAt: row.createdAt, snapshotAt: row.snapshotAt ?? 0, size: row.size,
-            objectShift: row.shift, copies: row.copies, parent: row.parent.flatMap { state.volume($0)?.vid })
+            objectShift: row.shift, copies: row.copies, parent: row.parent.flatMap { state.volume($0)?.vid },
+            heir: heir.flatMap { row.isSnapshot && !$0.wasRolledBack ? $0.record.vid : nil })
     }
 
-    private func state(of row: VolumeRow, in state: ControlState) -> SheepdogVolume.State {
+    private static func state(of row: VolumeRow, heir: VolumeRow?) -> SheepdogVolume.State {
         if row.isWorking { return .working }
         guard row.isDeleted else { return .snapshot }
-        // A rollback buries the working volume and gives birth to another in one entry.
-        let successor = state.volume(Birth(rawValue: row.lastEntry.rawValue))
-        guard row.snapshotAt == nil, let successor, successor.birth != row.birth, successor.family == row.family,
-            !successor.name.isEmpty
-        else { return .deleted }
-        return .replaced(by: successor.name)
+        return heir.map { .replaced(by: $0.name) } ?? .deleted
     }
 
     func volume(_ vid: VID) -> SheepdogVolume? { node.control.state.volume(vid).map(described) }
@@ -121,9 +121,24 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
         of volume: SheepdogVolume, indices: Range<UInt32>, completion: @escaping (Result<[SlotRun], SheepError>) -> Void
     ) {
         guard let row = node.control.state.volume(volume.birth), let last = indices.last else { return completion(.success([])) }
-        node.mapObjects(of: row, from: indices.lowerBound, through: last, limit: .max) { result in
-            completion(result.map { $0.runs.map { SlotRun(first: $0.first, count: $0.count, vid: $0.vid) } })
+        node.mapObjects(of: row, from: indices.lowerBound, through: last, limit: .max) { [self] result in
+            let living = livingOwners(volume)
+            completion(result.map { $0.runs.map { SlotRun(first: $0.first, count: $0.count, vid: living[$0.vid] ?? $0.vid) } })
         }
+    }
+
+    /// Of the volume's ancestors that are deleted, the oldest living one below each: it shows what they left, and may be read.
+    private func livingOwners(_ volume: SheepdogVolume) -> [VID: VID] {
+        let state = node.control.state
+        var (owners, youngest): ([VID: VID], VID) = ([:], volume.vid)
+        for record in state.ancestry(of: volume.birth).compactMap({ state.volume($0) }) {
+            if record.isDeleted { owners[record.vid] = youngest } else { youngest = record.vid }
+        }
+        return owners
+    }
+
+    func keepDiscarded(ofVolumeNamed name: String) {
+        if let family = node.control.state.volume(named: name)?.family { node.forgetDelayedTrims(of: family) }
     }
 
     // MARK: Changes
@@ -211,8 +226,4 @@ final class GatewayVolumes<Env: NodeEnvironment>: SheepdogVolumes {
             if case .refused(let error) = result { completion(error) } else { completion(nil) }
         }
     }
-}
-
-extension [SheepdogNode] {
-    fileprivate var byAddress: [SheepdogNode] { sorted { ($0.host, $0.port) < ($1.host, $1.port) } }
 }

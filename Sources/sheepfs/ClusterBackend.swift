@@ -29,6 +29,16 @@ final class ClusterBackend: FUSEBackend {
         client.resize(name, to: size, completion: completion)
     }
 
+    func space(completion: @escaping (Result<FUSESpace, SheepError>) -> Void) {
+        client.administer(.nodeSpace) { result in
+            completion(
+                result.flatMap { reply in
+                    guard case .space(let report) = reply else { return .failure(SheepError(.unknown, "the sheep answered something else")) }
+                    return .success(FUSESpace(total: report.size, available: report.available))
+                })
+        }
+    }
+
     func awaitAnswer() -> Bool { client.awaitAnswer() }
 
     // MARK: Texts

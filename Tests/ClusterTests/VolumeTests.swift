@@ -153,6 +153,45 @@ import Testing
         #expect(talk.state.volume(named: "a")?.birth == stranger)
     }
 
+    @Test("a deleted snapshot goes on as the next birth of its volume that lives, under whatever name; never as a clone")
+    func heirOfSnapshot() {
+        var talk = Conversation.formatted()
+        let first = talk.create("a")
+        let family = talk.state.volume(first)!.family
+        let second = talk.snapshot(first, "s")
+        let clone = talk.clone(first, "clone")
+        let third = talk.snapshot(second, "t")
+        func delete(_ birth: Birth) { talk.say(.deleteVolume(.init(volume: birth, term: nil))) }
+        func heir(_ birth: Birth) -> Birth? { talk.state.livingHeir(of: birth)?.record.birth }
+        delete(first)
+        #expect(heir(first) == second && talk.state.livingHeir(of: first)?.wasRolledBack == false)
+        talk.say(.renameVolume(.init(volume: third, name: "b")))
+        delete(second)
+        #expect(heir(first) == third && heir(second) == third && heir(clone) == clone)
+        #expect(talk.state.successor(of: first, named: "a", in: family)?.birth == third, "it was renamed")
+        let fourth = talk.snapshot(third, "u")
+        delete(third)
+        #expect(heir(first) == fourth)
+        delete(fourth)
+        #expect(heir(first) == nil && heir(third) == nil && heir(fourth) == nil)
+        #expect(talk.state.successor(of: first, named: "a", in: family) == nil)
+    }
+
+    @Test("a snapshot that is deleted after a rollback: what goes on is not what it showed")
+    func heirAfterRollback() {
+        var talk = Conversation.formatted()
+        let first = talk.create("a")
+        let second = talk.snapshot(first, "s")
+        let third = talk.snapshot(second, "t")
+        talk.say(.rollbackVolume(.init(volume: third, snapshot: first, term: nil)))
+        let fourth = talk.state.volume(named: "a")!.birth
+        #expect(talk.state.livingHeir(of: third)?.record.birth == fourth && talk.state.livingHeir(of: third)?.wasRolledBack == true)
+        talk.say(.deleteVolume(.init(volume: second, term: nil)))
+        #expect(talk.state.livingHeir(of: second)?.record.birth == fourth && talk.state.livingHeir(of: second)?.wasRolledBack == true)
+        talk.say(.forgetVolume(third))
+        #expect(talk.state.livingHeir(of: second) == nil, "the record in between is gone")
+    }
+
     @Test("rollback: a new child of the snapshot goes on, the old working birth is deleted")
     func rollback() {
         var talk = Conversation.formatted()

@@ -70,6 +70,36 @@ struct MountTests {
         }
     }
 
+    @Test("what is deleted is listed no more, unless somebody has it open")
+    func deletedElsewhere() throws {
+        try with(autoMount: false) { mount in
+            for name in ["alice", "alice@monday", "a/b"] { #expect(mount.echo(name, to: "vdi/mount") == 0) }
+            let file = open(mount, "alice", O_RDONLY)
+            mount.onLoop { backend in for name in ["alice", "alice@monday"] { backend.provider.delete(name) } }
+            #expect(mount.list("volume") == ["a%2Fb", "alice"])
+            #expect(mount.read("vdi/mount") == "a/b\nalice\n")
+            close(file)
+            #expect(waitUntil { mount.list("volume") == ["a%2Fb"] })
+            #expect(mount.read("vdi/mount") == "a/b\n")
+        }
+    }
+
+    @Test("stat tells less space than the size, so that cp and tar look for holes, and never none; df tells the cluster's")
+    func space() throws {
+        try with { mount in
+            let blocks = { (name: String) in
+                var status = stat()
+                return stat("\(mount.path)/volume/\(name)", &status) == 0 ? status.st_blocks : -1
+            }
+            mount.onLoop { backend in for size: UInt64 in [1, 512, 1023, 1024, 1025, 4096] { backend.provider.create("\(size)", size: size) } }
+            #expect(["1", "512", "1023", "1024", "1025", "4096", "alice"].map(blocks) == [1, 1, 1, 1, 1, 7, Int(Self.size) / 512 - 1])
+            var space = statvfs()
+            #expect(statvfs(mount.path, &space) == 0)
+            #expect(space.f_blocks * space.f_frsize == 8 << 40 && space.f_bavail * space.f_frsize == 3 << 40)
+            #expect(space.f_bfree == space.f_bavail)
+        }
+    }
+
     @Test("with auto-mount all volumes and snapshots are there, those made later too; snapshots are read-only")
     func autoMount() throws {
         try with { mount in

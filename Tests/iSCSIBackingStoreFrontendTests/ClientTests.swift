@@ -101,13 +101,17 @@ struct ClientTests {
         #expect(try client.write(object(4), [5], create: true) == .invalidParameters, "beyond the volume")
     }
 
-    @Test("what QEMU saw stays writable when another door gives it back")
-    func trimmedElsewhere() throws {
-        #expect(try client.write(object(0), [1], create: true) == .success)
-        #expect(try client.slots(vid, count: 1) == [vid.rawValue])
-        #expect(try server.client().ask(.discardObject) { $0.object = object(0) }.result == .success)
-        #expect(try client.write(object(0), [2]) == .success)
-        #expect(try client.read(object(0), length: 1).data.getInteger(at: 0, as: UInt8.self) == 2)
+    @Test("what QEMU saw stays readable and writable when another door gives it back, whatever connection it saw it by; dog is told", arguments: [0, 1] as [UInt8])
+    func trimmedElsewhere(version: UInt8) throws {
+        let (qemu, dog) = (try server.client(version: version), try server.dog())
+        for index: UInt32 in 0..<2 { #expect(try qemu.write(object(index), [1], create: true) == .success) }
+        for index: UInt32 in 0..<2 { #expect(try dog.ask(.discardObject) { $0.object = object(index) }.result == .success) }
+        #expect(try dog.read(object(0), length: 1).result == .noObject && dog.write(object(0), [2]) == .noObject)
+        #expect(try dog.ask(.objectExists) { $0.object = object(0) }.result == .noObject)
+        #expect(try qemu.read(object(1), length: 512).data == ByteBuffer(repeating: 0, count: 512))
+        #expect(try qemu.write(object(0), [2]) == .success)
+        #expect(try qemu.read(object(0), length: 1).data.getInteger(at: 0, as: UInt8.self) == 2)
+        #expect(try dog.ask(.objectExists) { $0.object = object(0) }.result == .success)
     }
 
     @Test("holes read as zeros for tgt, whose writes are durable always; others ask for it", arguments: [RequestFlags.tgt, [.tgt, .cache], .direct, []])
@@ -163,6 +167,77 @@ struct ClientTests {
         #expect(try client.read(SheepdogObjectID(.inode, second), length: 1, flags: .tgt).result == .noVolume)
     }
 
+    @Test("tgt: a deleted snapshot leads to the volume of its name as well, as long as there is one")
+    func tgtSnapshotDeleted() throws {
+        #expect(try client.write(object(0), [1], create: true) == .success)
+        let second = try client.snapshot(vid, name: "a", tag: "s").vid
+        #expect(try server.client().delete("a", tag: "s").result == .success)
+        #expect(try client.read(object(0), length: 1, flags: .tgt).result == .inodeInvalidated)
+        #expect(try client.read(inode, length: 1, flags: .tgt).result == .inodeInvalidated)
+        #expect(try client.write(object(0), [2], flags: .tgt) == .readOnly)
+        let old = try client.read(inode, length: InodeLayout.sizeWithoutCounts, flags: .tgt)
+        #expect(old.data.getString(at: 0, length: 2) == "a\0" && old.data.getInteger(at: 520, as: UInt64.self) != 0)
+        #expect(try client.find("a", lock: 1).vid == second)
+        #expect(try server.client().delete("a").result == .success)
+        #expect(try client.read(object(0), length: 1, flags: .tgt).result == .noObject)
+    }
+
+    @Test("QEMU reads under the VID from before a snapshot for as long as its volume lives, also when the snapshot is deleted")
+    func qemuSnapshotDeleted() throws {
+        let byte = { (index: UInt32) in try client.read(object(index), length: 1).data.getInteger(at: 0, as: UInt8.self) }
+        for index: UInt32 in 0..<3 { #expect(try client.write(object(index), [1], create: true) == .success) }
+        let other = try server.client()
+        let second = try other.snapshot(vid, name: "a", tag: "s").vid
+        #expect(try other.write(object(1, of: second), [2], create: true) == .success)
+        #expect(try byte(1) == 1)
+        #expect(try other.delete("a", tag: "s").result == .success)
+        #expect(try byte(0) == 1)
+        #expect(try client.write(object(0), [2]) == .readOnly)
+        // The next of its volume that lives shows what was written there.
+        let third = try other.snapshot(second, name: "a", tag: "t").vid
+        #expect(try other.write(object(2, of: third), [3], create: true) == .success)
+        #expect(try byte(1) == 2 && byte(2) == 1)
+        #expect(try other.delete("a", tag: "t").result == .success)
+        #expect(try byte(0) == 1 && byte(2) == 3)
+        let anew = try server.client()
+        #expect(try anew.read(object(0), length: 1).result == .success, "a connection that came later")
+        #expect(try other.delete("a").result == .success)
+        #expect(try client.read(object(0), length: 1).result == .noTag)
+    }
+
+    @Test("a snapshot that is deleted in the middle of QEMU's read")
+    func snapshotDeletedDuringRead() throws {
+        #expect(try client.write(object(0), [1], create: true) == .success)
+        _ = try client.snapshot(vid, name: "a", tag: "s")
+        server.onLoop { backend in
+            backend.duringRead = { backend.delete(backend.snapshots(ofVolumeNamed: "a")[0]) { _ in } }
+        }
+        let reply = try client.read(object(0), length: 1)
+        #expect(reply.result == .success && reply.data.getInteger(at: 0, as: UInt8.self) == 1)
+    }
+
+    @Test("who reads a snapshot for its own sake gets nothing else when it is deleted")
+    func readSnapshotDeleted() throws {
+        #expect(try client.write(object(0), [1], create: true) == .success)
+        let second = try client.snapshot(vid, name: "a", tag: "s").vid
+        let reader = try server.client()
+        #expect(try reader.find("a", tag: "s").vid == vid && reader.read(object(0), length: 1).result == .success)
+        #expect(try client.write(object(0, of: second), [2], create: true) == .success)
+        #expect(try client.delete("a", tag: "s").result == .success)
+        #expect(try reader.read(object(0), length: 1).result == .noTag)
+        #expect(try client.read(object(0), length: 1).data.getInteger(at: 0, as: UInt8.self) == 2)
+    }
+
+    @Test("a discard is not meant where a snapshot is looked up or deleted by its tag or id, be it there or not")
+    func discardIsKept() throws {
+        _ = try client.snapshot(vid, name: "a", tag: "s")
+        _ = try client.find("a")
+        #expect(server.onLoop(\.kept) == [])
+        #expect(try client.find("a", tag: "none", lock: 0).result == .noTag && client.find("a", id: 1).result == .success)
+        #expect(try client.delete("a", tag: "s").result == .success)
+        #expect(server.onLoop(\.kept) == ["a", "a", "a"])
+    }
+
     @Test("QEMU: a snapshot by its whole header, then its own writes are read-only until it asks for the name")
     func qemuSnapshot() throws {
         #expect(try client.write(object(0), [1], create: true) == .success)
@@ -170,7 +245,11 @@ struct ClientTests {
         header.setString("tag", at: 256)
         #expect(try client.write(inode, Array(header.readableBytesView)) == .success)
         #expect(try client.header(vid) == header)
+        // Another made it larger since, which QEMU does not know; and it may send the same once more.
+        server.onLoop { $0.resize($0.volume(named: "a")!, to: 20 << 20) { _ in } }
+        for _ in 0..<2 { #expect(try client.write(inode, Array(header.readableBytesView)) == .success) }
         let new = try client.new("a", base: vid, snapshot: true).vid
+        #expect(try client.header(new).getInteger(at: 536, endianness: .little, as: UInt64.self) == 20 << 20)
         #expect(try client.find("a", tag: "tag").vid == vid && client.find("a", id: 1).vid == vid)
         #expect(try client.write(object(0), [2]) == .readOnly)
         #expect(try client.find("a").vid == new)
@@ -188,6 +267,18 @@ struct ClientTests {
         let third = try client.new("a", size: 16 << 20, base: vid)
         #expect(third.result == .success)
         #expect(try client.read(object(0, of: third.vid), length: 1).data.getInteger(at: 0, as: UInt8.self) == 1)
+    }
+
+    @Test("a clone that cannot have its size is not there, and the next try makes it")
+    func cloneAndGrow() throws {
+        _ = try client.snapshot(vid, name: "a", tag: "s")
+        server.onLoop { $0.largestSize = 16 << 20 }
+        #expect(try client.new("b", size: 20 << 20, base: vid).result == .invalidParameters)
+        #expect(try client.find("b").result == .noVolume)
+        server.onLoop { $0.largestSize = .max }
+        let clone = try client.new("b", size: 20 << 20, base: vid)
+        #expect(clone.result == .success)
+        #expect(try client.header(clone.vid).getInteger(at: 536, endianness: .little, as: UInt64.self) == 20 << 20)
     }
 
     @Test("what tgt exports is not deleted; it is as soon as tgt is gone")
@@ -285,6 +376,23 @@ struct ClientTests {
         request.object = object(0)
         client.send(request)
         #expect(try server.client().ask(.getNodeList, length: 80).result == .success, "dog is answered")
+        #expect(client.raw.isQuiet())
+        server.onLoop { $0.readiness = .serving }
+        #expect(try client.receive().result == .success)
+    }
+
+    @Test("while the cluster shuts down dog is told, and who has a disk there waits for its return")
+    func shuttingDown() throws {
+        server.onLoop { $0.readiness = .shuttingDown }
+        let dog = try server.dog()
+        #expect(try dog.new("b", size: 1).result == .shuttingDown && dog.find("a").result == .shuttingDown)
+        let record = try dog.ask(.statCluster, length: 48)
+        #expect(record.result == .shuttingDown && record.data.readableBytes == 48)
+        let cluster = try dog.ask(.clusterInformation, length: ClusterRecords.clusterSize)
+        #expect(cluster.result == .success && cluster.data.getInteger(at: 20, as: UInt8.self) == 3)
+        var request = RequestHeader(opcode: Opcode.writeObject.rawValue, flags: [.tgt, .write], id: 9, dataLength: 1)
+        request.object = object(0)
+        client.send(request, ByteBuffer(bytes: [1]))
         #expect(client.raw.isQuiet())
         server.onLoop { $0.readiness = .serving }
         #expect(try client.receive().result == .success)

@@ -11,7 +11,7 @@ struct VectorTests {
 
     init() throws {
         server = try TestServer()
-        client = try server.client()
+        client = try server.dog()
     }
 
     private func bytes(_ groups: String) -> [UInt8] {
@@ -104,6 +104,91 @@ struct VectorTests {
         let information = try client.ask(.clusterInformation, length: ClusterRecords.clusterSize)
         #expect(information.data.readableBytes == ClusterRecords.clusterSize)
         #expect(try client.ask(.diskInformation, length: ClusterRecords.diskInformationSize).data.readableBytes == 263_688)
+    }
+
+    @Test("what is removed: nothing for a hole, and the object otherwise; a snapshot keeps its own")
+    func remove() throws {
+        let vid = try client.new("pv", size: 16 << 20).vid
+        let object = SheepdogObjectID(.data, vid, index: 1)
+        let remove = { (object: SheepdogObjectID) in try client.ask(.removeObject) { $0.object = object } }
+        #expect(try client.write(object, [1], create: true) == .success)
+        #expect(try remove(object).bytes == bytes("00040000 01000000 07000000 00000000 00000000"))
+        #expect(try client.read(object, length: 1).result == .noObject)
+        #expect(try remove(object).result == .success, "sent again")
+        #expect(try remove(SheepdogObjectID(.data, vid, index: 4)).result == .noObject)
+        #expect(try remove(SheepdogObjectID(.data, VID(rawValue: 77))).result == .noObject)
+        #expect(try remove(SheepdogObjectID(.inode, vid)).result == .invalidParameters)
+        #expect(try client.write(object, [1], create: true) == .success)
+        _ = try client.snapshot(vid, name: "pv", tag: "s")
+        #expect(try remove(object).bytes == bytes("00040000 01000000 07000000 00000000 1A000000"))
+        #expect(try client.read(object, length: 1).result == .success)
+    }
+
+    @Test("the stores, the recovery, and the cache of deleted volumes")
+    func smallOnes() throws {
+        let stores = try client.ask(.getStoreList, length: 512)
+        #expect(stores.bytes == bytes("00900000 01000000 07000000 0B000000 00000000") && stores.data == ByteBuffer(string: "plain tree "))
+        #expect(try client.ask(.getStoreList, length: 5).data == ByteBuffer(string: "plain"), "no more than there is room for")
+        let recovery = try client.ask(.statRecovery, length: 24)
+        #expect(recovery.bytes == bytes("00970000 01000000 07000000 18000000 00000000"))
+        #expect(recovery.data == ByteBuffer(repeating: 0, count: 24))
+        #expect(try client.ask(.flushDeletedCache).bytes == bytes("00980000 01000000 07000000 00000000 00000000"))
+    }
+
+    @Test("epochs: each field where dog reads it, the newest first with what is the cluster's")
+    func epochFields() throws {
+        server.onLoop { backend in
+            backend.cluster.flags = 8
+            backend.cluster.epochs.insert(SheepdogEpoch(epoch: 2, time: 1_700_000_100_000_000_000, nodes: [backend.nodes[1]]), at: 0)
+        }
+        let reply = try client.ask(.statCluster, length: 2 * (48 + 3 * 80)) { $0.nodesInRecord = 3 }
+        #expect(reply.result == .success && reply.data.readableBytes == 2 * 288 && reply.header.epoch == 2)
+        let records = [reply.data.getSlice(at: 0, length: 288)!, reply.data.getSlice(at: 288, length: 288)!]
+        func number<T: FixedWidthInteger>(_ record: Int, at offset: Int, _: T.Type) -> T {
+            records[record].getInteger(at: records[record].readerIndex + offset, endianness: .little)!
+        }
+        #expect(number(0, at: 0, UInt64.self) == 1_700_000_000 << 32 | 5 && number(1, at: 0, UInt64.self) == 0)
+        #expect(number(0, at: 8, UInt64.self) == 1_700_000_100 && number(1, at: 8, UInt64.self) == 1_700_000_000)
+        #expect(number(0, at: 16, UInt32.self) == 2 && number(1, at: 16, UInt32.self) == 1)
+        #expect(number(0, at: 20, UInt32.self) == 1 && number(1, at: 20, UInt32.self) == 3)
+        #expect([24, 25, 26].map { number(0, at: $0, UInt8.self) } == [0, 3, 0], "recovery is not disabled, 3 copies, replicated")
+        #expect(number(1, at: 25, UInt8.self) == 0)
+        #expect(number(0, at: 30, UInt16.self) == 8 && number(1, at: 30, UInt16.self) == 0)
+        #expect(records[0].getString(at: records[0].readerIndex + 32, length: 6) == "local\0" && number(1, at: 32, UInt8.self) == 0)
+        #expect(number(0, at: 48 + 40, UInt16.self) == 7001 && number(0, at: 48 + 80 + 40, UInt16.self) == 0)
+        #expect((0..<3).map { number(1, at: 48 + 80 * $0 + 40, UInt16.self) } == [7000, 7001, 7002])
+    }
+
+    @Test("the cluster and the disk: each field where dog reads it")
+    func clusterAndDisk() throws {
+        server.onLoop { backend in
+            backend.cluster.flags = 8
+            backend.nodes[2].space = 1 << 40
+        }
+        let cluster = try client.ask(.clusterInformation, length: ClusterRecords.clusterSize).data
+        #expect(cluster.getInteger(at: 2, endianness: .little, as: Int16.self) == 3)
+        #expect(cluster.getInteger(at: 4, endianness: .little, as: UInt32.self) == 1)
+        #expect(cluster.getInteger(at: 8, endianness: .little, as: UInt64.self) == 1_700_000_000 << 32 | 5)
+        #expect(cluster.getInteger(at: 16, endianness: .little, as: UInt16.self) == 8)
+        #expect(cluster.getBytes(at: 18, length: 4) == [3, 0, 1, 22] && cluster.getString(at: 25, length: 6) == "plain\0")
+        #expect(cluster.getInteger(at: 48 + 2 * 80 + 40, endianness: .little, as: UInt16.self) == 7002)
+        #expect(cluster.getInteger(at: 48 + 2 * 80 + 72, endianness: .little, as: UInt64.self) == 1 << 40)
+        let disks = try client.ask(.diskInformation, length: ClusterRecords.diskInformationSize).data
+        #expect(disks.getInteger(at: 0, as: UInt32.self) == 0)
+        #expect(disks.getInteger(at: 8, endianness: .little, as: UInt64.self) == 1 << 39, "free")
+        #expect(disks.getInteger(at: 16, endianness: .little, as: UInt64.self) == 1 << 39, "used")
+        #expect(disks.getString(at: 24, length: 7) == "/store\0")
+        #expect(disks.getInteger(at: 263_680, endianness: .little, as: UInt32.self) == 1)
+        let sheep = try client.ask(.statSheep).bytes
+        #expect(Array(sheep[32..<48]) == [0, 0, 0, 0, 0, 1, 0, 0] + [0, 0, 0, 0, 0x80, 0, 0, 0])
+    }
+
+    @Test("nodes are in the order of the bytes of their addresses, then of their ports")
+    func nodeOrder() {
+        func node(_ host: String, _ port: UInt16) -> SheepdogNode { SheepdogNode(host: host, port: port, virtualNodes: 1, zone: 0) }
+        let nodes = [node("fe80::1", 1), node("10.0.0.10", 7000), node("10.0.0.2", 10000), node("10.0.0.2", 7000), node("9.0.0.1", 1)]
+        let ordered = nodes.byAddress.map { "\($0.host) \($0.port)" }
+        #expect(ordered == ["9.0.0.1 1", "10.0.0.2 7000", "10.0.0.2 10000", "10.0.0.10 7000", "fe80::1 1"])
     }
 
     @Test("the locks of all volumes, 1428 bytes each")

@@ -53,6 +53,7 @@ struct cfuse_operations {
     void (*open_directory)(void *context, cfuse_request request, uint64_t inode);
     void (*read_directory)(void *context, cfuse_request request, uint64_t handle, size_t size, uint64_t offset);
     void (*release_directory)(void *context, cfuse_request request, uint64_t handle);
+    void (*space)(void *context, cfuse_request request);
 };
 
 struct cfuse_options {
@@ -101,6 +102,8 @@ struct cfuse_piece {
 };
 void cfuse_reply_pieces(cfuse_request request, const struct cfuse_piece *pieces, int count);
 void cfuse_reply_written(cfuse_request request, size_t size);
+/// What statvfs(3) shows, in bytes: all there is, and what of it is free.
+void cfuse_reply_space(cfuse_request request, uint64_t total, uint64_t available);
 void cfuse_reply_offset(cfuse_request request, uint64_t offset);
 /// Appends a directory entry to `buffer`; the bytes it takes, more than `space` when it does not fit and nothing was done.
 size_t cfuse_add_entry(

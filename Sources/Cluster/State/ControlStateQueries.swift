@@ -57,7 +57,7 @@ extension ControlState {
     /// under whatever name it has now. Nil: it is deleted. A volume of another family that got the name since is another one.
     package func successor(of birth: Birth, named name: String, in family: Family) -> VolumeRecord? {
         var name = name
-        // Rollbacks follow one another by ascending births, so this ends.
+        // Births ascend from one to the next, so this ends.
         var next = tree[birth]
         while let record = next {
             if record.isWorking { return record }
@@ -65,15 +65,25 @@ extension ControlState {
                 name = record.name
                 break
             }
-            guard record.snapshotAt == nil else { break }
-            // A rollback buries the working birth and gives birth to another in one entry.
-            let heir = tree[Birth(rawValue: record.lastEntry.rawValue)]
-            guard let heir, heir.birth > record.birth, heir.family == family else { return nil }
-            next = heir
+            let isSnapshot = record.isSnapshot
+            next = tree.heir(of: record)
+            if next == nil, !isSnapshot { return nil }
         }
         // Of its own snapshots or none: a clone of the family that got the name since is another one too.
         guard let present = tree.volume(named: name), present.family == family else { return nil }
         return present.parent.map { tree[$0]?.name == name } ?? true ? present : nil
+    }
+
+    /// What goes on of a deleted birth: the next of its volume that lives, and whether a rollback came in between. Nil: nothing does.
+    package func livingHeir(of birth: Birth) -> (record: VolumeRecord, wasRolledBack: Bool)? {
+        var wasRolledBack = false
+        var next = tree[birth]
+        while let record = next {
+            if !record.isDeleted { return (record, wasRolledBack) }
+            if !record.isSnapshot { wasRolledBack = true }
+            next = tree.heir(of: record)
+        }
+        return nil
     }
 
     /// Itself first, the root last; empty for an unknown birth.

@@ -37,6 +37,20 @@ package struct VolumeTree: Sendable {
     /// Deleted ones included, in the order of birth.
     func volumes(in family: Family) -> [Birth] { members[family] ?? [] }
 
+    /// The birth as which a volume went on, of a later one: after a snapshot, or after the rollback that buried it. Nil: it ended, or the
+    /// records of what followed are gone.
+    func heir(of record: VolumeRecord) -> VolumeRecord? {
+        if let snapshotAt = record.snapshotAt {
+            // Born in the entry that made the snapshot, before anything else could descend from that.
+            let first = children(of: record.birth).first.flatMap { records[$0] }
+            return first?.createdAt == snapshotAt ? first : nil
+        }
+        guard record.isDeleted else { return nil }
+        // A rollback buries the working birth and gives birth to another in one entry.
+        let heir = records[Birth(rawValue: record.lastEntry.rawValue)]
+        return heir.flatMap { $0.birth > record.birth && $0.family == record.family ? $0 : nil }
+    }
+
     /// Itself first, the root last; empty for an unknown birth.
     func ancestry(of birth: Birth) -> [Birth] {
         var line: [Birth] = []

@@ -6,6 +6,13 @@ package enum FUSEReport: Hashable, Sendable, CaseIterable {
     case clusterInformation, nodeList, nodeSpace, volumeList
 }
 
+/// Room for objects, in bytes.
+package struct FUSESpace: Hashable, Sendable {
+    package var total: UInt64
+    package var available: UInt64
+    package init(total: UInt64, available: UInt64) { (self.total, self.available) = (total, available) }
+}
+
 /// What `sheepfs` shows and serves. All of it happens on the event loop, as with every provider; requests wait as long as the
 /// cluster cannot be reached.
 package protocol FUSEBackend: BlockDeviceProvider, SendableMetatype {
@@ -15,6 +22,8 @@ package protocol FUSEBackend: BlockDeviceProvider, SendableMetatype {
     func present(_ device: Device, completion: @escaping (Result<BlockDeviceInformation, SheepError>) -> Void)
     /// Makes a volume larger.
     func resize(_ name: String, to size: UInt64, completion: @escaping (SheepError?) -> Void)
+    /// Of all nodes together, all copies counted.
+    func space(completion: @escaping (Result<FUSESpace, SheepError>) -> Void)
     func report(_ report: FUSEReport, completion: @escaping (Result<String, SheepError>) -> Void)
     /// Which sheep serves: "host:port".
     var sheepAddress: String { get }

@@ -9,6 +9,8 @@ extension FUSEServer {
         let isWriting = flags & O_ACCMODE != O_RDONLY
         switch node.kind {
         case .directory: request.fail(EISDIR)
+        case .setting where node == .mount:
+            withMounted { [self] names in opened(names.map { $0 + "\n" }.joined(), request) }
         case .setting: opened(setting(node), request)
         case .report(let report):
             guard !isWriting else { return request.fail(EACCES) }
@@ -35,7 +37,6 @@ extension FUSEServer {
 
     private func setting(_ node: StaticNode) -> String {
         switch node {
-        case .mount: mounted.sorted().map { $0 + "\n" }.joined()
         case .pageCache: usesPageCache ? "1\n" : "0\n"
         case .sheepInformation: backend.sheepAddress + "\n"
         default: ""
@@ -72,6 +73,23 @@ extension FUSEServer {
             case .success:
                 mounted.insert(name)
                 completion(nil)
+            }
+        }
+    }
+
+    /// The volumes that are shown, in the order of their names. Those that are deleted, or have another name by now, are forgotten here, but
+    /// for those that somebody has open.
+    func withMounted(_ completion: @escaping ([String]) -> Void) {
+        let names = mounted.sorted()
+        var remaining = names.count
+        if remaining == 0 { return completion([]) }
+        for name in names {
+            backend.find(name) { [self] result in
+                if case .failure(let error) = result, error.code == .noSuchVolume || error.code == .noSuchSnapshot, files[name]?.handles ?? 0 == 0 {
+                    mounted.remove(name)
+                }
+                remaining -= 1
+                if remaining == 0 { completion(mounted.intersection(names).sorted()) }
             }
         }
     }

@@ -127,7 +127,9 @@ extension FUSEServer {
             entries += directory.children.map { DirectoryEntry(name: $0.name, inode: $0.rawValue, mode: $0.mode) }
             return opened(entries, request)
         }
-        guard configuration.autoMount else { return opened(entries + volumeEntries(mounted.sorted()), request) }
+        guard configuration.autoMount else {
+            return withMounted { [self] names in opened(entries + volumeEntries(names), request) }
+        }
         backend.list { [self] result in
             switch result {
             case .failure(let error): request.fail(error)

@@ -26,7 +26,7 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
 
     var session: FUSESession!
     var files = VolumeFiles<Backend.Device>()
-    /// Shown without ``FUSEConfiguration/autoMount``.
+    /// Shown without ``FUSEConfiguration/autoMount``; see ``withMounted(_:)``.
     var mounted: Set<String> = []
     /// For files opened from now on.
     var usesPageCache: Bool
@@ -206,6 +206,13 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
         case .releaseDirectory(let handle):
             directories[handle] = nil
             request.done()
+        case .space:
+            backend.space { result in
+                switch result {
+                case .failure(let error): request.fail(error)
+                case .success(let space): request.space(space)
+                }
+            }
         }
     }
 }

@@ -110,6 +110,10 @@ extension SheepNode {
         of volume: VolumeRow, from: UInt32, through last: UInt32, limit: Int,
         completion: @escaping (Result<ObjectMap, SheepError>) -> Void
     ) {
+        // Of one object its members tell, without all the others.
+        if from == last {
+            return mapNext([ObjectSlot(family: volume.family, index: from)], volume: volume, limit: limit, runs: [], completion: completion)
+        }
         allSlots(of: [volume.family]) { [self] result in
             guard case .success(let slots) = result else { return completion(.failure(result.failure!)) }
             mapNext(

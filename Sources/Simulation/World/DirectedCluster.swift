@@ -142,6 +142,44 @@ package final class DirectedCluster {
         return request
     }
 
+    /// Takes all of an object away after the delay, unless anything comes in between. Without `mayHappen` the checkers do not expect it.
+    package func trimLater(object: UInt64, through number: Int, after delay: UInt64, mayHappen: Bool) -> Request {
+        let request = begin()
+        open(number) { [self] use, device in
+            let size = volume.objectSize
+            let sectors = object * size / UInt64(sectorSize)..<(object + 1) * size / UInt64(sectorSize)
+            if mayHappen { _ = volume.called(sectors, stamp: 0) }
+            use.call({ done in
+                device.trimUnlessChanged(at: object * size, length: size, afterNanoseconds: delay)
+                done(.success(()))
+            }) { (result: Result<Void, SheepError>) in request.outcome = result }
+        }
+        return request
+    }
+
+    /// Takes a snapshot of the volume, which goes on.
+    package func snapshot(_ tag: String, through number: Int) -> Request {
+        administer(.volumeSnapshot(VolumeSnapshot(name: volume.name, tag: tag)), through: number)
+    }
+
+    package func deleteSnapshot(_ tag: String, through number: Int) -> Request {
+        administer(.volumeDelete(VolumeDelete(volume: VolumeReference(name: volume.name, selector: .tag(tag)))), through: number)
+    }
+
+    private func administer(_ order: AdministrationRequest, through number: Int) -> Request {
+        let request = begin()
+        guard let use = GatewayUse(sheep(number), world: world) else {
+            request.outcome = .failure(SheepError(.unavailable, "the gateway does not run"))
+            return request
+        }
+        use.administer(order) { [self] result in
+            use.close()
+            request.outcome = result.map { _ in }
+            if let record = cluster.latestState?.volume(named: volume.name) { birth = record.birth }
+        }
+        return request
+    }
+
     /// Reads these sectors; what is not what was written there last is a failure of the run.
     package func read(_ sectors: Range<UInt64>, through number: Int) -> Request {
         let request = begin()
@@ -198,6 +236,11 @@ package final class DirectedCluster {
             bytes.deallocate()
         }
         return run(atMost: 1_000_000_000) { shows != nil } && shows!
+    }
+
+    /// Some copy of an object is at a sheep, of the volume itself and not of a snapshot.
+    package func hasObject(_ index: UInt32, at number: Int) -> Bool {
+        sheep(number).store?.hasObject(ObjectName(family: family, index: index, birth: birth)) ?? false
     }
 
     /// Copies that have all of the volume, as the sheep that knows most has it, and how few of them a write needs.

@@ -54,6 +54,11 @@ def snapshots_underneath(bed, tgt):
     bed.qemu_io(second, "read -P 2 1M 2M", "read -P 1 3M 5M", "write -P 3 5M 64k")
     bed.qemu_io(first, "read -P 3 5M 64k")
     bed.run("qemu-io", "-r", "-f", "raw", bed.sheep[2].tcp("moving@before"), "-c", "read -P 1 0 8M")
+    # A snapshot that came and went while tgt did nothing.
+    bed.dog("vdi", "snapshot", "-s", "short", "moving")
+    bed.dog("vdi", "delete", "-s", "short", "moving")
+    bed.qemu_io(first, "read -P 3 5M 64k", "read -P 1 6M 2M")
+    bed.qemu_io(second, "write -P 3 5M 64k")
     bed.dog("vdi", "rollback", "-f", "-s", "before", "moving")
     bed.qemu_io(second, "read -P 1 0 8M", "write -P 4 2M 4k")
     bed.qemu_io(first, "read -P 4 2M 4k", "read -P 0 8M 24M")

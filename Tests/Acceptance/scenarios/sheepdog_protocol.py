@@ -8,7 +8,7 @@ from acceptance import MiB, check
 from cluster import binaries
 from process import is_running, resident_bytes
 from sheepdog_client import (
-    FLAG_CACHE, FLAG_TGT, GET_NODE_LIST, INVALID, INVALIDATED, LOCKED, NEW_VDI, NO_OBJECT, NO_TAG, NO_VDI, OBJECT,
+    DOG_INODE_SIZE, EXIST, FLAG_CACHE, FLAG_TGT, GET_NODE_LIST, INVALID, INVALIDATED, LOCKED, NEW_VDI, NO_OBJECT, NO_TAG, NO_VDI, OBJECT,
     READONLY, READ_DEL_VDIS, READ_VDIS, STAT_SHEEP, SUCCESS, VDI_EXISTS, VERSION_MISMATCH, SheepdogClient, data_oid,
     inode_oid)
 from waiting import wait_until
@@ -22,7 +22,9 @@ DISCARD_SECONDS = 10
 def scenario(bed):
     one, other = SheepdogClient(path=bed.sheep[0].store / "sock"), SheepdogClient(port=bed.sheep[1].port, version=0)
     qemu(one, other)
-    dog(one, other)
+    dog(SheepdogClient(path=bed.sheep[0].store / "sock", version=2), SheepdogClient(port=bed.sheep[1].port, version=2))
+    rotated(bed)
+    given_back(bed)
     discards(bed, one, other)
     listings(bed, one)
     hostile(bed)
@@ -41,7 +43,6 @@ def qemu(one, other):
     ok(one.new("q", 64 * MiB), VDI_EXISTS)
     check(ok(other.find("q", lock=0)).vid == vid, "another sheep finds another volume")
     check(not any(other.slots(vid)), "a new volume shows objects")
-    ok(other.write(data_oid(vid, 3), b"x" * 512), NO_OBJECT)
     ok(other.create(data_oid(vid, 3), b"a" * 4096, 8192, flags=FLAG_CACHE))
     ok(other.write_slots(vid, 3, [vid]))
     ok(other.flush(vid))
@@ -71,13 +72,15 @@ def dog(one, other):
     """Creates, writes with and without a snapshot below, clones, resizes, deletes."""
     vid = ok(one.new("d", 32 * MiB, copies=2, shift=22)).vid
     check(one.header(vid).copies == 2 and one.header(vid).size == 32 * MiB, "not as it was ordered")
+    ok(one.write(data_oid(vid, 0), b"x" * 512), NO_OBJECT)
+    ok(other.read(data_oid(vid, 0), 512), NO_OBJECT)
     ok(one.create(data_oid(vid, 0), b"1" * 4096))
     ok(one.write_slots(vid, 0, [vid]))
     ok(one.write(inode_oid(vid), b"t".ljust(256, b"\0"), 256))
     new = ok(one.new("d", 32 * MiB, base=vid, snapshot_id=1)).vid
-    check(one.slots(new, size=12587576)[:2] == (vid, 0), "dog sees whose the objects are")
+    check(one.slots(new, size=DOG_INODE_SIZE)[:2] == (vid, 0), "dog sees whose the objects are")
     ok(other.create(data_oid(new, 0), b"2" * 10, 5, source=data_oid(vid, 0)))
-    check(one.slots(new, size=12587576)[:2] == (new, 0), "the object is the volume's own by now")
+    check(one.slots(new, size=DOG_INODE_SIZE)[:2] == (new, 0), "the object is the volume's own by now")
     clone = ok(other.new("e", 32 * MiB, base=vid)).vid
     check(one.read(data_oid(clone, 0), 4096).data == b"1" * 4096, "the clone is not as its snapshot")
     check(one.header(clone).snap_id == 1 and one.header(clone).parent == vid, "dog would not call it a clone")
@@ -90,6 +93,69 @@ def dog(one, other):
     ok(one.delete("d"))
     ok(one.find("d"), NO_VDI)
     check(one.header(vid).name == "d" and one.header(new).name == "", "what is deleted has no name")
+
+
+def snapshot(client, name, tag, vid):
+    ok(client.write(inode_oid(vid), tag.encode().ljust(256, b"\0"), 256))
+    return ok(client.new(name, 32 * MiB, base=vid, snapshot_id=1)).vid
+
+
+def rotated(bed):
+    """Live snapshots are deleted while a guest runs, which goes on under the VIDs that it knows."""
+    guest = SheepdogClient(path=bed.sheep[0].store / "sock", version=0)
+    admin = SheepdogClient(port=bed.sheep[1].port, version=2)
+    first = ok(guest.new("r", 32 * MiB)).vid
+    for index in range(4):
+        ok(guest.create(data_oid(first, index), b"1" * 4096))
+    second = snapshot(admin, "r", "monday", first)
+    reader = SheepdogClient(port=bed.sheep[2].port, version=0)
+    check(ok(reader.find("r", tag="monday")).vid == first, "the snapshot has another VID")
+    ok(reader.read(data_oid(first, 0), 512))
+    ok(guest.write(data_oid(first, 0), b"2" * 512), READONLY)
+    ok(guest.create(data_oid(second, 0), b"2" * 512, source=data_oid(first, 0)))
+    ok(admin.delete("r", tag="monday"))
+    # An inode is read after a look at the log: from then on the guest's sheep knows.
+    ok(guest.read(inode_oid(first), 1, flags=FLAG_TGT), INVALIDATED)
+    check(ok(guest.read(data_oid(first, 1), 4096)).data == b"1" * 4096, "what the guest did not write since is gone")
+    ok(guest.read(data_oid(first, 1), 512, flags=FLAG_TGT), INVALIDATED)
+    # Another door writes, so that nothing needs the snapshot's own object any more.
+    bed.qemu_io(bed.sheep[2].tcp("r"), f"write -P 0x33 {OBJECT} 4k")
+    third = snapshot(admin, "r", "tuesday", second)
+    bed.qemu_io(bed.sheep[2].tcp("r"), f"write -P 0x34 {2 * OBJECT} 4k")
+    check(ok(guest.read(data_oid(first, 1), 512)).data == b"3" * 512, "the next snapshot shows something else")
+    check(ok(guest.read(data_oid(first, 2), 512)).data == b"1" * 512, "the next snapshot changed")
+    ok(admin.delete("r", tag="tuesday"))
+    guest.header(first)
+    check(ok(guest.read(data_oid(first, 2), 512)).data == b"4" * 512, "the working volume shows something else")
+    later = SheepdogClient(port=bed.sheep[2].port, version=0)
+    check(ok(later.read(data_oid(first, 3), 512)).data == b"1" * 512, "a later connection reads something else")
+    # Who reads the snapshot itself must not get what came after it.
+    reader.header(first)
+    check(reader.read(data_oid(first, 2), 512).result != SUCCESS, "a deleted snapshot is read")
+    check(admin.slots(third, size=DOG_INODE_SIZE)[:5] == (third, third, third, third, 0), "dog is led to what is deleted")
+    check(ok(admin.read(data_oid(third, 3), 512)).data == b"1" * 512, "dog does not find what a snapshot left")
+    ok(admin.delete("r"))
+    guest.header(first)
+    check(guest.read(data_oid(first, 3), 512).result != SUCCESS, "a deleted volume is read")
+
+
+def given_back(bed):
+    """Another door gives space back in pieces, and as a whole."""
+    guest, dog = (SheepdogClient(path=bed.sheep[0].store / "sock", version=version) for version in (0, 2))
+    vid = ok(guest.new("g", 32 * MiB)).vid
+    for index in range(3):
+        ok(guest.create(data_oid(vid, index), b"g" * 4096))
+    pieces = [f"discard {OBJECT + start} {OBJECT // 4}" for start in range(0, OBJECT, OBJECT // 4)]
+    bed.qemu_io(bed.sheep[1].tcp("g"), *pieces, f"discard 0 {OBJECT}")
+    check(guest.slots(vid)[:3] == dog.slots(vid, size=DOG_INODE_SIZE)[:3] == (0, vid, vid), f"slots are {guest.slots(vid)[:3]}")
+    for index, wanted in ((0, NO_OBJECT), (1, SUCCESS), (2, SUCCESS)):
+        ok(dog.read(data_oid(vid, index), 512), wanted)
+        ok(dog.ask(EXIST, struct.pack("<Q", data_oid(vid, index))), wanted)
+        ok(dog.write(data_oid(vid, index), b"h" * 512, 512), wanted)
+        # QEMU has its own memory of the slots.
+        ok(guest.read(data_oid(vid, index), 512))
+    ok(guest.write(data_oid(vid, 0), b"i" * 512, 1024))
+    check(ok(dog.read(data_oid(vid, 0), 1536)).data == bytes(1024) + b"i" * 512, "the object is not as it was made anew")
 
 
 def discards(bed, one, other):
@@ -122,7 +188,7 @@ def discards(bed, one, other):
     ok(one.write_slots(new, 3, [0]))
     wait_until(lambda: one.read(data_oid(new, 3), 1, flags=FLAG_TGT).data == b"\0", "the last discard is done", 30)
     for index in (1, 2, 4, 5):
-        check(one.read(data_oid(new, index), 512).result == SUCCESS, f"object {index} is gone with the snapshot")
+        check(ok(one.read(data_oid(new, index), 512)).data != bytes(512), f"object {index} is gone with the snapshot")
     check(one.read(data_oid(new, 4), 4096).data == b"z" * 4096, "the working volume was emptied")
 
 
@@ -131,6 +197,7 @@ def listings(bed, one):
     check(struct.unpack_from("<I", nodes.header, 20)[0] == 3, "three nodes are there")
     ports = [struct.unpack_from("<H", nodes.data, 80 * number + 40)[0] for number in range(3)]
     check(ports == sorted(sheep.port for sheep in bed.sheep), f"ports are {ports}")
+    check(all(struct.unpack_from("<Q", nodes.data, 80 * number + 72)[0] > 0 for number in range(3)), "a node has no space")
     check(struct.unpack_from("<QQ", one.ask(STAT_SHEEP).header, 32)[0] > 0, "the sheep has no space")
     in_use = one.ask(READ_VDIS, length=1 << 21).data
     deleted = one.ask(READ_DEL_VDIS, length=1 << 21).data
@@ -139,7 +206,7 @@ def listings(bed, one):
         for bit in range(8):
             if byte >> bit & 1 and not deleted[index] >> bit & 1:
                 names.add(one.header(index * 8 + bit).name)
-    check(names == {"q", "d", "e", "trim"}, f"volumes are {names}")
+    check(names == {"q", "d", "e", "g", "trim"}, f"volumes are {names}")
 
 
 def hostile(bed):

@@ -24,6 +24,7 @@ def scenario(bed):
         with Loop(bed, fs.volume("disk"), bed.directory / "loop") as loop:
             file_system(bed, fs, loop)
         growing(bed, fs)
+        sparse_copies(bed, fs)
         qemu(bed, fs)
         ended_by_umount(bed, fs)
     with Sheepfs(bed.directory, bed.sheep[1], "--auto-mount", "-k", name="cached") as fs:
@@ -54,6 +55,28 @@ def the_tree(bed, fs):
     fs.echo("disk", "vdi/mount")
     check(os.listdir(fs.path / "volume") == ["disk"], "the mounted volume is not there")
     check(os.stat(fs.volume("disk")).st_size == SIZE, "the volume's file has another size")
+
+
+def sparse_copies(bed, fs):
+    """cp and tar -S leave the holes out; df tells the cluster's space; what is deleted is listed no more."""
+    bed.create("sparse", 64 * MiB)
+    fs.echo("sparse", "vdi/mount")
+    with open(fs.volume("sparse"), "r+b") as file:
+        file.seek(20 * MiB)
+        file.write(os.urandom(MiB))
+    copy, archive = bed.directory / "copy", bed.directory / "copy.tar"
+    bed.run("cp", fs.volume("sparse"), copy)
+    bed.run("tar", "-cSf", archive, "-C", fs.path / "volume", "sparse")
+    check(checksum(copy) == checksum(fs.volume("sparse")), "the copy differs")
+    check(os.stat(copy).st_blocks * 512 < 16 * MiB, f"the copy takes {os.stat(copy).st_blocks} blocks")
+    check(os.stat(archive).st_size < 16 * MiB, f"the archive has {os.stat(archive).st_size} bytes")
+    space, total = os.statvfs(fs.path), bed.dog("node", "info", "-r").split("Total ")[1].split()
+    # What else is on the disk changes it.
+    check(0.9 < space.f_blocks * 4096 / int(total[0]) < 1.1, f"df tells {space.f_blocks * 4096} bytes, node info {total[0]}")
+    check(0 < space.f_bavail < space.f_blocks, f"{space.f_bavail} blocks are free")
+    # The kernel gives a closed file back a moment later.
+    wait_until(lambda: bed.cluster.run_dog("vdi", "delete", "sparse", through=bed.sheep[0]).returncode == 0, "nobody uses it")
+    check(os.listdir(fs.path / "volume") == ["disk"], f"volumes are {os.listdir(fs.path / 'volume')}")
 
 
 def sums(directory):

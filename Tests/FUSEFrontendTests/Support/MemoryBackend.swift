@@ -32,6 +32,10 @@ final class MemoryBackend: FUSEBackend {
         completion(nil)
     }
 
+    func space(completion: @escaping (Result<FUSESpace, SheepError>) -> Void) {
+        completion(.success(FUSESpace(total: 8 << 40, available: 3 << 40)))
+    }
+
     func report(_ report: FUSEReport, completion: @escaping (Result<String, SheepError>) -> Void) {
         completion(.success("report \(report)\n"))
     }

@@ -9,6 +9,8 @@ final class MemoryVolumes: SheepdogVolumes {
         var volume: SheepdogVolume
         var data: MemoryBlockDevice.Volume
         let attachments = AttachableDevice.Attachments()
+        /// As which the volume went on after a snapshot.
+        var next: VID?
         init(_ volume: SheepdogVolume, _ data: MemoryBlockDevice.Volume) { (self.volume, self.data) = (volume, data) }
     }
 
@@ -41,7 +43,22 @@ final class MemoryVolumes: SheepdogVolumes {
     }
 
     func whenCurrent(_ action: @escaping () -> Void) { action() }
-    func volume(_ vid: VID) -> SheepdogVolume? { rows[vid]?.volume }
+    func volume(_ vid: VID) -> SheepdogVolume? {
+        guard var volume = rows[vid]?.volume, volume.snapshotAt != 0, volume.state == .deleted else { return rows[vid]?.volume }
+        guard let heir = livingHeir(of: vid) else { return volume }
+        (volume.state, volume.heir) = (.replaced(by: heir.name), heir.vid)
+        return volume
+    }
+
+    private func livingHeir(of vid: VID) -> SheepdogVolume? {
+        var next = rows[vid]?.next
+        while let vid = next {
+            if let volume = rows[vid]?.volume, volume.state != .deleted { return volume }
+            next = rows[vid]?.next
+        }
+        return nil
+    }
+
     func volume(named name: String) -> SheepdogVolume? { rows.values.first { $0.volume.isWorking && $0.volume.name == name }?.volume }
     func snapshots(ofVolumeNamed name: String) -> [SheepdogVolume] {
         rows.values.map(\.volume).filter { $0.state == .snapshot && $0.name == name }.sorted { $0.birth < $1.birth }
@@ -49,8 +66,20 @@ final class MemoryVolumes: SheepdogVolumes {
     var allVolumes: [SheepdogVolume] { rows.values.map(\.volume) }
 
     func open(_ volume: SheepdogVolume) throws(SheepError) -> AttachableDevice {
-        AttachableDevice(rows[volume.vid]!.data, rows[volume.vid]!.attachments)
+        let row = rows[volume.vid]!
+        guard row.volume.snapshotAt == 0 || row.volume.state == .snapshot else { throw SheepError(.noSuchSnapshot, "deleted") }
+        return AttachableDevice(row.data, row.attachments) { [self] in
+            defer { duringRead = nil }
+            duringRead?()
+            return row.volume.state == .deleted ? SheepError(.noSuchSnapshot, "deleted") : nil
+        }
     }
+
+    /// Done in the middle of the next read.
+    var duringRead: (() -> Void)?
+    /// Names that somebody asked a snapshot of.
+    private(set) var kept: [String] = []
+    func keepDiscarded(ofVolumeNamed name: String) { kept.append(name) }
 
     /// The ancestor's own objects are not told apart: what a child shows is its parent's until the child was written to.
     func objects(
@@ -122,7 +151,9 @@ final class MemoryVolumes: SheepdogVolumes {
         let working = row.data
         row.data = MemoryBlockDevice.Volume(snapshotOf: working, name: "\(volume.name)@\(tag)")
         (row.volume.state, row.volume.tag, row.volume.snapshotAt) = (.snapshot, tag, 1_700_000_002_000_000_000)
-        completion(.success(insert(volume.name, working, parent: row.volume)))
+        let new = insert(volume.name, working, parent: row.volume)
+        row.next = new.vid
+        completion(.success(new))
     }
 
     func delete(_ volume: SheepdogVolume, completion: @escaping (SheepError?) -> Void) {
@@ -146,7 +177,11 @@ final class MemoryVolumes: SheepdogVolumes {
         revision += 1
     }
 
+    /// No volume grows beyond it.
+    var largestSize = UInt64.max
+
     func resize(_ volume: SheepdogVolume, to size: UInt64, completion: @escaping (SheepError?) -> Void) {
+        if size > largestSize { return completion(SheepError(.invalidArgument, "too large")) }
         (rows[volume.vid]!.volume.size, rows[volume.vid]!.data.size) = (size, size)
         revision += 1
         completion(nil)
@@ -178,8 +213,11 @@ final class AttachableDevice: SheepdogDevice {
 
     final class Attachments { var count = 0 }
 
-    init(_ volume: MemoryBlockDevice.Volume, _ attachments: Attachments) {
-        (device, self.attachments) = (MemoryBlockDevice(volume), attachments)
+    /// Asked at the end of each read.
+    private let failure: () -> SheepError?
+
+    init(_ volume: MemoryBlockDevice.Volume, _ attachments: Attachments, failure: @escaping () -> SheepError?) {
+        (device, self.attachments, self.failure) = (MemoryBlockDevice(volume), attachments, failure)
     }
 
     /// The delay is the gateway's to keep.
@@ -196,7 +234,11 @@ final class AttachableDevice: SheepdogDevice {
     func read(
         at offset: UInt64, length: Int, appendingTo buffer: consuming ByteBuffer,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
-    ) { device.read(at: offset, length: length, appendingTo: buffer, completion: completion) }
+    ) {
+        device.read(at: offset, length: length, appendingTo: buffer) { [failure] result in
+            if let error = failure() { completion(.failure(error)) } else { completion(result) }
+        }
+    }
     func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
         device.write(data, at: offset, durable: durable, completion: completion)
     }

@@ -15,9 +15,11 @@ final class SheepdogClient {
     }
 
     let raw: RawClient
+    /// Of what is public: QEMU and tgt announce 0 or 1, `dog` 2.
+    let version: UInt8
     private var nextID: UInt32 = 7
 
-    init(_ raw: RawClient) { self.raw = raw }
+    init(_ raw: RawClient, version: UInt8 = 1) { (self.raw, self.version) = (raw, version) }
 
     func send(_ request: RequestHeader, _ payload: ByteBuffer? = nil) {
         raw.send {
@@ -40,7 +42,7 @@ final class SheepdogClient {
     ) throws -> Reply {
         let isPublic = opcode.rawValue < Opcode.firstInternal
         var request = RequestHeader(
-            version: isPublic ? 1 : 0x0A, opcode: opcode.rawValue, flags: payload == nil ? flags : flags.union(.write), id: id,
+            version: isPublic ? version : 0x0A, opcode: opcode.rawValue, flags: payload == nil ? flags : flags.union(.write), id: id,
             dataLength: UInt32(length ?? payload?.readableBytes ?? 0))
         change(&request)
         send(request, payload)

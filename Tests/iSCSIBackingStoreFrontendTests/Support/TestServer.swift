@@ -23,7 +23,8 @@ final class TestServer: @unchecked Sendable {
     }
 
     var socketPath: String { "\(directory.path)/sock" }
-    func client() throws -> SheepdogClient { SheepdogClient(try RawClient(unix: socketPath)) }
+    func client(version: UInt8 = 1) throws -> SheepdogClient { SheepdogClient(try RawClient(unix: socketPath), version: version) }
+    func dog() throws -> SheepdogClient { try client(version: 2) }
 
     /// Runs on the server's loop and waits.
     @discardableResult

@@ -17,6 +17,8 @@ enum FUSEOperation {
     case openDirectory(UInt64)
     case readDirectory(handle: UInt64, offset: UInt64, length: Int)
     case releaseDirectory(handle: UInt64)
+    /// Of the file system.
+    case space
 }
 
 /// When a write is answered.

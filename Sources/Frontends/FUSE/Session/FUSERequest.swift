@@ -59,6 +59,7 @@ struct FUSERequest: @unchecked Sendable {
     }
 
     func written(_ count: Int) { answer { cfuse_reply_written($0, count) } }
+    func space(_ space: FUSESpace) { answer { cfuse_reply_space($0, space.total, space.available) } }
     func offset(_ offset: UInt64) { answer { cfuse_reply_offset($0, offset) } }
 
     /// As many of the entries as fit into so many bytes, those from `offset` on.

@@ -252,6 +252,7 @@ extension FUSESession {
         operations.open_directory = { receive($0, $1, .openDirectory($2)) }
         operations.read_directory = { receive($0, $1, .readDirectory(handle: $2, offset: $4, length: $3)) }
         operations.release_directory = { receive($0, $1, .releaseDirectory(handle: $2)) }
+        operations.space = { receive($0, $1, .space) }
         return operations
     }
 }

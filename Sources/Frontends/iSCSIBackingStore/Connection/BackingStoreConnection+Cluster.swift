@@ -55,7 +55,7 @@ extension BackingStoreConnection {
     func getClusterInformation(_ request: RequestHeader) {
         reply(
             to: request,
-            with: ClusterRecords.cluster(backend.cluster, nodes: backend.nodes, isRunning: backend.readiness == .serving))
+            with: ClusterRecords.cluster(backend.cluster, nodes: backend.nodes, readiness: backend.readiness))
     }
 
     /// Of every volume, with its lock: what `dog vdi lock list` shows. The client doubles its buffer until all fit.

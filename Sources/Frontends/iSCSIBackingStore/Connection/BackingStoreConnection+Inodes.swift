@@ -6,7 +6,7 @@ import ObjectModel
 extension BackingStoreConnection {
     // MARK: Reading
 
-    func readInode(_ request: RequestHeader, _ open: Volume, _ volume: SheepdogVolume) {
+    func readInode(_ request: RequestHeader, _ volume: SheepdogVolume) {
         let (isTGT, length) = (request.flags.contains(.tgt), Int(request.dataLength))
         guard request.offset <= UInt64(InodeLayout.size) else { return completed(request, .invalidParameters) }
         let offset = Int(request.offset)
@@ -18,13 +18,11 @@ extension BackingStoreConnection {
         if isTGT, length < InodeLayout.headerSize, !volume.isWorking { return completed(request, .inodeInvalidated) }
         let view = InodeView.SlotView(isTGT: isTGT, length: length)
         let slots = InodeView.slots(of: volume, offset: offset, length: length)
-        guard view != .own, !slots.isEmpty else { return replyInode(request, volume, view, [], offset: offset) }
+        guard view != .own, !slots.isEmpty, !volume.isDeleted else { return replyInode(request, volume, view, [], offset: offset) }
         backend.objects(of: volume, indices: slots) { [self] result in
             switch result {
             case .failure(let error): completed(request, error)
-            case .success(let runs):
-                if view == .visible { for run in runs { open.show(run.indices) } }
-                replyInode(request, volume, view, runs, offset: offset)
+            case .success(let runs): replyInode(request, volume, view, runs, offset: offset)
             }
         }
     }

@@ -47,21 +47,27 @@ extension BackingStoreConnection {
     func readObject(_ request: RequestHeader) {
         switch request.object.kind {
         case .data: withVolume(of: request) { [self] open, volume in readData(request, open, volume) }
-        case .inode: withCurrentVolume(of: request) { [self] open, volume in readInode(request, open, volume) }
+        case .inode: withCurrentVolume(of: request) { [self] _, volume in readInode(request, volume) }
         // Nobody can have made one.
         case .vmstate, .attribute, .btree, .ledger, nil: completed(request, .noObject)
         }
     }
 
     private func readData(_ request: RequestHeader, _ open: Volume, _ volume: SheepdogVolume) {
-        let isTGT = request.flags.contains(.tgt)
-        if isTGT, let refusal = staleness(of: volume) { return completed(request, refusal) }
-        let index = request.object.index
-        guard UInt64(index) < volume.objectCount else { return completed(request, .noObject) }
+        if request.flags.contains(.tgt), let refusal = staleness(of: volume) { return completed(request, refusal) }
+        if let (open, heir) = heir(of: volume) { return readData(request, open, heir) }
+        guard UInt64(request.object.index) < volume.objectCount else { return completed(request, .noObject) }
         guard request.offset <= UInt64(UInt32.max) else { return completed(request, .invalidParameters) }
         guard let device = device(open, request) else { return }
-        if isTGT || open.isShown(index) { return readData(request, volume, from: device) }
-        whenShown(index, open, volume, device, request) { [self] in readData(request, volume, from: device) }
+        if isShown(to: request) { return readData(request, volume, from: device) }
+        whenThere(request, volume) { [self] in readData(request, volume, from: device) }
+    }
+
+    /// QEMU goes on reading what its guest did not write since under the VID that the volume had before a snapshot, also when that is
+    /// deleted. Who read the snapshot for its own sake must not get something else.
+    private func heir(of volume: SheepdogVolume) -> (Volume, SheepdogVolume)? {
+        guard let vid = volume.heir, !readsSnapshot(volume), let open = self.volume(vid), let heir = open.volume else { return nil }
+        return (open, heir)
     }
 
     /// The volume went on under another VID: tgt loads the inode, sees a snapshot, and asks for the working volume by name.
@@ -88,10 +94,17 @@ extension BackingStoreConnection {
             case .success(var reply):
                 if Int(stored) < length { reply.writeRepeatingByte(0, count: length - Int(stored)) }
                 completed(request, whole: reply)
-            case .failure(let error):
-                completed(request, ofObject(error))
+            case .failure(let error): readAgain(request, after: error)
             }
         }
+    }
+
+    /// It may have been a snapshot that was deleted meanwhile.
+    private func readAgain(_ request: RequestHeader, after error: SheepError) {
+        guard error.code == .noSuchSnapshot, let open = volume(request.object.vid), let volume = open.volume, heir(of: volume) != nil else {
+            return completed(request, ofObject(error))
+        }
+        readData(request, open, volume)
     }
 
     /// Bytes of the volume before the request's.
@@ -108,33 +121,28 @@ extension BackingStoreConnection {
         return end > request.offset ? end - request.offset : 0
     }
 
-    /// Goes on if the volume shows an object there, its own or an ancestor's; else there is no object to read or to write into.
-    private func whenShown(
-        _ index: UInt32, _ open: Volume, _ volume: SheepdogVolume, _ device: Backend.Device, _ request: RequestHeader,
-        _ body: @escaping () -> Void
-    ) {
-        let size = UInt64(volume.objectShift.objectSize)
-        let start = UInt64(index) * size
-        let length = min(size, volume.size - start)
-        device.status(at: start, length: length, limit: 1) { [self] result in
+    /// tgt and QEMU ask only for what the inode showed them: what another door gave back since reads as zeros, and is made.
+    private func isShown(to request: RequestHeader) -> Bool {
+        request.flags.contains(.tgt) || request.version < ProtocolVersion.highestPublic
+    }
+
+    /// Goes on if the volume shows an object there, its own or an ancestor's; else there is none to read or to write into.
+    private func whenThere(_ request: RequestHeader, _ volume: SheepdogVolume, _ body: @escaping () -> Void) {
+        let index = request.object.index
+        backend.objects(of: volume, indices: index..<index + 1) { [self] result in
             switch result {
             case .failure(let error): completed(request, ofObject(error))
-            case .success(let extents):
-                if let first = extents.first, !first.isAllocated, first.length >= length { return completed(request, .noObject) }
-                open.show(index..<index + 1)
-                body()
+            case .success(let runs): if runs.isEmpty { completed(request, .noObject) } else { body() }
             }
         }
     }
 
     func objectExists(_ request: RequestHeader) {
         guard request.object.kind == .data || request.object.kind == .inode else { return completed(request, .noObject) }
-        withVolume(of: request) { [self] open, volume in
-            let index = request.object.index
-            if request.object.kind == .inode || open.isShown(index) { return completed(request, .success) }
-            guard UInt64(index) < volume.objectCount else { return completed(request, .noObject) }
-            guard let device = device(open, request) else { return }
-            whenShown(index, open, volume, device, request) { [self] in completed(request, .success) }
+        withVolume(of: request) { [self] _, volume in
+            if request.object.kind == .inode { return completed(request, .success) }
+            guard UInt64(request.object.index) < volume.objectCount else { return completed(request, .noObject) }
+            whenThere(request, volume) { [self] in completed(request, .success) }
         }
     }
 
@@ -159,11 +167,8 @@ extension BackingStoreConnection {
         if let refusal = refusal(ofWrite: request, payload, volume) { return completed(request, refusal) }
         guard payload.readableBytes > 0 else { return completed(request, .success) }
         guard let device = device(open, request) else { return }
-        let index = request.object.index
-        if mayCreate || request.flags.contains(.tgt) || open.isShown(index) {
-            return writeData(request, payload, open, volume, to: device)
-        }
-        whenShown(index, open, volume, device, request) { [self] in writeData(request, payload, open, volume, to: device) }
+        if mayCreate || isShown(to: request) { return writeData(request, payload, volume, to: device) }
+        whenThere(request, volume) { [self] in writeData(request, payload, volume, to: device) }
     }
 
     private func refusal(ofWrite request: RequestHeader, _ payload: ByteBuffer, _ volume: SheepdogVolume) -> ResultCode? {
@@ -191,7 +196,7 @@ extension BackingStoreConnection {
     }
 
     private func writeData(
-        _ request: RequestHeader, _ payload: ByteBuffer, _ open: Volume, _ volume: SheepdogVolume, to device: Backend.Device
+        _ request: RequestHeader, _ payload: ByteBuffer, _ volume: SheepdogVolume, to device: Backend.Device
     ) {
         let room = room(in: volume, at: request)
         guard room > 0 else { return completed(request, .success) }
@@ -199,11 +204,8 @@ extension BackingStoreConnection {
         server.statistics.bytesWritten &+= UInt64(data.readableBytes)
         // tgt asks for write-back always and drops its initiators' wishes, so it gets what any initiator may rely on.
         let durable = request.flags.contains(.tgt) || !request.flags.contains(.cache)
-        let index = request.object.index
         device.write(data, at: position(of: request, in: volume), durable: durable) { [self] error in
-            if let error { return completed(request, ofObject(error)) }
-            if !open.isShown(index) { open.show(index..<index + 1) }
-            completed(request, .success)
+            completed(request, error.map(ofObject) ?? .success)
         }
     }
 

@@ -21,6 +21,8 @@ extension BackingStoreConnection {
     ) {
         guard let name = NamePayload(from: payload) else { return completed(request, .invalidParameters) }
         backend.whenCurrent { [self] in
+            // QEMU zeroes slots of the working volume, looks the snapshot up, and deletes it: whether it finds it or not, it meant no discard.
+            if !name.tag.isEmpty || request.snapshotID != 0 { backend.keepDiscarded(ofVolumeNamed: name.name) }
             switch find(name, snapshotID: request.snapshotID) {
             case .failure(let result): completed(request, result)
             case .success(let volume): body(volume)
@@ -97,9 +99,15 @@ extension BackingStoreConnection {
         }
         backend.clone(base, name: name, copies: request.copies) { [self] result in
             guard case .success(let volume) = result, request.volumeSize > volume.size else { return made(result, request) }
-            backend.resize(volume, to: request.volumeSize) { [self] error in
-                if let error { completed(request, error) } else { completed(request, with: volume) }
-            }
+            grow(volume, request)
+        }
+    }
+
+    /// A clone of the wrong size would stand in the way of the next try.
+    private func grow(_ clone: SheepdogVolume, _ request: RequestHeader) {
+        backend.resize(clone, to: request.volumeSize) { [self] error in
+            guard let error else { return completed(request, with: clone) }
+            backend.delete(clone) { [self] _ in completed(request, error) }
         }
     }
 

@@ -23,6 +23,9 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     /// The volumes that this client uses, and the one that it used last.
     private var volumes: [VID: OpenVolume<Backend.Device>] = [:]
     private var latestVolume: OpenVolume<Backend.Device>?
+    /// Those that were snapshots when it first used them, and the families of which it used a working volume.
+    private var snapshots: Set<VID> = []
+    private var familiesWorkedOn: Set<Family> = []
     /// Those that it exports, being tgt, and the one that it used last.
     private var attached: [VID: OpenVolume<Backend.Device>] = [:]
     private var latestAttached: OpenVolume<Backend.Device>?
@@ -119,8 +122,21 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         guard let new = server.volumes.use(vid) else { return nil }
         volumes[vid] = new
         latestVolume = new
+        noteFirstUse(of: new)
         return new
     }
+
+    private func noteFirstUse(of new: OpenVolume<Backend.Device>) {
+        guard let volume = new.volume else { return }
+        switch volume.state {
+        case .working: familiesWorkedOn.insert(volume.family)
+        case .snapshot: snapshots.insert(volume.vid)
+        case .replaced, .deleted: break
+        }
+    }
+
+    /// The client reads the snapshot, deleted or not, for its own sake, and not because its volume had that VID before.
+    func readsSnapshot(_ volume: SheepdogVolume) -> Bool { snapshots.contains(volume.vid) && !familiesWorkedOn.contains(volume.family) }
 
     /// tgt does input and output on the volume.
     @inline(__always)

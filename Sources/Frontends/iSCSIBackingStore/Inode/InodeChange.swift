@@ -12,7 +12,7 @@ package import ObjectModel
 /// | any of another family  | refused                                                                               |
 ///
 /// In the header name, tag and size mean something: rename, the tag of the snapshot to come, resize. A write of a whole header
-/// renames only if nothing else in it changes.
+/// renames only if nothing else in it changes, and with a tag its size counts only if it is a larger one.
 package enum InodeChange: Hashable, Sendable {
     case nothing
     case discard(index: UInt32)
@@ -68,12 +68,13 @@ package enum InodeChange: Hashable, Sendable {
         guard let name = after.sheepdogText(at: 0, length: field), let newTag = after.sheepdogText(at: field, length: field),
             let size = after.getInteger(at: InodeLayout.volumeSize, endianness: .little, as: UInt64.self)
         else { return .refused(.invalidParameters) }
+        // QEMU writes all of a header that it read long ago, to give a tag or a size; the rest of it is no wish.
+        let isWhole = offset == 0 && data.readableBytes == InodeLayout.headerSize
+        let isStaleSize = isWhole && newTag != volume.tag && size < volume.size
         let change = InodeChange.header(
             name: name == volume.name ? nil : name, tag: newTag == (tag ?? volume.tag) ? nil : newTag,
-            size: size == volume.size ? nil : size)
+            size: size == volume.size || isStaleSize ? nil : size)
         if change == .header(name: nil, tag: nil, size: nil) { return .nothing }
-        // QEMU writes all of a header that it read long ago, to give a tag or a size; the name in it is no wish.
-        let isWhole = offset == 0 && data.readableBytes == InodeLayout.headerSize
         if isWhole, name != volume.name, change != .header(name: name, tag: nil, size: nil) { return .refused(.invalidParameters) }
         return volume.isWorking ? change : .refused(.readOnly)
     }

@@ -11,7 +11,7 @@ import ObjectModel
 ///                        64 their states, room for 31 (4 each; 2: shared)  188 their node ids
 /// epoch, 48 and nodes:    0 time of format (8)  8 time (8)  16 epoch (4)  20 nodes (4)  25 copies (1)  30 flags (2)
 ///                        32 cluster engine (16)  48 nodes
-/// cluster, 491,568:       2 nodes (2)  4 epoch (4)  8 time of format (8)  16 flags (2)  18 copies (1)  20 status (1)
+/// cluster, 491,568:       2 nodes (2)  4 epoch (4)  8 time of format (8)  16 flags (2)  18 copies (1)  20 status (1): 1 runs, 2 waits, 3 ends
 ///                        21 object shift (1)  25 store (16)  48 nodes, room for 6144
 /// ```
 /// Times of format are seconds << 32 | nanoseconds; the time of an epoch is in seconds.
@@ -43,9 +43,8 @@ package enum ClusterRecords {
 
     static func write(_ volume: SheepdogVolume, lock: SheepdogLock?, into buffer: inout ByteBuffer) {
         let end = buffer.writerIndex + volumeStateSize
-        let isDeleted = switch volume.state { case .deleted, .replaced: true; case .working, .snapshot: false }
         buffer.writeMultipleIntegers(volume.vid.rawValue, volume.copies, UInt8(volume.snapshotAt == 0 ? 0 : 1), endianness: .little)
-        buffer.writeMultipleIntegers(UInt8(isDeleted ? 1 : 0), UInt8(0), volume.objectShift.rawValue, endianness: .little)
+        buffer.writeMultipleIntegers(UInt8(volume.isDeleted ? 1 : 0), UInt8(0), volume.objectShift.rawValue, endianness: .little)
         buffer.writeRepeatingZeros(3)
         let state: UInt32 = lock.map { $0.isShared ? 3 : 2 } ?? 1
         buffer.writeMultipleIntegers(volume.parent?.rawValue ?? 0, state, endianness: .little)
@@ -77,12 +76,13 @@ package enum ClusterRecords {
         return buffer
     }
 
-    static func cluster(_ cluster: SheepdogCluster, nodes: [SheepdogNode], isRunning: Bool) -> ByteBuffer {
+    static func cluster(_ cluster: SheepdogCluster, nodes: [SheepdogNode], readiness: SheepdogReadiness) -> ByteBuffer {
+        let status: UInt8 = switch readiness { case .serving: 1; case .waitingForFormat, .waitingForNodes: 2; case .shuttingDown: 3 }
         var buffer = ByteBufferAllocator().buffer(capacity: clusterSize)
         buffer.writeMultipleIntegers(
             UInt8(0), UInt8(0), Int16(min(nodes.count, mostNodes)), cluster.epoch,
             SheepdogTime(nanoseconds: cluster.createdAt).rawValue, cluster.flags, cluster.copies, UInt8(0), endianness: .little)
-        buffer.writeMultipleIntegers(UInt8(isRunning ? 1 : 2), cluster.objectShift, UInt8(0), UInt16(0), endianness: .little)
+        buffer.writeMultipleIntegers(status, cluster.objectShift, UInt8(0), UInt16(0), endianness: .little)
         buffer.writeSheepdogText(cluster.createdAt == 0 ? "" : "plain", length: 16)
         buffer.writeRepeatingByte(0, count: 48 - buffer.readableBytes)
         for node in nodes.prefix(mostNodes) { write(node, into: &buffer) }

@@ -35,7 +35,18 @@ package enum Opcode: UInt8, Hashable, Sendable, CaseIterable {
     /// The first that is not public.
     package static let firstInternal: UInt8 = 0x80
 
-    /// Served before the cluster is formatted and while it waits for nodes.
+    /// Of a machine's disk.
+    package var isInputOutput: Bool {
+        switch self {
+        case .createAndWriteObject, .readObject, .writeObject, .removeObject, .discardObject, .flushVolume: true
+        case .newVolume, .lockVolume, .releaseVolume, .getVolumeInformation, .readVolumeIDs, .deleteVolume, .getClusterDefault, .getNodeList,
+            .statSheep, .statCluster, .getStoreList, .statRecovery, .flushDeletedCache, .getVolumeStates, .diskInformation, .objectExists,
+            .clusterInformation, .readDeletedVolumeIDs:
+            false
+        }
+    }
+
+    /// Served before the cluster is formatted, while it waits for nodes, and while it shuts down.
     package var isForced: Bool {
         switch self {
         case .readVolumeIDs, .getClusterDefault, .getNodeList, .statCluster, .getStoreList, .objectExists,
@@ -49,7 +60,7 @@ package enum Opcode: UInt8, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// Highest protocol versions. Clients announce 0, 1 or 2; `dog` 10 for what is not public, which must match.
+/// Highest protocol versions. QEMU and tgt announce 0 or 1, `dog` 2, and 10 for what is not public, which must match.
 package enum ProtocolVersion {
     package static let highestPublic: UInt8 = 2
     package static let exactInternal: UInt8 = 0x0A

@@ -3,7 +3,7 @@
 package enum RequestValidator {
     package enum Verdict: Hashable, Sendable {
         case accepted(Opcode)
-        /// The sheep is joining the cluster: a client that came back to it would take a refusal for an I/O error.
+        /// The sheep is joining the cluster, or leaves it: a client would take a refusal for an I/O error, and comes back to a sheep that is gone.
         case notYet
         case refused(ResultCode)
     }
@@ -20,10 +20,11 @@ package enum RequestValidator {
         guard let opcode = Opcode(rawValue: request.opcode) else { return .refused(.invalidParameters) }
         switch readiness {
         case .serving: break
-        case .shuttingDown: return .refused(.shuttingDown)
+        case .shuttingDown where opcode.isInputOutput: return .notYet
+        case .shuttingDown where !opcode.isForced: return .refused(.shuttingDown)
         case .waitingForFormat where !opcode.isForced: return .refused(.waitingForFormat)
         case .waitingForNodes where !opcode.isForced: return .notYet
-        case .waitingForFormat, .waitingForNodes: break
+        case .shuttingDown, .waitingForFormat, .waitingForNodes: break
         }
         guard hasValidLength(request, opcode, longestData) else { return .refused(.invalidParameters) }
         return .accepted(opcode)

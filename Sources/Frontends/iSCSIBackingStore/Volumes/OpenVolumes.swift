@@ -13,8 +13,6 @@ final class OpenVolume<Device: SheepdogDevice> {
     fileprivate(set) var users = 0
     /// Connections of tgt. An exported volume is not deleted; QEMU and `dog` delete what they have open themselves.
     var attachments = 0 { didSet { device?.isAttached = attachments > 0 } }
-    /// Objects that the volume certainly showed since it was opened here; only of indices that QEMU and tgt know.
-    private var shown: [UInt64] = []
 
     init(_ volume: SheepdogVolume, revision: UInt64) { (vid, self.volume, self.revision) = (volume.vid, volume, revision) }
 
@@ -24,10 +22,7 @@ final class OpenVolume<Device: SheepdogDevice> {
         guard revision != backend.revision else { return }
         revision = backend.revision
         let now = backend.volume(vid)
-        if now?.birth != volume?.birth || now?.state != volume?.state {
-            closeDevice()
-            shown = []
-        }
+        if now?.birth != volume?.birth || now?.state != volume?.state { closeDevice() }
         volume = now
     }
 
@@ -43,19 +38,6 @@ final class OpenVolume<Device: SheepdogDevice> {
     func closeDevice() {
         device?.close()
         device = nil
-    }
-
-    func isShown(_ index: UInt32) -> Bool {
-        let word = Int(index / 64)
-        return word < shown.count && shown[word] & 1 << UInt64(index % 64) != 0
-    }
-
-    func show(_ run: Range<UInt32>) {
-        for index in run.clamped(to: 0..<UInt32(InodeLayout.mostSlots)) {
-            let word = Int(index / 64)
-            if word >= shown.count { shown += [UInt64](repeating: 0, count: word + 1 - shown.count) }
-            shown[word] |= 1 << UInt64(index % 64)
-        }
     }
 }
 

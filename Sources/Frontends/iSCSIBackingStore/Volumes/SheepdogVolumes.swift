@@ -6,7 +6,7 @@ package struct SheepdogVolume: Hashable, Sendable {
     package enum State: Hashable, Sendable {
         case working
         case snapshot
-        /// A rollback put another in its place: the working volume of that name.
+        /// It is deleted, and its volume goes on under that name: a rollback put another in its place, or it was a snapshot.
         case replaced(by: String)
         case deleted
     }
@@ -28,19 +28,23 @@ package struct SheepdogVolume: Hashable, Sendable {
     package var objectShift: ObjectShift
     package var copies: UInt8
     package var parent: VID?
+    /// Of a deleted snapshot the next of its volume that lives. It shows what the snapshot showed, but for what was written since.
+    package var heir: VID?
 
     package init(
         vid: VID, birth: Birth, family: Family, state: State, name: String, tag: String = "", snapshotID: UInt32 = 1,
         createdAt: UInt64, snapshotAt: UInt64 = 0, size: UInt64, objectShift: ObjectShift = .standard, copies: UInt8,
-        parent: VID? = nil
+        parent: VID? = nil, heir: VID? = nil
     ) {
         (self.vid, self.birth, self.family, self.state) = (vid, birth, family, state)
         (self.name, self.tag, self.snapshotID) = (name, tag, snapshotID)
         (self.createdAt, self.snapshotAt) = (createdAt, snapshotAt)
         (self.size, self.objectShift, self.copies, self.parent) = (size, objectShift, copies, parent)
+        self.heir = heir
     }
 
     package var isWorking: Bool { state == .working }
+    package var isDeleted: Bool { switch state { case .working, .snapshot: false; case .replaced, .deleted: true } }
     package var objectCount: UInt64 { (size + UInt64(objectShift.objectSize) - 1) >> UInt64(objectShift.rawValue) }
 }
 
@@ -129,8 +133,9 @@ package protocol SheepdogDevice: BlockDevice {
     /// The volume is not to be deleted while this is set; not so at first.
     var isAttached: Bool { get set }
 
-    /// Trims the range after the delay, unless anything changes its object before, here or through another door, or a
-    /// snapshot of the volume is deleted. Where that cannot be known it is not done. Without promise: space alone depends on it.
+    /// Trims the range, which lies in one object, after the delay, unless a change of that object is under way or comes before,
+    /// here or through another door, or ``SheepdogVolumes/keepDiscarded(ofVolumeNamed:)`` does. Where that cannot be known it is not done.
+    /// Without promise: space alone depends on it.
     func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64)
 }
 
@@ -163,9 +168,12 @@ package protocol SheepdogVolumes<Device>: AnyObject {
     /// Of everything that ``volume(_:)`` knows.
     var allVolumes: [SheepdogVolume] { get }
 
-    /// The data of a working volume, of a snapshot, or of a deleted one as far as it is still there.
+    /// The data of a working volume or of a snapshot; of what is deleted, now or later, every read fails; of a snapshot with `noSuchSnapshot`.
     func open(_ volume: SheepdogVolume) throws(SheepError) -> Device
-    /// The objects that the volume shows, of those indices, in order.
+    /// Forgets the trims that wait in all volumes of that one's family: a snapshot may be about to be deleted.
+    func keepDiscarded(ofVolumeNamed name: String)
+    /// The objects that the volume shows, of those indices, in order: each under the VID of the oldest of it and its ancestors that lives
+    /// and shows it.
     func objects(
         of volume: SheepdogVolume, indices: Range<UInt32>, completion: @escaping (Result<[SlotRun], SheepError>) -> Void)
 

@@ -1,0 +1,139 @@
+import Simulation
+import Testing
+
+/// A trim for later is answered at once and done after ten seconds: whatever was written in between stays.
+@Suite struct DelayedTrimTests {
+    private static let second: UInt64 = 1_000_000_000
+    private static let delay = 10 * second
+    /// Nobody is called down for it.
+    private static let pause = second / 2
+    static let seeds = 1...5 as ClosedRange<UInt64>
+    /// The sheep with storage, and two without: what these do is a request over the network.
+    private static let storing = 1...3
+    private static let (owner, other) = (4, 5)
+    private static let written = 0..<64 as Range<UInt64>
+
+    /// A failed expectation describes what it was made of, and a run is too much.
+    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
+        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
+    }
+
+    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
+        let isAnswered = run.run(atMost: 40 * Self.second) { request.isAnswered }
+        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
+    }
+
+    /// The owner is one without storage; whatever is asked of the other goes on to it.
+    private func begin(_ seed: UInt64) -> DirectedCluster {
+        var profile = Profile.network
+        (profile.nodes, profile.largestNodes, profile.gateways) = (Self.storing.count, Self.storing.count, 2)
+        (profile.copies, profile.leastCopies) = (2, 2)
+        let run = DirectedCluster(seed: seed, profile: profile)
+        for sheep in [Self.owner, Self.other] { succeed(run, run.write(Self.written, through: sheep)) }
+        return run
+    }
+
+    private func trimLater(_ run: DirectedCluster, through sheep: Int, mayHappen: Bool = false) {
+        succeed(run, run.trimLater(object: 0, through: sheep, after: Self.delay, mayHappen: mayHappen))
+    }
+
+    private func slow(_ run: DirectedCluster, _ sheep: Int, by delay: UInt64) {
+        for member in Self.storing { run.slowLink(from: sheep, to: member, by: delay) }
+    }
+
+    private func isThere(_ run: DirectedCluster) -> Bool { Self.storing.contains { run.hasObject(0, at: $0) } }
+
+    /// All is read once more after the time of every trim.
+    private func endQuietly(_ run: DirectedCluster, isThere: Bool = true) {
+        run.healLinks()
+        run.run(for: 2 * Self.delay)
+        expect(self.isThere(run) == isThere, isThere ? "the object is gone" : "the object is there")
+        run.checkQuiet()
+        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
+        run.end()
+    }
+
+    @Test("nothing comes in between: the object goes, and not before its time", arguments: seeds)
+    func trims(seed: UInt64) {
+        let run = begin(seed)
+        trimLater(run, through: Self.owner, mayHappen: true)
+        run.run(for: Self.delay - Self.second)
+        expect(isThere(run), "it was trimmed too early")
+        endQuietly(run, isThere: false)
+    }
+
+    @Test("asked for again, it waits from then on", arguments: seeds)
+    func repeats(seed: UInt64) {
+        let run = begin(seed)
+        trimLater(run, through: Self.owner, mayHappen: true)
+        run.run(for: Self.delay / 2)
+        trimLater(run, through: Self.owner, mayHappen: true)
+        run.run(for: Self.delay - Self.second)
+        expect(isThere(run), "it was trimmed too early")
+        endQuietly(run, isThere: false)
+    }
+
+    @Test("a write comes right after it, before any sheep has answered the owner", arguments: seeds, [owner, other])
+    func writeFollows(seed: UInt64, door: Int) {
+        let run = begin(seed)
+        slow(run, Self.owner, by: Self.pause)
+        trimLater(run, through: Self.owner)
+        succeed(run, run.write(Self.written, through: door))
+        endQuietly(run)
+    }
+
+    @Test("a write of part of a block still reads the rest of it when the time comes", arguments: seeds, [owner, other])
+    func writeInPartIsUnderWay(seed: UInt64, door: Int) {
+        let run = begin(seed)
+        trimLater(run, through: Self.owner)
+        run.run(for: Self.delay - Self.second / 5)
+        slow(run, Self.owner, by: Self.pause)
+        succeed(run, run.write(3..<5, through: door))
+        endQuietly(run)
+    }
+
+    @Test("a write is under way when it is asked for, and is answered later", arguments: seeds)
+    func writeIsUnderWay(seed: UInt64) {
+        let run = begin(seed)
+        slow(run, Self.owner, by: Self.pause)
+        let write = run.write(Self.written, through: Self.owner)
+        run.run(for: Self.second / 10)
+        trimLater(run, through: Self.owner)
+        expect(!write.isAnswered, "it was answered before")
+        succeed(run, write)
+        endQuietly(run)
+    }
+
+    @Test("a snapshot is deleted while the volume is being opened", arguments: seeds)
+    func snapshotIsDeleted(seed: UInt64) {
+        let run = begin(seed)
+        succeed(run, run.snapshot("before", through: Self.owner))
+        succeed(run, run.write(Self.written, through: Self.owner))
+        run.kill(Self.owner)
+        run.run(for: 3 * Self.second)
+        slow(run, Self.other, by: Self.pause)
+        trimLater(run, through: Self.other)
+        succeed(run, run.deleteSnapshot("before", through: 1))
+        run.healLinks()
+        run.run(for: 2 * Self.delay)
+        run.start(Self.owner)
+        endQuietly(run)
+    }
+
+    @Test("another gateway becomes the owner in between: nobody knows what came there", arguments: seeds)
+    func ownerChanges(seed: UInt64) {
+        let run = begin(seed)
+        run.kill(Self.owner)
+        run.run(for: 3 * Self.second)
+        // It has not seen that nobody holds the lease, or is about to take it, when the other one does.
+        run.pause(Self.other, for: 4 * Self.second)
+        let trim = run.trimLater(object: 0, through: Self.other, after: Self.delay, mayHappen: false)
+        succeed(run, run.write(Self.written, through: 1))
+        run.kill(1)
+        expect(run.run(atMost: 40 * Self.second) { trim.isAnswered }, "no answer")
+        succeed(run, run.read(Self.written, through: Self.other))
+        for sheep in [1, Self.owner] { run.start(sheep) }
+        expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
+        endQuietly(run)
+    }
+}
