@@ -170,12 +170,15 @@ package final class Membership<Env: NodeEnvironment> {
 
     /// A member that keeps a change waiting beyond its bound leaves, where enough others stay, one in a second. Who has just
     /// stood still itself has no right to say so: what it waits for was answered meanwhile, or is answered by others now.
-    func slow(_ disk: DiskID) {
+    ///
+    /// - Parameter mayBeOwn: Of this sheep's own disk its own loop can hold up a change, but no sync for so long.
+    func slow(_ disk: DiskID, mayBeOwn: Bool = false) {
         let now = node.clock.now()
         guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + MemberLatencies.shortestBound else { return }
-        guard let owner = state.disks[disk]?.node, owner != node.identity, !failedDisks.contains(disk) else { return }
-        suspected(owner)
-        guard node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
+        guard let owner = state.disks[disk]?.node, mayBeOwn || owner != node.identity, !failedDisks.contains(disk) else { return }
+        let isOwn = owner == node.identity
+        if !isOwn { suspected(owner) }
+        guard isOwn || node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
         // One that has fallen silent may be dead: it would be taken for the one that has everything, though it may have lost its power.
         guard reach.hears(allWithStorageBut: owner) else { return }
         diskLeftAt = now

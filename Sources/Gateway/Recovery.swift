@@ -189,6 +189,19 @@ package final class Recovery<Env: NodeEnvironment> {
         inbound = GroupRange.merged(tasks.filter { $0.since == .zero }.map(\.range))
         (leaving, refusalsAtStart) = ([], store.statistics.full)
         guard !toPropose.isEmpty else { return list(since: since) }
+        let pass = pass
+        // A disk that hangs would hold up every change and flush that comes to it as a syncing one.
+        store.probe { [weak self] error in
+            guard let self, pass == self.pass else { return }
+            if let error {
+                node.logger.warning("recovery cannot begin: \(error.message)")
+                return beginAnew()
+            }
+            propose(toPropose, since: since, disk)
+        }
+    }
+
+    private func propose(_ toPropose: [GroupRange], since: LogIndex, _ disk: DiskID) {
         node.control.propose(.syncing(disk, boot: node.boot, toPropose)) { [weak self] result in
             guard let self else { return }
             if case .refused(let error) = result {

@@ -462,7 +462,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         for session in orderedSessions {
             session.tick(now: now)
             // With a change that cannot end the volume could not be drained, and would hold up whoever comes.
-            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty { session.release() }
+            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty, session.flushes.isEmpty { session.release() }
         }
         load = latencies.close(isCalm: nobodyRecovers)
         memberLatencies.close()

@@ -181,12 +181,31 @@ final class VolumeFlush<Env: NodeEnvironment> {
         session.node.whenLeaseHeld { self.end(nil) }
     }
 
+    /// A member whose disk hangs gives no answer at all: after the request's time it leaves where enough others stay, after twice that
+    /// the flush fails.
+    func tick(now: UInt64) {
+        let node = session.node
+        for target in remaining.sorted() where !isStillIn(target) {
+            answered(by: target, error: SheepError(.unavailable, "it left the sets before it answered"))
+        }
+        let limit = node.options.inputOutputTimeout
+        guard outcome == nil, limit > 0, now > startedAt + limit else { return }
+        if now > startedAt + 2 * limit { return end(tookTooLong) }
+        for target in remaining {
+            if let disk = node.control.state.nodes[target]?.diskIDs.first { node.membership.slow(disk, mayBeOwn: true) }
+        }
+    }
+
+    private var tookTooLong: SheepError {
+        SheepError(.unavailable, "volume \(session.volume.name) could not be flushed on enough nodes; see 'dog cluster info'")
+    }
+
     /// Goes on after a while, or fails when the request's time is over.
     private func later(_ action: @escaping () -> Void) {
         let node = session.node
         let limit = node.options.inputOutputTimeout
         if limit > 0, node.clock.now() - startedAt > limit {
-            return end(SheepError(.unavailable, "volume \(session.volume.name) could not be flushed on enough nodes; see 'dog cluster info'"))
+            return end(tookTooLong)
         }
         node.clock.schedule(after: NodeTiming.retry, action)
     }

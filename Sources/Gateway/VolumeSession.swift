@@ -534,6 +534,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 node.membership.slow(member.disk)
             }
         }
+        for flush in flushes { flush.tick(now: now) }
         guard limit > 0 else { return }
         failWaiters(now: now, limit: limit)
         guard !waiting.isEmpty else { return }

@@ -60,6 +60,17 @@ extension ObjectStore {
         if let file = cache.find(name) { flush(file, completion) } else { flush([name.birth], completion: completion) }
     }
 
+    /// Completes when the disk has done a sync: it answers.
+    package func probe(completion: @escaping (SheepError?) -> Void) {
+        if let refusal = refusesChanges { return completion(refusal) }
+        inFlight += 1
+        disk.sync(files: [stateFile], directories: []) { [self] error in
+            inFlight -= 1
+            completion(error.map { fail($0) })
+            closeIfIdle()
+        }
+    }
+
     func startBatch() {
         guard runningBatch == nil, nextBatch.isWanted else { return }
         var batch = nextBatch

@@ -42,6 +42,36 @@ import Testing
         expect(run.run(atMost: 30 * Self.second) { !run.isRunning(sheep) }, "it does not stop")
     }
 
+    // MARK: Disks that give no answer
+
+    @Test("a disk that hangs in a sync leaves where enough others stay: the flush is done by them", arguments: seeds)
+    func hungDiskLeaves(seed: UInt64) {
+        let run = begin(seed, storing: 3, copies: 3)
+        run.slowDisk(2, by: 1_000_000)
+        succeed(run, run.write(0..<16, through: 1))
+        let flush = run.flush(through: 1)
+        expect(run.run(atMost: 50 * Self.second) { flush.isAnswered }, "the flush waits for the disk that hangs")
+        expect(flush.hasSucceeded, flush.failure ?? "")
+        expect(run.copies.inSync == 2, "\(run.copies.inSync) copies count as in sync")
+        succeed(run, run.write(0..<16, through: 1))
+        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
+        run.end()
+    }
+
+    @Test("a disk that hangs stays where too few others are left: the flush fails in its time", arguments: seeds)
+    func hungDiskStays(seed: UInt64) {
+        let run = begin(seed, storing: 3, copies: 3)
+        run.kill(3)
+        expect(run.run(atMost: 30 * Self.second) { run.copies.inSync == 2 }, "it is not called down")
+        run.slowDisk(2, by: 1_000_000)
+        succeed(run, run.write(0..<16, through: 1))
+        let flush = run.flush(through: 1)
+        expect(run.run(atMost: 120 * Self.second) { flush.isAnswered }, "the flush waits for ever")
+        expect(!flush.hasSucceeded && run.copies.inSync == 2, "it was flushed on one of two copies, \(run.copies.inSync) in sync")
+        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
+        run.end()
+    }
+
     // MARK: Leases and fences
 
     @Test("a gateway that stood still answers no read with what was there before its successor's write", arguments: seeds)

@@ -123,6 +123,17 @@ package final class DirectedCluster {
         return request
     }
 
+    /// Makes durable what was answered before.
+    package func flush(through number: Int) -> Request {
+        let request = begin()
+        open(number) { use, device in
+            use.call({ done in device.flush { done($0.map { .failure($0) } ?? .success(())) } }) { (result: Result<Void, SheepError>) in
+                request.outcome = result
+            }
+        }
+        return request
+    }
+
     /// Takes all of an object away.
     package func trim(object: UInt64, through number: Int) -> Request {
         let request = begin()
