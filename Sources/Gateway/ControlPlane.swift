@@ -136,9 +136,18 @@ package final class ControlPlane<Engine: ClusterEngine>: ClusterEngineDelegate {
         if let last = copy?.last, last > appliedIndex {
             failed?(
                 """
-                the control log ends at entry \(appliedIndex), but this store's copy of it at entry \(last): the log was lost, or an older \
-                one is in its place. Put it back; or if it is gone, start the sheep of this machine that ran last with --restore-log, which \
-                makes the log anew from its store's copy. For a new cluster give empty stores
+                the control log ends at entry \(appliedIndex), but this store's copy of it at entry \(last): the log was lost, an older one or \
+                another cluster's is in its place. Put it back; or if it is gone, start the sheep of this machine that ran last with \
+                --restore-log, which makes the log anew from its store's copy. For another cluster give an empty store
+                """)
+            return
+        }
+        if let last = copy?.last, let mark = state.restorations.first(where: { $0.from < last && last < $0.to }) {
+            failed?(
+                """
+                the control log was made anew from a copy that ended at entry \(mark.from), but this store's ends at entry \(last): it may have \
+                writes that the others know nothing of. To go on with them stop all sheep of this machine, move the log away, and start this \
+                one with --restore-log; to give them up give this sheep an empty store
                 """)
             return
         }

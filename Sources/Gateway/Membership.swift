@@ -276,7 +276,12 @@ package final class Membership<Env: NodeEnvironment> {
             for disk in up.disks { failedDisks.remove(disk.id) }
             outTried = []
         }
-        if case .inSync(let disk, _, _) = entry.command { failedDisks.remove(disk) }
+        switch entry.command {
+        // It answers, so it may fail anew.
+        case .syncing(let disk, _, _), .inSync(let disk, _, _): failedDisks.remove(disk)
+        case .openGroups: failedDisks = []
+        default: break
+        }
     }
 
     /// A snapshot of the state took the place of entries that this sheep, which stood still for long, never saw. The one that

@@ -50,7 +50,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private(set) var waitsForSpace = false
     /// Of this pass, groups that this disk never had.
     private var inbound: [GroupRange] = []
-    private var refusalsAtStart: UInt64 = 0
+    /// What was to be copied, or written to what is being copied, found no space.
+    private var hasRunOut = false
     /// What the disk has no space for: it leaves these groups when nothing is under way.
     private var leaving: [GroupRange] = []
     /// Nothing is copied before this time, for there was no space.
@@ -94,9 +95,15 @@ package final class Recovery<Env: NodeEnvironment> {
     }
 
     /// It failed here: what it passed over has to come from the source.
-    func failed(_ slot: ObjectSlot, _ change: ReplicaChange) {
+    func failed(_ slot: ObjectSlot, _ change: ReplicaChange, _ error: SheepError) {
+        refused(error)
         if let copy = active[slot] { return copy.failed(change) }
         if case .copying = phase { lookAt(slot) }
+    }
+
+    /// Of what is put here, in groups that this disk is not in sync for.
+    func refused(_ error: SheepError) {
+        if error.code == .noSpace { hasRunOut = true }
     }
 
     private func lookAt(_ slot: ObjectSlot) {
@@ -187,7 +194,7 @@ package final class Recovery<Env: NodeEnvironment> {
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         inbound = GroupRange.merged(tasks.filter { $0.since == .zero }.map(\.range))
-        (leaving, refusalsAtStart) = ([], store.statistics.full)
+        (leaving, hasRunOut) = ([], false)
         guard !toPropose.isEmpty else { return list(since: since) }
         let pass = pass
         // A disk that hangs would hold up every change and flush that comes to it as a syncing one.
@@ -228,7 +235,7 @@ package final class Recovery<Env: NodeEnvironment> {
     /// Whether what is copied, and what clients write meanwhile, still has room.
     private func lookForSpace() {
         guard let store = node.store, leaving.isEmpty else { return }
-        if store.statistics.full > refusalsAtStart {
+        if hasRunOut {
             leaving = ranges
             (restsUntil, waitsForSpace) = (node.clock.now() + Self.rest, true)
         } else if !inbound.isEmpty, store.isNearlyFull {

@@ -133,7 +133,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
         let ancestry = partial ? [change.object.birth] : node.ancestry(of: change.object.birth)
         let note = change.origin == nil ? nil : notes.begin(change, in: store) { signs(of: change, payload, ancestry) }
         let completion = { [weak self] (error: SheepError?) in
-            if partial, error != nil { self?.node.recovery.failed(slot, change) }
+            if partial, let error { self?.node.recovery.failed(slot, change, error) }
             guard change.origin != nil, let self else { return told(error) }
             if error == nil { return noted(change, slot: note, durable: durable, told) }
             notes.failed(slot: note, in: store)

@@ -94,6 +94,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         control.applied = { [unowned self] in applied($0, at: $1, result: $2) }
         control.restoredState = { [unowned self] in stateReplaced() }
         control.started = { [unowned self] in
+            if control.state.cluster == nil, let own = self.store?.identity.cluster {
+                return end(.failed(
+                    """
+                    the control log knows of no cluster, but this store belongs to cluster \(own): the log was lost. Put it back, or start the \
+                    sheep of this machine that ran last with --restore-log; for a new cluster give empty stores
+                    """))
+            }
             hasReplayed = true
             membership.join()
         }

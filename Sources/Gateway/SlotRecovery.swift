@@ -363,6 +363,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
             permit?.end()
             guard let error else { return then() }
             node.logger.error("recovery of \(piece.object.name): \(error.message)")
+            node.recovery.refused(error)
             postpone(error.message)
         }
     }

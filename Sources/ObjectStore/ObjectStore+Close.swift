@@ -5,8 +5,13 @@ extension ObjectStore {
     ///
     /// New changes are refused from the call on. After an error the state stays unclean and the next start recomputes.
     package func close(completion: @escaping (SheepError?) -> Void) {
-        precondition(closeCompletion == nil)
-        closeCompletion = completion
+        if case .closed = phase, closeCompletion == nil { return completion(nil) }
+        let former = closeCompletion
+        closeCompletion = { error in
+            former?(error)
+            completion(error)
+        }
+        if former != nil { return }
         if case .open = phase { phase = .closing }
         startBatch()
         closeIfIdle()

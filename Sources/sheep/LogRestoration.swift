@@ -9,15 +9,20 @@ struct LogRestoration {
     let directory: LocalEngineDirectory
     let logger: Logger
 
-    /// Does nothing where the log is whole and not behind the copy. Refused while a sheep of this machine runs, and where more of
+    /// No other sheep restores until the folder is unlocked. Does nothing where the log is whole and not behind the copy. Refused while a sheep of this machine runs, and where more of
     /// the log can be read than the copy has.
     func perform() throws(SheepError) {
         let reach: (last: LogIndex, isWhole: Bool)?
         let copy: LogCopy.Contents?
-        do throws(EngineFailure) {
+        do {
+            guard try directory.folder.directory.tryLock(shared: false) else {
+                throw SheepError(.busy, "another sheep makes the control log in \(directory.path) anew: start this one without --restore-log")
+            }
             reach = try directory.folder.reach()
             copy = try LogCopy.read(in: store)
-        } catch { throw SheepError(.damaged, error.text) }
+        } catch let error as EngineFailure { throw SheepError(.damaged, error.text) } catch {
+            throw error as? SheepError ?? SheepError(.unknown, "\(error)")
+        }
         guard let copy else {
             throw SheepError(.invalidArgument, "the store \(store) has no copy of a control log: nothing can be made from it")
         }
@@ -32,7 +37,9 @@ struct LogRestoration {
                     """)
             }
         }
-        try directory.rebuildLog(index: copy.last, snapshot: try state(of: copy).wire)
+        var state = try state(of: copy)
+        state.restoreLog(skipping: .random(in: LogRestorationMark.gaps))
+        try directory.rebuildLog(index: state.appliedIndex, snapshot: state.wire)
         logger.warning("the control log in \(directory.path) was made anew from the copy in \(store), up to entry \(copy.last)")
     }
 

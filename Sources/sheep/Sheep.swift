@@ -95,6 +95,8 @@ final class Sheep: @unchecked Sendable {
             let directory = try LocalEngineDirectory.resolve(option: options.engineDirectory, store: options.store)
             if options.restoreLog { try LogRestoration(store: folder.path, directory: directory, logger: logger).perform() }
             let engine = try LocalEngine(node: report.identity.node, directory: directory, loop: loop)
+            // Whoever restores from now on sees that this sheep runs.
+            if options.restoreLog { directory.folder.directory.unlock() }
             let boot = BootID(rawValue: .random(in: 1 ... .max))
             let network = PeerLinks(loop: loop, node: report.identity.node, boot: boot, key: key, logger: logger)
             let node = SheepNode<RealEnvironment>(

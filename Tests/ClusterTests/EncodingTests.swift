@@ -77,11 +77,15 @@ import Testing
         talk.say(.shutdown)
         talk.say(.cleanStop(NodeID(4), boot: BootID(4, 1)))
 
+        let end = talk.state.appliedIndex
+        talk.state.restoreLog(skipping: LogRestorationMark.gaps.lowerBound)
+        #expect(talk.state.appliedIndex.rawValue == end.rawValue + LogRestorationMark.gaps.lowerBound)
+        #expect(talk.state.restorations == [LogRestorationMark(from: end, to: talk.state.appliedIndex)])
         let bytes = talk.state.wire
         let restored = try ControlState(wire: bytes)
         #expect(restored.wire == bytes)
         #expect(restored.digest == talk.state.digest)
-        #expect(restored.volumes == talk.state.volumes)
+        #expect(restored.volumes == talk.state.volumes && restored.restorations == talk.state.restorations)
         for length in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 500)) {
             #expect(throws: WireError.self) { try ControlState(wire: Array(bytes.prefix(length))) }
         }

@@ -116,6 +116,7 @@ import Testing
         talk.down((3, 1))
         talk.say(.nodeOut(NodeID(3), byOperator: false))
         #expect(talk.state.opening(abandoning: NodeID(3)).groups.values.reduce(0, +) > 0)
+        #expect(talk.state.opening(abandoning: NodeID(1)).groups.isEmpty, "it is up, and has nothing alone that is missed")
         talk.say(.planPlacement)
         #expect(talk.inSync(group, copies: 1) == [] && talk.lastMembers(group, copies: 1) == [3])
         talk.say(.openGroups(present: [1, 2, 3].map { DiskID($0) }, preferred: []))

@@ -55,6 +55,13 @@ import Testing
         for piece in 1...log.count { #expect(winners(log, piece: piece) == [[1], [4], [5]]) }
     }
 
+    @Test("a seal that outlived what was before it is no proof: nobody has acted upon either")
+    func sealAlone() {
+        var scanner = scanner()
+        #expect(scanner.feed(bytes(1, [1]) + bytes(3, []) + bytes(2, [2]) + bytes(3, [3])).map(\.payload) == [[1], [2], [3]])
+        #expect(scanner.proof == nil && !scanner.isSealed)
+    }
+
     @Test("a record that rots is noticed by the one behind it: nothing behind it wins, and its index is never given away again")
     func rot() {
         let (first, second, third) = (bytes(1, [1]), bytes(2, [2, 2]), bytes(3, [3]))

@@ -23,8 +23,20 @@ package struct ControlState: Sendable {
     var leaseTable = LeaseTable()
     var lockTable = LockTable()
     var history = RequestHistory()
+    /// Where the log was made anew from a store's copy, the oldest first.
+    package private(set) var restorations: [LogRestorationMark] = []
 
     package init() {}
+
+    /// The log ends here, and is made anew: what it may have had beyond this is lost. Indices go on far behind it, so that none is used twice,
+    /// and whoever acted on what was lost, or on what another restoration began, can be told by how far it got.
+    ///
+    /// - Parameter gap: A random one of ``LogRestorationMark/gaps``.
+    package mutating func restoreLog(skipping gap: UInt64) {
+        let mark = LogRestorationMark(from: appliedIndex, to: LogIndex(rawValue: appliedIndex.rawValue + gap))
+        restorations.append(mark)
+        appliedIndex = mark.to
+    }
 
     /// Takes the next entry; indices ascend, but the log may skip some.
     ///
@@ -94,6 +106,7 @@ extension ControlState: WireCodable {
         leaseTable = try reader.readValue()
         lockTable = try reader.readValue()
         history = try reader.readValue()
+        restorations = try reader.readArray()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -107,5 +120,28 @@ extension ControlState: WireCodable {
         writer.write(leaseTable)
         writer.write(lockTable)
         writer.write(history)
+        writer.write(restorations)
+    }
+}
+
+/// No entry of the log has an index between these: one that a store's copy has there was lost.
+package struct LogRestorationMark: Hashable, Sendable, WireCodable {
+    /// More entries than any copy lacks, and than any log gets.
+    package static let gaps: ClosedRange<UInt64> = 1 << 20...1 << 40
+
+    /// The last entry that the log was made anew from, and the one before its next.
+    package var from: LogIndex
+    package var to: LogIndex
+
+    package init(from: LogIndex, to: LogIndex) { (self.from, self.to) = (from, to) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        from = try reader.readValue()
+        to = try reader.readValue()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(from)
+        writer.write(to)
     }
 }

@@ -130,8 +130,10 @@ extension ControlState {
         return ForcedOpening(of: membership, counts: closingCounts)
     }
 
-    /// What only this node has, and would be lost if it never returned while all others do.
+    /// What only this node has, and would be lost if it never returned while all others do. That it stopped cleanly changes nothing.
     package func opening(abandoning node: NodeID) -> ForcedOpening {
-        ForcedOpening(of: membership, counts: closingCounts, abandoning: node)
+        var membership = membership
+        membership.endCleanStops(at: appliedIndex.next)
+        return ForcedOpening(of: membership, counts: closingCounts, abandoning: node)
     }
 }

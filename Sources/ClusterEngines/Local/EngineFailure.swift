@@ -12,6 +12,15 @@ package enum EngineFailure: Error, Sendable {
         if case .systemCall(_, _, let errno) = self { errno == ENOSPC || errno == EDQUOT } else { false }
     }
 
+    /// What happened, without what to do about the log.
+    package var reason: String {
+        switch self {
+        case .systemCall(let call, let path, let errno): "\(call) of \(path) failed: \(String(cString: strerror(errno)))"
+        case .damaged(let path, let what): "\(path) is damaged (\(what))"
+        case .removed(let path): "\(path) was removed"
+        }
+    }
+
     package var text: String {
         switch self {
         case .systemCall(let call, let path, let errno):

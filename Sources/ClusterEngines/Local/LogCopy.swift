@@ -43,8 +43,11 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
 
     package init(in path: String, failed: @escaping @Sendable (String) -> Void) throws(EngineFailure) {
         folder = try OpenFile.open(path, O_RDONLY | O_DIRECTORY)
-        last = try? Self.read(folder)?.last
         self.failed = failed
+        do throws(EngineFailure) { last = try Self.read(folder)?.last } catch {
+            last = nil
+            failed("the store's copy of the control log cannot be read, a new one is begun: \(error.reason)")
+        }
         pthread_mutex_init(lock, nil)
     }
 
@@ -54,7 +57,7 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
         lock.deallocate()
     }
 
-    /// Nil: there is none. `damaged`: one that cannot be read.
+    /// What is whole of it, up to the first entry that is not. Nil: there is none. `damaged`: its beginning cannot be read.
     package static func read(in path: String) throws(EngineFailure) -> Contents? {
         try read(try OpenFile.open(path, O_RDONLY | O_DIRECTORY))
     }
@@ -62,7 +65,7 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
     private static func read(_ folder: OpenFile) throws(EngineFailure) -> Contents? {
         guard let file = try folder.openEntry(fileName, O_RDONLY) else { return nil }
         let segment = try Segment(file)
-        return Contents(index: segment.header.index, snapshot: try segment.readSnapshot(), entries: try segment.read())
+        return Contents(index: segment.header.index, snapshot: try segment.readSnapshot(), entries: try segment.readWhatIsWhole())
     }
 
     // MARK: Writing
@@ -84,12 +87,16 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
         add(.begin(index, snapshot))
     }
 
+    /// A disk that hangs must not let states pile up: each has all that was before.
+    private static func isSuperseded(by item: Work) -> Bool { if case .begin = item { true } else { false } }
+
     package func append(_ payload: [UInt8], at index: LogIndex) { add(.append(LogRecord(index: index, payload: payload))) }
 
     /// Whatever comes while the worker writes and syncs is written and synced together.
     private func add(_ item: Work) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
+        if Self.isSuperseded(by: item) { work = [] }
         work.append(item)
         if isWorking { return }
         isWorking = true
@@ -126,7 +133,7 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
             file = nil
             note(failed: true)
             try? folder.removeEntry(Self.draftName)
-            failed("the store's copy of the control log is not written on: \(error.text)")
+            failed("the store's copy of the control log is not written on: \(error.reason)")
         }
     }
 

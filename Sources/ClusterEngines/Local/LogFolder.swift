@@ -39,17 +39,15 @@ package final class LogFolder: Sendable {
         return segment
     }
 
-    /// The last entry that can be read; not whole: something of it, or after it, is damaged. Nil: there is no log.
+    /// The last entry that there is for certain; not whole: something before it is damaged, or cannot be read. Nil: there is no log.
     package func reach() throws(EngineFailure) -> (last: LogIndex, isWhole: Bool)? {
         guard let newest = try segments().last else { return nil }
-        var last = LogIndex(rawValue: newest.rawValue - 1)
-        do throws(EngineFailure) {
-            guard let segment = try open(newest) else { return (last, false) }
-            _ = try segment.readSnapshot()
-            defer { last = LogIndex(rawValue: segment.next.rawValue - 1) }
-            _ = try segment.read()
-        } catch .damaged { return (last, false) }
-        return (last, true)
+        let before = LogIndex(rawValue: newest.rawValue - 1)
+        guard let segment = try? open(newest) else { return (before, false) }
+        let winners = try? segment.readWhatIsWhole()
+        let last = max(before, segment.highest, winners?.last?.index ?? .zero)
+        let isWhole = winners.map { ($0.last?.index ?? before) == last } ?? false
+        return (last, isWhole && (try? segment.readSnapshot()) != nil)
     }
 
     /// Removes all segments but the last two, oldest first, and makes that durable at some time.

@@ -5,7 +5,7 @@ package import ObjectModel
 ///
 /// The rule is the same for every reader, and bytes below the end of the file never change, so all find the same:
 /// - a whole record with the index that is next wins; whole records with a lower index lose;
-/// - a whole record with a higher index ends the reading: an entry is written only after the one before it was delivered, and so was
+/// - behind a whole entry with a higher index nothing wins: an entry is written only after the one before it was delivered, and so was
 ///   durable. That one was there, and rots;
 /// - a seal that wins ends the segment; whatever follows is void;
 /// - bytes that are no whole record are skipped, byte by byte, to the next whole record;
@@ -18,6 +18,8 @@ package struct RecordScanner {
     package private(set) var isSealed = false
     /// A record behind this one proves that the winner of ``next`` was lost.
     package private(set) var proof: LogIndex?
+    /// The highest index of a whole entry.
+    package private(set) var highest = LogIndex.zero
     /// Bytes not yet told to be a record or garbage: at most one record's beginning.
     private var undecided: [UInt8] = []
 
@@ -25,7 +27,7 @@ package struct RecordScanner {
 
     /// Takes the bytes that follow those fed before; returns the winners that are complete now, in order.
     package mutating func feed(_ bytes: [UInt8]) -> [LogRecord] {
-        guard !isSealed, proof == nil else { return [] }
+        guard !isSealed else { return [] }
         undecided += bytes
         let whole = undecided
         var winners: [LogRecord] = []
@@ -37,11 +39,13 @@ package struct RecordScanner {
     /// Returns how many bytes are decided.
     private mutating func scan(_ bytes: UnsafeRawBufferPointer, winners: inout [LogRecord]) -> Int {
         var position = 0
-        while position < bytes.count, !isSealed, proof == nil {
+        while position < bytes.count, !isSealed {
             switch RecordSight(at: position, in: bytes, tag: tag) {
             case .whole(let index, let payload):
-                if index > next { proof = index }
-                if index == next { winners.append(accept(index, bytes[payload])) }
+                if !payload.isEmpty { highest = max(highest, index) }
+                // A seal may be written while what is before it is on its way to the disk, and nobody acts upon either.
+                if index > next, !payload.isEmpty { proof = proof ?? index }
+                if index == next, proof == nil { winners.append(accept(index, bytes[payload])) }
                 position = payload.upperBound
             case .nothing:
                 position = nextCandidate(from: position + 1, in: bytes)

@@ -43,13 +43,22 @@ package final class Segment {
     /// Reads to the end of the file; returns the winners found. `damaged` when an entry that was there is not any more: what came after
     /// it cannot be applied, and to go on without it would take back what was acted upon.
     package func read() throws(EngineFailure) -> [LogRecord] {
+        let winners = try readWhatIsWhole()
+        if let proof = scanner.proof {
+            throw .damaged(path: file.path, what: "entry \(scanner.next) cannot be read, and entry \(proof) follows it")
+        }
+        return winners
+    }
+
+    /// The highest index of a whole entry read so far, of one that did not win too.
+    package var highest: LogIndex { scanner.highest }
+
+    /// The winners before the first one that cannot be read.
+    package func readWhatIsWhole() throws(EngineFailure) -> [LogRecord] {
         var winners: [LogRecord] = []
         while !isSealed {
             let bytes = try file.read(at: readOffset, count: Self.readSize)
             if !bytes.isEmpty { winners += scanner.feed(bytes) }
-            if let proof = scanner.proof {
-                throw .damaged(path: file.path, what: "entry \(scanner.next) cannot be read, and entry \(proof) follows it")
-            }
             readOffset += UInt64(bytes.count)
             guard bytes.count == Self.readSize else { break }
         }

@@ -27,8 +27,12 @@ struct NodeRemove: SheepCommand {
     func run(with sheep: SheepClient) async throws {
         let node = try await sheep.node(number)
         guard case .risk(let risk) = try await sheep.ask(.nodeRemove(node), orFail: failed) else { return }
-        for line in risk.lines(raw: common.raw) { Terminal.print(line) }
-        if !force, risk.givesUpData { try await confirm(risk, node, sheep) }
+        if risk.givesUpData {
+            for line in risk.lines(raw: common.raw) { Terminal.print(line) }
+            if !force { try await confirm(risk, node, sheep) }
+        } else if !common.raw {
+            Terminal.print("Nothing is lost without it: others have what it has.")
+        }
         _ = try await sheep.ask(.nodeRemove(node, givesUp: true), orFail: failed)
     }
 

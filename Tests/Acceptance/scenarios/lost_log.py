@@ -18,6 +18,7 @@ def scenario(bed):
     contents.write(bed.sheep[0], "volume", 0, 16 * MiB)
     removed(bed, contents)
     damaged(bed, contents)
+    too_old_a_copy(bed, contents)
 
 
 def folder(bed):
@@ -37,7 +38,7 @@ def refused(sheep, *texts):
     check(sheep.child.returncode == 1 and all(text in said for text in texts), f"sheep {sheep.number} ended with {sheep.child.returncode}: {said}")
 
 
-def restored(bed, contents, sheep):
+def restored(bed, contents, sheep, without=()):
     """By one sheep, which goes on at once; the others join it, and everything is there, also for writes to come."""
     options = sheep.extra_options
     sheep.extra_options = [*options, "--restore-log"]
@@ -45,9 +46,12 @@ def restored(bed, contents, sheep):
     sheep.wait_listening()
     sheep.extra_options = options
     check("was made anew from the copy" in sheep.log.read_text(errors="replace"), "the log was not restored")
-    start_all(*(s for s in bed.sheep if s is not sheep))
-    bed.cluster.wait_recovered()
-    contents.verify()
+    start_all(*(s for s in bed.sheep if s is not sheep and s not in without))
+    if without:
+        bed.cluster.wait_running()
+    else:
+        bed.cluster.wait_recovered()
+    contents.verify(*(s for s in bed.sheep if s not in without))
     contents.write(bed.sheep[1], "volume", 3 * MiB, 5 * MiB)
     bed.dog("cluster", "check")
 
@@ -77,6 +81,27 @@ def damaged(bed, contents):
     refused(away, "restore it by the sheep of this machine that ran last")
     away.extra_options.remove("--restore-log")
     restored(bed, contents, bed.sheep[0])
+
+
+def too_old_a_copy(bed, contents):
+    """The log is lost, and a sheep that was away restores it: those that have more are not taken in as if they had less."""
+    away = bed.sheep[2]
+    away.kill()
+    wait_until(lambda: bed.cluster.node_state(away) == "down", "the sheep is down", 30)
+    contents.write(bed.sheep[0], "volume", 0, MiB)
+    kill_all(*bed.sheep[:2])
+    folder(bed).rename(folder(bed).with_name("lost again"))
+    away.extra_options.append("--restore-log")
+    away.start()
+    away.wait_listening()
+    away.extra_options.remove("--restore-log")
+    for sheep in bed.sheep[:2]:
+        refused(sheep, "was made anew from a copy that ended at entry", "move the log away")
+    away.kill()
+    folder(bed).rename(folder(bed).with_name("too old"))
+    restored(bed, contents, bed.sheep[0], without=[away])
+    # It acted on nothing that the others do not know.
+    refused(away, "--restore-log")
 
 
 def rot(path):

@@ -55,7 +55,7 @@ extension BackingStoreConnection {
 
     private func readData(_ request: RequestHeader, _ open: Volume, _ volume: SheepdogVolume) {
         if request.flags.contains(.tgt), let refusal = staleness(of: volume) { return completed(request, refusal) }
-        if let (open, heir) = heir(of: volume) { return readData(request, open, heir) }
+        if let (open, heir) = heir(of: volume, for: request) { return readData(request, open, heir) }
         guard UInt64(request.object.index) < volume.objectCount else { return completed(request, .noObject) }
         guard request.offset <= UInt64(UInt32.max) else { return completed(request, .invalidParameters) }
         guard let device = device(open, request) else { return }
@@ -64,9 +64,10 @@ extension BackingStoreConnection {
     }
 
     /// QEMU goes on reading what its guest did not write since under the VID that the volume had before a snapshot, also when that is
-    /// deleted. Who read the snapshot for its own sake must not get something else.
-    private func heir(of volume: SheepdogVolume) -> (Volume, SheepdogVolume)? {
-        guard let vid = volume.heir, !readsSnapshot(volume), let open = self.volume(vid), let heir = open.volume else { return nil }
+    /// deleted. Who read the snapshot for its own sake must not get something else, nor
+    /// `dog`, which reads slot by slot what an inode named, of a clone too.
+    private func heir(of volume: SheepdogVolume, for request: RequestHeader) -> (Volume, SheepdogVolume)? {
+        guard let vid = volume.heir, isShown(to: request), !readsSnapshot(volume), let open = self.volume(vid), let heir = open.volume else { return nil }
         return (open, heir)
     }
 
@@ -101,7 +102,7 @@ extension BackingStoreConnection {
 
     /// It may have been a snapshot that was deleted meanwhile.
     private func readAgain(_ request: RequestHeader, after error: SheepError) {
-        guard error.code == .noSuchSnapshot, let open = volume(request.object.vid), let volume = open.volume, heir(of: volume) != nil else {
+        guard error.code == .noSuchSnapshot, let open = volume(request.object.vid), let volume = open.volume, heir(of: volume, for: request) != nil else {
             return completed(request, ofObject(error))
         }
         readData(request, open, volume)
