@@ -12,16 +12,16 @@ struct LogRestoration {
     /// No other sheep restores until the folder is unlocked. Does nothing where the log is whole and not behind the copy. Refused while a sheep of this machine runs, and where more of
     /// the log can be read than the copy has.
     func perform() throws(SheepError) {
+        let isAlone: Bool
         let reach: (last: LogIndex, isWhole: Bool)?
         let copy: LogCopy.Contents?
-        do {
-            guard try directory.folder.directory.tryLock(shared: false) else {
-                throw SheepError(.busy, "another sheep makes the control log in \(directory.path) anew: start this one without --restore-log")
-            }
+        do throws(EngineFailure) {
+            isAlone = try directory.folder.directory.tryLock(shared: false)
             reach = try directory.folder.reach()
             copy = try LogCopy.read(in: store)
-        } catch let error as EngineFailure { throw SheepError(.damaged, error.text) } catch {
-            throw error as? SheepError ?? SheepError(.unknown, "\(error)")
+        } catch { throw SheepError(.damaged, error.text) }
+        guard isAlone else {
+            throw SheepError(.busy, "another sheep makes the control log in \(directory.path) anew: start this one without --restore-log")
         }
         guard let copy else {
             throw SheepError(.invalidArgument, "the store \(store) has no copy of a control log: nothing can be made from it")

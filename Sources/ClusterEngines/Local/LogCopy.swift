@@ -87,16 +87,14 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
         add(.begin(index, snapshot))
     }
 
-    /// A disk that hangs must not let states pile up: each has all that was before.
-    private static func isSuperseded(by item: Work) -> Bool { if case .begin = item { true } else { false } }
-
     package func append(_ payload: [UInt8], at index: LogIndex) { add(.append(LogRecord(index: index, payload: payload))) }
 
     /// Whatever comes while the worker writes and syncs is written and synced together.
     private func add(_ item: Work) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
-        if Self.isSuperseded(by: item) { work = [] }
+        // A state has all that was before, which must not pile up while a disk hangs.
+        if case .begin = item { work = [] }
         work.append(item)
         if isWorking { return }
         isWorking = true
@@ -119,8 +117,6 @@ package final class LogCopy: ControlLogCopy, @unchecked Sendable {
             for item in items {
                 switch item {
                 case .begin(let index, let snapshot):
-                    // What came before is in the snapshot.
-                    bytes = []
                     file = try make(index, snapshot)
                 case .append(let record):
                     if let file { bytes += record.encoded(tag: file.tag) }

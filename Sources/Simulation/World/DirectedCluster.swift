@@ -255,10 +255,13 @@ package final class DirectedCluster {
     }
 
     /// Copies that have all of the volume, as the sheep that knows most has it, and how few of them a write needs.
-    package var copies: (inSync: Int, minimum: Int) {
-        guard let state = cluster.latestState else { return (0, 0) }
-        let set = state.replicas(of: PlacementGroup(rawValue: 0), copies: volume.copies)
-        return (set.inSync.count, set.minimum)
+    package var copies: (inSync: Int, minimum: Int) { replicas.map { ($0.inSync.count, $0.minimum) } ?? (0, 0) }
+
+    /// Copies that are being made.
+    package var syncingCopies: Int { replicas?.syncing.count ?? 0 }
+
+    private var replicas: ReplicaSet? {
+        cluster.latestState?.replicas(of: PlacementGroup(rawValue: 0), copies: volume.copies)
     }
 
     /// It runs.
