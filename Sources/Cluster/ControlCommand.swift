@@ -47,6 +47,8 @@ package enum ControlCommand: Hashable, Sendable {
     // Leases (who orders a volume's writes) and Sheepdog's locks (who may attach).
     case acquireLease(Birth, NodeID, boot: BootID)
     case releaseLease(Birth, NodeID, Term)
+    /// Everything that the owner ordered is on all members: from here on `to` orders the writes, under the next term.
+    case handOverLease(Birth, NodeID, Term, to: NodeID)
     case lockVolume(Birth, owner: NodeID, shared: Bool)
     case unlockVolume(Birth, owner: NodeID?)
 

@@ -257,7 +257,7 @@ extension VolumeSession {
 
     // MARK: As the owner
 
-    func serve(_ message: ForwardRequest, payload: ByteBuffer, reply: @escaping PeerCompletion) {
+    func serve(_ message: ForwardRequest, payload: ByteBuffer, from gateway: NodeID, reply: @escaping PeerCompletion) {
         guard term != nil, message.volume == birth else {
             return reply(.failure(SheepError(.notOwner, "\(node.name) does not hold the lease of volume \(volume.name)")))
         }
@@ -272,6 +272,7 @@ extension VolumeSession {
             }
         }
         lastUse = node.clock.now()
+        uses.passedOn(by: gateway, at: lastUse)
         switch message.kind {
         case .read:
             guard message.length <= UInt64(VolumeLimits.largestRequest) else {

@@ -357,7 +357,8 @@ package final class SheepNode<Env: NodeEnvironment> {
         case .format:
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
-        case .acquireLease, .releaseLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
+        case .handOverLease(let birth, _, _, to: identity): _ = session(for: birth)
+        case .acquireLease, .releaseLease, .handOverLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
             .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
             .syncing, .syncStopped,
             .inSync, .shutdown, .cleanStop:
@@ -469,7 +470,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         for session in orderedSessions {
             session.tick(now: now)
             // With a change that cannot end the volume could not be drained, and would hold up whoever comes.
-            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty, session.flushes.isEmpty { session.release() }
+            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty, session.flushes.isEmpty { session.release() } else {
+                session.followClients(now: now)
+            }
         }
         load = latencies.close(isCalm: nobodyRecovers)
         memberLatencies.close()
@@ -607,6 +610,6 @@ extension SheepNode: PeerNetworkDelegate {
         guard isServing, let session = sessions[request.volume] else {
             return reply(.failure(SheepError(.notOwner, "\(name) does not hold the lease of volume \(request.volume)")))
         }
-        session.serve(request, payload: payload, reply: reply)
+        session.serve(request, payload: payload, from: peer, reply: reply)
     }
 }

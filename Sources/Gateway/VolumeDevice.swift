@@ -108,7 +108,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
                 if error != nil { knownLosses = session.unflushedHere.losses }
                 completion(error)
             }
-            session.submit(VolumeRequest(offset: 0, work: .flush(ended), receivedAt: node.clock.now()))
+            session.submit(VolumeRequest(offset: 0, work: .flush(ended), receivedAt: session.usedHere()))
         case .snapshot: completion(nil)
         }
     }
@@ -129,7 +129,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         switch target {
         case .volume(let session):
             session.submit(
-                VolumeRequest(offset: offset, work: .status(length: length, completion: answer), receivedAt: node.clock.now()))
+                VolumeRequest(offset: offset, work: .status(length: length, completion: answer), receivedAt: session.usedHere()))
         case .snapshot(let reader): reader.status(at: offset, length: length, completion: answer)
         }
     }
@@ -145,7 +145,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
             session.submit(
                 VolumeRequest(
                     offset: offset, work: .change(kind, length: length, data: data, durable: durable, completion: completion),
-                    receivedAt: node.clock.now(), client: client))
+                    receivedAt: session.usedHere(), client: client))
         case .snapshot(let reader):
             completion(SheepError(.readOnly, "\(exportName) is a snapshot of volume \(reader.volume.name) and read-only"))
         }
@@ -194,9 +194,8 @@ extension VolumeSession {
         at offset: UInt64, length: Int, buffer: consuming ByteBuffer,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        let now = node.clock.now()
+        let now = usedHere()
         if case .owned = mode {
-            lastUse = now
             let within = Int(offset % UInt64(objectSize))
             if within + length <= objectSize {
                 return readObject(

@@ -65,8 +65,7 @@ package struct DelayedTrims {
 extension VolumeSession {
     /// See ``VolumeDevice/trimUnlessChanged(at:length:afterNanoseconds:)``.
     func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64) {
-        let now = node.clock.now()
-        lastUse = now
+        let now = usedHere()
         let (within, size) = (Int(offset % UInt64(objectSize)), objectSize)
         let range = (within + blockSize - 1) / blockSize * blockSize..<min(within + Int(length), size) / blockSize * blockSize
         let index = UInt32(offset / UInt64(size))

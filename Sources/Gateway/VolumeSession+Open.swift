@@ -103,6 +103,7 @@ extension VolumeSession {
     func opened(term: Term) {
         guard case .opening = mode else { return }
         mode = .owned(term)
+        uses = GatewayUses(own: node.clock.now())
         node.logger.debug("volume \(volume.name): owner with term \(term)")
         tellOpened(term)
         resubmitWaiting()
@@ -227,11 +228,21 @@ extension VolumeSession {
             if case .deleted = mode {} else { becomeDeleted() }
             return
         }
-        if case .forwarding(let owner) = mode, state.leases[birth]?.owner != owner {
+        let lease = state.leases[birth]
+        switch mode {
+        case .forwarding(let owner) where lease?.owner != owner:
             mode = .idle
             let pending = forwarder.takePending()
             waiting = pending + waiting
-            if !waiting.isEmpty { open() }
+        // Given back, or handed over.
+        case .draining where lease?.owner != node.identity:
+            mode = .idle
+            drained = nil
+        case .idle: break
+        case .opening, .rollingForward, .owned, .forwarding, .draining, .deleted: return
         }
+        // What was handed over to this sheep has no other owner, whether it is asked for here or not.
+        if lease?.owner == node.identity, lease?.boot == node.boot { lastUse = node.clock.now() } else if waiting.isEmpty { return }
+        open()
     }
 }

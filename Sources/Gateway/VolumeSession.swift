@@ -52,7 +52,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var clientChanges = ClientChanges()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
+    /// By anybody, in nanoseconds of CLOCK_BOOTTIME.
     var lastUse: UInt64 = 0
+    var uses = GatewayUses()
     var drained: (() -> Void)?
     /// The roll-forward that is under way, or the last one.
     weak var takeover: Takeover<Env>?

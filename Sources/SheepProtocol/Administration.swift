@@ -44,6 +44,8 @@ package enum AdministrationRequest: Hashable, Sendable {
     case volumeResize(VolumeResize)
     /// The volume with all its snapshots.
     case volumeRename(VolumeRename)
+    /// Another sheep orders the volume's writes from now on; who uses it goes on.
+    case volumeHandOver(VolumeHandOver)
     /// Verifies the copies of a volume's objects, or only that they exist; ``AdministrationReply/check(_:)``.
     case volumeCheck(VolumeReference, existenceOnly: Bool = false)
     case attributeSet(AttributeSet)
@@ -59,7 +61,7 @@ package enum AdministrationRequest: Hashable, Sendable {
 
 /// The answer to an ``AdministrationRequest``. A tag byte, then the value. Errors are no reply but a frame with a result.
 package enum AdministrationReply: Hashable, Sendable {
-    /// To format, shutdown, recover by force, kill, remove, delete, resize, rename, setting an attribute, unlock.
+    /// To format, shutdown, recover by force, kill, remove, delete, resize, rename, hand over, setting an attribute, unlock.
     case done
     case cluster(ClusterInformation)
     case nodes([NodeRecord])
@@ -118,6 +120,7 @@ extension AdministrationRequest: WireCodable {
         case 47: self = .lockUnlock(try reader.readValue())
         case 48: self = .checkProgress(try reader.read())
         case 49: self = .volumeRename(try reader.readValue())
+        case 50: self = .volumeHandOver(try reader.readValue())
         default: throw .invalid("administration request")
         }
     }
@@ -151,6 +154,7 @@ extension AdministrationRequest: WireCodable {
         case .volumeClone(let value): writer.write(value)
         case .volumeResize(let value): writer.write(value)
         case .volumeRename(let value): writer.write(value)
+        case .volumeHandOver(let value): writer.write(value)
         case .attributeSet(let value): writer.write(value)
         case .attributeGet(let value): writer.write(value)
         case .objectLocation(let value): writer.write(value)
@@ -193,6 +197,7 @@ extension AdministrationRequest: WireCodable {
         case .lockUnlock: 47
         case .checkProgress: 48
         case .volumeRename: 49
+        case .volumeHandOver: 50
         }
     }
 }

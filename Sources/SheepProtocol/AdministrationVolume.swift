@@ -172,6 +172,25 @@ package struct VolumeRename: Hashable, Sendable, WireCodable {
     }
 }
 
+/// Refused with `noSuchNode` when that sheep is not up, with `busy` when writes under way do not end.
+package struct VolumeHandOver: Hashable, Sendable, WireCodable {
+    package var name: String
+    /// Who orders the volume's writes afterwards.
+    package var owner: NodeID
+
+    package init(name: String, owner: NodeID) { (self.name, self.owner) = (name, owner) }
+
+    package init(from reader: inout WireReader) throws(WireError) {
+        name = try reader.readVolumeName()
+        owner = try reader.readValue()
+    }
+
+    package func encode(to writer: inout WireWriter) {
+        writer.write(name)
+        writer.write(owner)
+    }
+}
+
 /// What create, snapshot, clone and rollback made.
 package struct VolumeCreated: Hashable, Sendable, WireCodable {
     /// The working volume's birth and VID afterwards.

@@ -24,16 +24,18 @@ package struct VolumeRecord: Hashable, Sendable, WireCodable {
     package var copies: UInt8
     package var objectShift: UInt8
     package var attributeCount: UInt32
+    /// The sheep that orders its writes; nil: nobody uses it, or it is a snapshot.
+    package var owner: NodeID?
 
     package init(
         name: String, isSnapshot: Bool, snapshotID: UInt32, tag: String, size: UInt64, usage: VolumeUsage?,
         createdAt: UInt64, snapshotAt: UInt64, vid: VID, birth: Birth, parent: Birth?, isClone: Bool, copies: UInt8,
-        objectShift: UInt8, attributeCount: UInt32
+        objectShift: UInt8, attributeCount: UInt32, owner: NodeID?
     ) {
         (self.name, self.isSnapshot, self.snapshotID, self.tag) = (name, isSnapshot, snapshotID, tag)
         (self.size, self.usage, self.createdAt, self.snapshotAt) = (size, usage, createdAt, snapshotAt)
         (self.vid, self.birth, self.parent, self.isClone) = (vid, birth, parent, isClone)
-        (self.copies, self.objectShift, self.attributeCount) = (copies, objectShift, attributeCount)
+        (self.copies, self.objectShift, self.attributeCount, self.owner) = (copies, objectShift, attributeCount, owner)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -52,6 +54,7 @@ package struct VolumeRecord: Hashable, Sendable, WireCodable {
         copies = try reader.readCopies()
         objectShift = try reader.readObjectShift()
         attributeCount = try reader.read()
+        owner = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -70,6 +73,7 @@ package struct VolumeRecord: Hashable, Sendable, WireCodable {
         writer.write(copies)
         writer.write(objectShift)
         writer.write(attributeCount)
+        writer.write(optional: owner)
     }
 }
 

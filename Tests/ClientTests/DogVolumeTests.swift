@@ -153,6 +153,32 @@ import Testing
         }
     }
 
+    @Test("owner: nobody's, then a node's; a node that there is not, a missing volume")
+    func owner() async throws {
+        try await FakeSheep.with { sheep async throws in
+            let address = "10.0.0.2:7001"
+            sheep.cluster.can(
+                .nodeList,
+                .nodes(
+                    (1...2).map { (number: UInt64) in
+                        NodeRecord(
+                            node: NodeID(high: number, low: number), host: "10.0.0.\(number)", port: 7001, virtualNodes: 128, zone: 1, state: .up, isGateway: false)
+                    }))
+            #expect(try await run(sheep, "vdi create x 1M").status == 0)
+            #expect(try await run(sheep, "vdi owner x").text == "Nobody orders the writes of VDI x: whoever is asked first will\n")
+            #expect(try await run(sheep, "vdi owner x -r").text == "-\n")
+            #expect(try await run(sheep, "vdi owner x --json").text.contains("\"owner\": null"))
+            #expect(try await run(sheep, "vdi owner x 1").status == 0)
+            #expect(try await run(sheep, "vdi owner x").text == "Node 1, \(address), orders the writes of VDI x\n")
+            #expect(try await run(sheep, "vdi owner x -r").text == "1 \(address)\n")
+            #expect(try await run(sheep, "vdi owner x --json").text.contains("\"address\": \"\(address)\""))
+            let away = try await run(sheep, "vdi owner x 99")
+            #expect(away.error.hasPrefix("Invalid node id 99") && away.status == 1)
+            let missing = try await run(sheep, "vdi owner y 1")
+            #expect(missing.error == "Failed to open VDI y (snapshot id: 0 snapshot tag: ): No VDI found\n" && missing.status == 1)
+        }
+    }
+
     @Test("resize: grows; shrinking is wrong usage")
     func resize() async throws {
         try await FakeSheep.with { sheep async throws in

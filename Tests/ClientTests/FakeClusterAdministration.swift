@@ -16,6 +16,7 @@ extension FakeCluster.State {
         case .volumeResize(let resize):
             let place = try index(of: VolumeReference(name: resize.name))
             volumes[place].record.size = resize.size
+        case .volumeHandOver(let order): volumes[try index(of: VolumeReference(name: order.name))].record.owner = order.owner
         case .volumeRename(let rename):
             _ = try index(of: VolumeReference(name: rename.name))
             guard !volumes.contains(where: { $0.record.name == rename.newName }) else { throw SheepError(.volumeExists, "") }
@@ -67,7 +68,7 @@ extension FakeCluster.State {
                 name: request.name, isSnapshot: false, snapshotID: 0, tag: "", size: request.size,
                 usage: VolumeUsage(own: 0, shared: 0), createdAt: 1_700_000_000_000_000_000, snapshotAt: 0, vid: vid,
                 birth: birth, parent: parent, isClone: parent != nil, copies: request.copies == 0 ? 3 : request.copies,
-                objectShift: request.objectShift == 0 ? 22 : request.objectShift, attributeCount: 0)))
+                objectShift: request.objectShift == 0 ? 22 : request.objectShift, attributeCount: 0, owner: nil)))
         return VolumeCreated(birth: birth, vid: vid)
     }
 

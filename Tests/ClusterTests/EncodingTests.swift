@@ -29,6 +29,7 @@ import Testing
         .setAttribute(.init(volume: birth, key: "key", value: nil, exclusive: false)),
         .renameVolume(.init(volume: birth, name: "näme")),
         .forgetVolume(birth), .acquireLease(birth, node, boot: boot), .releaseLease(birth, node, Term(rawValue: 2)),
+        .handOverLease(birth, node, Term(rawValue: 2), to: NodeID(4)),
         .lockVolume(birth, owner: node, shared: true), .unlockVolume(birth, owner: node), .unlockVolume(birth, owner: nil),
     ]
 

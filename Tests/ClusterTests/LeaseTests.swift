@@ -21,6 +21,29 @@ import Testing
         #expect(talk.acquire(volume, 2).term == Term(rawValue: 3))
     }
 
+    @Test("an owner hands its lease over to a node that is up, under the next term; nobody else may")
+    func handOver() {
+        var talk = Conversation.formatted()
+        let volume = talk.create("a")
+        let term = talk.acquire(volume, 1).term!
+        func handOver(from node: UInt64, _ term: Term, to heir: UInt64) -> ControlResult {
+            talk.say(.handOverLease(volume, NodeID(node), term, to: NodeID(heir)))
+        }
+        #expect(handOver(from: 2, term, to: 3).refusal == .stale, "not its own")
+        #expect(handOver(from: 1, term.next, to: 2).refusal == .stale)
+        #expect(handOver(from: 1, term, to: 1).refusal == .invalidArgument)
+        #expect(handOver(from: 1, term, to: 9).refusal == .noSuchNode)
+        #expect(handOver(from: 1, term, to: 2) == .done)
+        let lease = talk.state.leases[volume]
+        #expect(lease?.owner == NodeID(2) && lease?.boot == talk.state.nodes[NodeID(2)]?.boot && lease?.term == term.next)
+        #expect(talk.state.volume(volume)?.term == term.next)
+        #expect(handOver(from: 1, term, to: 3).refusal == .stale, "given away")
+        talk.down((1, 1))
+        #expect(handOver(from: 2, term.next, to: 1).refusal == .noSuchNode)
+        talk.down((2, 1))
+        #expect(talk.state.owner(of: volume) == nil)
+    }
+
     @Test("an owner that goes down loses its leases to a higher term")
     func down() {
         var talk = Conversation.formatted()

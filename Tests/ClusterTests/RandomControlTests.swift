@@ -156,6 +156,7 @@ private struct ControlWorld {
         case 11: return .unlockVolume(birth, owner: NodeID(node))
         case 13: return .renameVolume(.init(volume: birth, name: "v\(number % 5)"))
         case 12: return .releaseLease(birth, NodeID(node), talk.state.owner(of: birth)?.term ?? .zero)
+        case 14: return .handOverLease(birth, talk.state.owner(of: birth)?.owner ?? NodeID(node), talk.state.owner(of: birth)?.term ?? .zero, to: NodeID(node))
         default: return .acquireLease(birth, NodeID(node), boot: boot(node))
         }
     }

@@ -24,6 +24,7 @@ private let totals = RecoveryTotals(
         .volumeResize(VolumeResize(name: "alice", size: 5)), .volumeCheck(working), .volumeCheck(working, existenceOnly: true),
         .volumeRename(VolumeRename(name: "alice", newName: "bøb")),
         .volumeRename(VolumeRename(name: "alice", newName: "b", onlyBirth: Birth(rawValue: 3))),
+        .volumeHandOver(VolumeHandOver(name: "alice", owner: node)),
         .attributeSet(AttributeSet(volume: working, key: "k", value: [1, 2, 3], exclusive: true)),
         .attributeSet(AttributeSet(volume: working, key: "k", value: nil, exclusive: false)),
         .attributeGet(AttributeGet(volume: byTag, key: "k")), .attributeList(working),
@@ -132,5 +133,5 @@ private func volume(parent: Birth?) -> VolumeRecord {
         name: "alice", isSnapshot: true, snapshotID: 2, tag: "monday", size: 3,
         usage: parent == nil ? nil : VolumeUsage(own: 4, shared: 5), createdAt: 6, snapshotAt: 7,
         vid: VID(rawValue: 8), birth: Birth(rawValue: 9), parent: parent, isClone: true, copies: 10, objectShift: 22,
-        attributeCount: 11)
+        attributeCount: 11, owner: parent == nil ? node : nil)
 }

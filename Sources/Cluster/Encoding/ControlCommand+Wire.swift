@@ -10,7 +10,7 @@ extension ControlCommand: WireCodable {
         case groupsOut = 24, forceOpen, giveUpNode, syncStopped
         case createVolume = 32, snapshotVolume, cloneVolume, rollbackVolume, resizeVolume, deleteVolume, setAttribute
         case forgetVolume, renameVolume
-        case acquireLease = 64, releaseLease, lockVolume, unlockVolume
+        case acquireLease = 64, releaseLease, lockVolume, unlockVolume, handOverLease
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -44,6 +44,8 @@ extension ControlCommand: WireCodable {
             self = .acquireLease(try reader.readValue(), try reader.readValue(), boot: try reader.readValue())
         case .releaseLease:
             self = .releaseLease(try reader.readValue(), try reader.readValue(), try reader.readValue())
+        case .handOverLease:
+            self = .handOverLease(try reader.readValue(), try reader.readValue(), try reader.readValue(), to: try reader.readValue())
         case .lockVolume:
             self = .lockVolume(try reader.readValue(), owner: try reader.readValue(), shared: try reader.readBool())
         case .unlockVolume: self = .unlockVolume(try reader.readValue(), owner: try reader.readOptional())
@@ -92,6 +94,11 @@ extension ControlCommand: WireCodable {
             writer.write(birth)
             writer.write(node)
             writer.write(term)
+        case .handOverLease(let birth, let node, let term, let heir):
+            writer.write(birth)
+            writer.write(node)
+            writer.write(term)
+            writer.write(heir)
         case .lockVolume(let birth, let owner, let shared):
             writer.write(birth)
             writer.write(owner)
@@ -130,6 +137,7 @@ extension ControlCommand: WireCodable {
         case .renameVolume: .renameVolume
         case .acquireLease: .acquireLease
         case .releaseLease: .releaseLease
+        case .handOverLease: .handOverLease
         case .lockVolume: .lockVolume
         case .unlockVolume: .unlockVolume
         }

@@ -50,6 +50,7 @@ extension ControlState {
         case .acquireLease(let birth, let node, let boot):
             return .lease(try acquireLease(birth, node, boot: boot, at: moment.index))
         case .releaseLease(let birth, let node, let term): try releaseLease(birth, node, term)
+        case .handOverLease(let birth, let node, let term, let heir): try handOverLease(birth, node, term, to: heir)
         case .lockVolume(let birth, let owner, let shared): try lockVolume(birth, owner: owner, shared: shared)
         case .unlockVolume(let birth, let owner):
             _ = try formatted()

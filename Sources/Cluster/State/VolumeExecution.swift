@@ -86,10 +86,24 @@ extension ControlState {
     }
 
     mutating func releaseLease(_ birth: Birth, _ node: NodeID, _ term: Term) throws(SheepError) {
+        try checkLease(birth, node, term)
+        leaseTable[birth] = nil
+    }
+
+    mutating func handOverLease(_ birth: Birth, _ node: NodeID, _ term: Term, to heir: NodeID) throws(SheepError) {
+        try checkVolumesMayChange()
+        try checkLease(birth, node, term)
+        guard heir != node else { throw SheepError(.invalidArgument, "node \(node) holds the lease of birth \(birth) already") }
+        guard let run = membership.nodes[heir], run.isUp else { throw SheepError(.noSuchNode, "node \(heir) is not up") }
+        let next = term.next
+        tree.update(birth) { $0.term = next }
+        leaseTable[birth] = LeaseRecord(owner: heir, boot: run.boot, term: next)
+    }
+
+    private func checkLease(_ birth: Birth, _ node: NodeID, _ term: Term) throws(SheepError) {
         guard let lease = leaseTable[birth], lease.owner == node, lease.term == term else {
             throw SheepError(.stale, "node \(node) does not hold the lease of birth \(birth) in term \(term)")
         }
-        leaseTable[birth] = nil
     }
 
     mutating func lockVolume(_ birth: Birth, owner: NodeID, shared: Bool) throws(SheepError) {

@@ -57,7 +57,7 @@ extension SheepNode {
         case .objectMap(let map): mapObjects(map, completion)
         case .lockList: completion(.success(.locks(lockList())))
         case .lockUnlock(let reference): unlock(reference, completion)
-        case .volumeDelete, .volumeSnapshot, .volumeRollback, .volumeResize:
+        case .volumeDelete, .volumeSnapshot, .volumeRollback, .volumeResize, .volumeHandOver:
             administerOwned(request, forwardedBy: run, completion: completion)
         case .clusterInformation, .clusterFormat, .nodeList, .nodeKill, .nodeEnd, .nodeStatistics, .checkProgress:
             preconditionFailure("answered before")

@@ -62,6 +62,7 @@ extension SheepNode {
         case .volumeSnapshot(let snapshot): reference = VolumeReference(name: snapshot.name)
         case .volumeRollback(let target): reference = VolumeReference(name: target.name)
         case .volumeResize(let resize): reference = VolumeReference(name: resize.name)
+        case .volumeHandOver(let order): reference = VolumeReference(name: order.name)
         default: preconditionFailure("\(request) is no command on a working volume")
         }
         withVolume(reference, completion) { volume in
@@ -82,6 +83,7 @@ extension SheepNode {
                 propose(
                     .resizeVolume(.init(volume: volume.birth, size: resize.size, term: term(of: volume.birth))), completion
                 ) { _ in .done }
+            case .volumeHandOver(let order): handOver(volume, to: order.owner, for: run, completion)
             default: preconditionFailure("refused above")
             }
         }
@@ -186,6 +188,22 @@ extension SheepNode {
         }
     }
 
+    /// Another sheep orders the volume's writes from now on.
+    func handOver(_ volume: VolumeRow, to heir: NodeID, for run: BootID?, _ completion: @escaping AdministrationCompletion) {
+        guard control.state.nodes[heir]?.isUp == true else {
+            return completion(.failure(SheepError(.noSuchNode, "\(addresses([heir])) is not up; 'dog node list' tells who is")))
+        }
+        if heir == identity, let session = session(for: volume.birth) {
+            return session.order { granted, end in
+                completion(granted.map { _ in .done })
+                end()
+            }
+        }
+        whileQuiet(volume, for: run, completion) { [self] birth, term, completion in
+            propose(.handOverLease(birth, identity, term, to: heir), completion) { _ in .done }
+        }
+    }
+
     private func delete(_ volume: VolumeRow, _ delete: VolumeDelete, _ completion: @escaping AdministrationCompletion) {
         if let only = delete.onlyBirth, only != volume.birth {
             return completion(.failure(SheepError(.noSuchVolume, "volume \(volume.name) is another one by now")))
@@ -263,7 +281,8 @@ extension SheepNode {
             tag: row.isFrozen ? row.tag : "", size: row.size, usage: usage, createdAt: row.createdAt,
             snapshotAt: row.snapshotAt ?? 0, vid: row.vid, birth: row.birth, parent: row.parent,
             isClone: row.parent != nil && (parent.map { $0.name != row.name && !$0.name.isEmpty } ?? true),
-            copies: row.copies, objectShift: row.objectShift, attributeCount: UInt32(row.attributes.count))
+            copies: row.copies, objectShift: row.objectShift, attributeCount: UInt32(row.attributes.count),
+            owner: control.state.owner(of: row.birth)?.owner)
     }
 
     /// Counts the objects whose group names this sheep as its first in-sync member, so that all counts add up.

@@ -177,6 +177,11 @@ package final class DirectedCluster {
         administer(.volumeDelete(VolumeDelete(volume: VolumeReference(name: volume.name, selector: .tag(tag)))), through: number)
     }
 
+    /// A sheep becomes the owner of the volume.
+    package func handOver(to number: Int, through other: Int) -> Request {
+        administer(.volumeHandOver(VolumeHandOver(name: volume.name, owner: sheep(number).identity)), through: other)
+    }
+
     private func administer(_ order: AdministrationRequest, through number: Int) -> Request {
         let request = begin()
         guard let use = GatewayUse(sheep(number), world: world) else {
@@ -262,6 +267,12 @@ package final class DirectedCluster {
 
     private var replicas: ReplicaSet? {
         cluster.latestState?.replicas(of: PlacementGroup(rawValue: 0), copies: volume.copies)
+    }
+
+    /// The sheep that orders the volume's writes, as the one that knows most has it.
+    package var owner: Int? {
+        guard let state = cluster.latestState, let owner = state.owner(of: birth)?.owner else { return nil }
+        return cluster.sheep.firstIndex { $0.identity == owner }.map { $0 + 1 }
     }
 
     /// It runs.

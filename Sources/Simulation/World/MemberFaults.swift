@@ -1,6 +1,7 @@
 import Cluster
 import Gateway
 import ObjectModel
+import SheepProtocol
 
 /// Sheep that come, go, and come back late, empty or not at all.
 extension SimulatedCluster {
@@ -43,6 +44,12 @@ extension SimulatedCluster {
         case .release:
             guard let node = victim.serving else { return }
             node.releaseAll { [world] in world.log(victim.name, "has given its leases back") }
+        case .handOver:
+            guard let volume = world.pick(volumes.filter { !$0.isGone }), let use = GatewayUse(world.pick(sheep)!, world: world) else { return }
+            use.administer(.volumeHandOver(VolumeHandOver(name: volume.name, owner: victim.identity))) { [world] result in
+                use.close()
+                world.log(victim.name, "is to be the owner of \(volume.name): \(result)")
+            }
         default: preconditionFailure("\(kind) is no fault of members")
         }
     }

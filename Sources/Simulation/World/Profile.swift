@@ -85,6 +85,14 @@ package struct Profile: Sendable {
         clients: 3,
         weights: [(.release, 8), (.kill, 2), (.killInCall, 1), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
 
+    /// Volumes' leases are handed from sheep to sheep under load, while processes die, stand still and cannot hear each other.
+    package static let moves = Profile(
+        name: "moves", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 1_000_000_000, gateways: 1, clients: 3,
+        weights: [
+            (.handOver, 16), (.release, 2), (.kill, 3), (.killInCall, 2), (.killAll, 1), (.stop, 1), (.reset, 2), (.pause, 2), (.cutLink, 1),
+            (.oneWay, 1), (.slowLink, 2), (.lostReply, 2), (.powerCut, 1),
+        ], clientsRepeat: true)
+
     /// Two sheep with storage and one without, which keep the control log among themselves: any two of them decide. Machines and links
     /// fail at once, so that the log loses its majority and its leaders, too.
     package static let witness = Profile(
@@ -106,7 +114,7 @@ package struct Profile: Sendable {
     /// Sheep learn of each other's entries in a shared control log so long after they were made, in nanoseconds.
     package mutating func learnOfEntries(after delay: UInt64) { log.notice = delay...delay }
 
-    package static let all = [smoke, kills, power, members, durable, disks, network, clocks, witness]
+    package static let all = [smoke, kills, power, members, durable, disks, network, clocks, witness, moves]
 }
 
 package enum ControlLogKind: Sendable {
@@ -122,8 +130,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, garble
     case partition, cutLink, oneWay, slowLink, brittleLink, lostReply, clockJump
     /// A fresh sheep joins; a running one, or a dead one, is removed; one is dead for longer than `--down-out`; one loses its
-    /// store and comes back as another; one gives all its leases back.
-    case join, remove, removeDead, longDeath, wipe, release
+    /// store and comes back as another; one gives all its leases back; one becomes the owner of a volume by order.
+    case join, remove, removeDead, longDeath, wipe, release, handOver
 }
 
 /// What happened in a run.

@@ -195,7 +195,7 @@ package final class SimulatedCluster {
         // The longest are longer than the silence after which a sheep is called down without proof.
         case .pause:
             victim.pause(for: world.draw(10_000_000...(world.chance(0.4) ? 14_000_000_000 : 2_000_000_000)), bySignal: world.chance(0.5))
-        case .join, .remove, .removeDead, .longDeath, .wipe, .release: changeMembers(kind, victim)
+        case .join, .remove, .removeDead, .longDeath, .wipe, .release, .handOver: changeMembers(kind, victim)
         }
     }
 
