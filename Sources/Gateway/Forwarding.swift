@@ -258,7 +258,8 @@ extension VolumeSession {
     // MARK: As the owner
 
     func serve(_ message: ForwardRequest, payload: ByteBuffer, from gateway: NodeID, reply: @escaping PeerCompletion) {
-        guard term != nil, message.volume == birth else {
+        // What was on its way since this sheep was the owner before has gone to another owner meanwhile, and may be done.
+        guard term != nil, message.volume == birth, message.logIndex >= termSince else {
             return reply(.failure(SheepError(.notOwner, "\(node.name) does not hold the lease of volume \(volume.name)")))
         }
         confirm(message.origin.boot, below: message.repliesSeenBelow)

@@ -357,7 +357,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         case .format:
             // An earlier format that is replayed must not empty a store that belongs to the cluster of a later one.
             if hasReplayed, let cluster = control.state.cluster { formatted(cluster) }
-        case .handOverLease(let birth, _, _, to: identity): _ = session(for: birth)
+        case .handOverLease(let birth, _, _, to: identity) where control.state.leases[birth]?.boot == boot: _ = session(for: birth)
         case .acquireLease, .releaseLease, .handOverLease, .createVolume, .cloneVolume, .resizeVolume, .deleteVolume, .setAttribute,
             .forgetVolume, .renameVolume, .lockVolume, .unlockVolume, .nodesDown, .nodeUp, .nodeOut, .planPlacement, .diskOut, .groupsOut,
             .syncing, .syncStopped,

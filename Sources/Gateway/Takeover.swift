@@ -82,8 +82,8 @@ final class Takeover<Env: NodeEnvironment> {
                 ask()
             }
         }
-        let request = ReplicaGather(
-            context: session.context(to: target, version: node.control.state.membershipVersion, term: term))
+        // Who was the owner before answers when it knows that it is no more.
+        let request = ReplicaGather(context: session.context(to: target, version: node.control.appliedIndex, term: term))
         node.network.send(.replicaGather, body: request.wire, payload: nil, to: target) { [self, round] result in
             guard round == self.round else { return }
             if case .success(let reply) = result, let list = try? WireList<UnsettledRecord>(wire: reply.body) {

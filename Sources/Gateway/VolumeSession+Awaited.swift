@@ -19,7 +19,8 @@ extension VolumeSession {
             if let oldest = forwarder.oldest, isLate(oldest) { node.membership.reach.awaits(owner) }
         case .opening, .rollingForward:
             // Whatever a former owner left is asked of all.
-            guard waiting.contains(where: { isLate($0.receivedAt) }) else { return }
+            let isOwner = node.control.state.leases[birth]?.owner == node.identity
+            guard waiting.contains(where: { isLate($0.receivedAt) }) || isOwner && isLate(lastUse) else { return }
             for target in node.storingNodes { node.membership.reach.awaits(target) }
         case .idle, .owned, .draining, .deleted: break
         }

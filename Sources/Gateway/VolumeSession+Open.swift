@@ -94,6 +94,7 @@ extension VolumeSession {
 
     private func takeOver(term: Term) {
         resetForTerm()
+        termSince = node.control.appliedIndex
         let takeover = Takeover(session: self, term: term)
         self.takeover = takeover
         takeover.start()
@@ -159,7 +160,8 @@ extension VolumeSession {
         for order in failing { order(.failure(error)) {} }
     }
 
-    /// Holds new requests and calls back when every change is on all members. Ends by ``resume()`` or a new birth.
+    /// Holds new requests and calls back when every change is on all members. Ends by ``resume()``, a new birth, or the end of the
+    /// lease.
     /// Only for an order that runs.
     func drain(_ action: @escaping () -> Void) {
         guard case .owned(let term) = mode else { return }
@@ -189,11 +191,9 @@ extension VolumeSession {
                 limit.cancel()
                 node.control.propose(.releaseLease(birth, node.identity, term)) { [weak self] _ in
                     completion()
-                    guard let self else { return }
-                    if case .draining = mode {
-                        mode = .idle
-                        if !waiting.isEmpty { open() }
-                    }
+                    self?.refresh()
+                    // The lease is here still.
+                    if case .draining = self?.mode { self?.resume() }
                     end()
                 }
             }

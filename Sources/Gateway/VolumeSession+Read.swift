@@ -64,7 +64,7 @@ extension VolumeSession {
     ) {
         switch result {
         case .success(let buffer):
-            if nextSequence == start.next, term == start.term, node.leaseHeld { return completion(.success(buffer)) }
+            if nextSequence == start.next, term != nil, term == start.term, node.leaseHeld { return completion(.success(buffer)) }
             answer(buffer, of: slot, offset: offset, length: length, start: start, completion: completion)
         case .failure(let failure):
             if failure.error.code == .damaged || failure.error.code == .inputOutput {
@@ -85,8 +85,8 @@ extension VolumeSession {
         _ buffer: ByteBuffer, of slot: ObjectSlot, offset: Int, length: Int, start: ReadStart,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        guard term == start.term else {
-            // Another owner may have come between.
+        guard term != nil, term == start.term else {
+            // Another owner may have come between, or be there.
             var buffer = buffer
             buffer.moveWriterIndex(to: buffer.writerIndex - length)
             return submit(
@@ -198,6 +198,7 @@ extension VolumeSession {
         at start: UInt64, end: UInt64, extents: [StoredExtent], objects: Int,
         completion: @escaping (Result<[StoredExtent], SheepError>) -> Void
     ) {
+        guard term != nil else { return statusElsewhere(at: start, end: end, extents: extents, completion: completion) }
         var (position, extents, objects) = (start, extents, objects)
         let size = UInt64(objectSize)
         while position < end, objects < 4096 {
@@ -207,6 +208,8 @@ extension VolumeSession {
             guard node.holdsCurrent(slot, copies: volume.copies) else {
                 return remoteStatus(slot) { [weak self] result in
                     switch result {
+                    case .failure(let error) where error.code == .notOwner:
+                        self?.statusElsewhere(at: position, end: end, extents: extents, completion: completion)
                     case .failure(let error): completion(.failure(error))
                     case .success(let ranges):
                         var extents = extents
@@ -228,12 +231,22 @@ extension VolumeSession {
         completion(.success(extents))
     }
 
+    /// Another sheep is the owner by now: it tells the rest, unless something is known already.
+    private func statusElsewhere(
+        at start: UInt64, end: UInt64, extents: [StoredExtent], completion: @escaping (Result<[StoredExtent], SheepError>) -> Void
+    ) {
+        if !extents.isEmpty { return completion(.success(extents)) }
+        submit(VolumeRequest(offset: start, work: .status(length: end - start, completion: completion), receivedAt: node.clock.now()))
+    }
+
+    /// Fails with `notOwner` when this sheep no longer is.
     private func remoteStatus(
         _ slot: ObjectSlot, since: UInt64? = nil, completion: @escaping (Result<[StoredRange], SheepError>) -> Void
     ) {
         let since = since ?? node.clock.now()
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
-        guard let term, let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }) else {
+        guard let term else { return completion(.failure(SheepError(.notOwner, "volume \(volume.name) has another owner"))) }
+        guard let member = set.inSync.first(where: { node.network.isLinked(to: $0.node) }) else {
             return retryStatus(slot, since: since, completion: completion)
         }
         let request = ReplicaRead(

@@ -52,6 +52,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var clientChanges = ClientChanges()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
+    /// What other gateways send for this term they sent after they knew this entry.
+    var termSince = LogIndex.zero
     /// By anybody, in nanoseconds of CLOCK_BOOTTIME.
     var lastUse: UInt64 = 0
     var uses = GatewayUses()
@@ -183,9 +185,27 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender,
                 completion: completion)
         }
+        // Only the owner may read what it completes a block with.
+        guard mayStart(under: nil) else {
+            return submitAgain(
+                kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender, completion: completion)
+        }
         mergeEdges(
             kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender,
             completion: completion)
+    }
+
+    /// A change that was not begun, and may not be now. One of this gateway's own gets another number when it is forwarded: nobody vouches
+    /// for the former one any more, whose request is gone.
+    private func submitAgain(
+        _ kind: ChangeKind, index: UInt32, offset: Int, length: Int, data: ByteBuffer, durable: Bool,
+        from sender: ChangeSender, completion: @escaping (SheepError?) -> Void
+    ) {
+        submit(
+            VolumeRequest(
+                offset: UInt64(index) * UInt64(objectSize) + UInt64(offset),
+                work: .change(kind, length: UInt64(length), data: data, durable: durable, completion: completion),
+                receivedAt: node.clock.now(), origin: sender.origin?.boot == node.boot ? nil : sender.origin, client: sender.client))
     }
 
     /// Numbers a block-aligned change and sends it to all members, once nothing overlaps it.
@@ -206,14 +226,8 @@ package final class VolumeSession<Env: NodeEnvironment> {
                 }, fail: completion)
         }
         guard mayStart(under: hold) else {
-            let work = VolumeRequest.Work.change(
-                kind, length: UInt64(length), data: data, durable: durable, completion: completion)
-            // It was not begun. One of this gateway's own gets another number when it is forwarded: nobody vouches for the former
-            // one any more, whose request is gone.
-            return submit(
-                VolumeRequest(
-                    offset: UInt64(index) * UInt64(objectSize) + UInt64(offset), work: work,
-                    receivedAt: node.clock.now(), origin: sender.origin?.boot == node.boot ? nil : sender.origin, client: sender.client))
+            return submitAgain(
+                kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender, completion: completion)
         }
         if isDone(sender.origin) { return completion(nil) }
         if sender.isGone { return completion(ChangeSender.gone) }
@@ -486,19 +500,24 @@ package final class VolumeSession<Env: NodeEnvironment> {
         node.clock.schedule(after: 50_000_000) { [weak self] in
             guard let self else { return }
             settledNoticePending = false
-            if case .rollingForward = mode { return }
-            let repliesSeen = forwarded.repliesSeen
-            guard let term, settled > lastToldSettled || repliesSeen != lastToldReplies || allAreToBeTold else { return }
-            if allAreToBeTold { settledTargets.formUnion(node.storingNodes.subtracting([node.identity])) }
-            allAreToBeTold = false
-            (lastToldSettled, lastToldReplies) = (settled, repliesSeen)
-            let notice = ReplicaSettled(volume: birth, term: term, settled: settled, repliesSeen: repliesSeen)
-            node.replica.settled(notice)
-            for target in settledTargets.sorted() {
-                node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
-            }
-            if !window.isEmpty { tellSettledLater() }
+            tellSettled()
         }
+    }
+
+    /// They learn it now, if there is news.
+    func tellSettled() {
+        if case .rollingForward = mode { return }
+        let repliesSeen = forwarded.repliesSeen
+        guard let term, settled > lastToldSettled || repliesSeen != lastToldReplies || allAreToBeTold else { return }
+        if allAreToBeTold { settledTargets.formUnion(node.storingNodes.subtracting([node.identity])) }
+        allAreToBeTold = false
+        (lastToldSettled, lastToldReplies) = (settled, repliesSeen)
+        let notice = ReplicaSettled(volume: birth, term: term, settled: settled, repliesSeen: repliesSeen)
+        node.replica.settled(notice)
+        for target in settledTargets.sorted() {
+            node.network.send(.replicaSettled, body: notice.wire, payload: nil, to: target) { _ in }
+        }
+        if !window.isEmpty { tellSettledLater() }
     }
 
     func resetForTerm() {

@@ -44,6 +44,24 @@ import Testing
         #expect(talk.state.disks[DiskID(2)]?.standings.runCount == 1, "exceptions that mean nothing are dropped")
     }
 
+    @Test("a copy that is being made stops: out again, behind since it was before, and it may begin once more")
+    func syncStopped() {
+        var talk = Conversation.formatted()
+        _ = talk.create("a")
+        talk.down((2, 1))
+        let since = talk.now
+        talk.up(2, run: 2)
+        talk.say(.syncing(DiskID(2), boot: BootID(2, 2), [.all]))
+        #expect(talk.say(.syncStopped(DiskID(2), boot: BootID(2, 1), [.all])).refusal == .stale)
+        talk.say(.syncStopped(DiskID(2), boot: BootID(2, 2), [GroupRange(first: 0, last: 99)]))
+        #expect(talk.replicas(99).syncing.isEmpty && talk.replicas(99).out.nodes == [2] && talk.inSync(99) == [1, 3])
+        #expect(talk.state.oldestOutSince == since, "it is behind since it left")
+        #expect(talk.replicas(100).syncing.nodes == [2])
+        #expect(talk.say(.inSync(DiskID(2), boot: BootID(2, 2), [GroupRange(first: 0, last: 99)])).refusal == .stale, "it is not syncing")
+        talk.sync(2, run: 2)
+        #expect(talk.inSync(99) == [1, 2, 3])
+    }
+
     @Test("a power cut counts until its disk is in sync everywhere: by others' copies, or as the one that the groups open with")
     func powerCut() {
         var talk = Conversation.formatted()

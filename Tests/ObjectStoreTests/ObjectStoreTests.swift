@@ -229,6 +229,27 @@ import Testing
         #expect(driver.close() == nil)
     }
 
+    @Test("what counts as changed late, and is then removed or punched under an older version, counts as changed late", arguments: DiskKind.allCases)
+    func removedLate(kind: DiskKind) throws { try on(kind, simulated: removedLate, files: removedLate) }
+
+    private func removedLate<W>(_ driver: StoreDriver<W>) throws {
+        let late = LogIndex(rawValue: 8)
+        let (removed, punched) = (name(0), name(1, birth: 2))
+        for name in [removed, name(1)] { #expect(driver.write(name, 0, filled(1)) == nil) }
+        #expect(driver.write(punched, 0, filled(1), ancestry: births(2, 1)) == nil)
+        for name in [removed, punched] { driver.store.touch(name, version: late) }
+        #expect(driver.zero(removed, 0..<256, version: 3) == nil)
+        #expect(driver.zero(punched, 0..<256, ancestry: births(2, 1), version: 3) == nil)
+        func check() {
+            #expect(driver.store.removals(since: late).map(\.name) == [removed])
+            #expect(driver.store.object(punched)?.isHole == true && driver.store.object(punched)?.version == late)
+        }
+        check()
+        try driver.killAndOpen()
+        check()
+        #expect(driver.close() == nil)
+    }
+
     @Test("a region stays listed while it may not be retired", arguments: DiskKind.allCases)
     func gate(kind: DiskKind) throws { try on(kind, simulated: gate, files: gate) }
 

@@ -6,6 +6,7 @@ import Testing
 @Suite struct RuleTests {
     private static let second: UInt64 = 1_000_000_000
     static let seeds = 1...5 as ClosedRange<UInt64>
+    private static let sectorsOfObject = (UInt64(1) << UInt64(Profile.network.objectShift)) / 512
 
     /// A failed expectation describes what it was made of, and a run is too much.
     private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
@@ -60,6 +61,19 @@ import Testing
         expect(flush.hasSucceeded, flush.failure ?? "")
         expect(run.copies.inSync == 2, "\(run.copies.inSync) copies count as in sync")
         succeed(run, run.write(0..<16, through: 1))
+        run.slowDisk(2, by: 1)
+        // Its sync takes as long as it was to.
+        expect(run.run(atMost: 100_000 * Self.second) { run.copies.inSync == 3 }, "it does not come back")
+        endQuietly(run)
+    }
+
+    @Test("a disk that hangs in a sync holds up no durable write where enough others stay", arguments: seeds)
+    func hungDiskLeavesDurableWrite(seed: UInt64) {
+        let run = begin(seed, storing: 3, copies: 3) { $0.alwaysDurable = true }
+        run.slowDisk(2, by: 1_000_000)
+        let write = run.write(0..<16, through: 1)
+        expect(run.run(atMost: 20 * Self.second) { write.isAnswered }, "the write waits for the disk that hangs")
+        expect(write.hasSucceeded && run.copies.inSync == 2, write.failure ?? "\(run.copies.inSync) copies count as in sync")
         expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
         run.end()
     }
@@ -111,6 +125,30 @@ import Testing
         endQuietly(run)
     }
 
+    @Test("what a gateway passed on, and what waits at the owner when that one is called down, is not begun any more", arguments: seeds)
+    func gatewayIsCalledDown(seed: UInt64) {
+        let (owner, gateway, other) = (4, 5, 1)
+        let run = begin(seed, storing: 3, gateways: 2, copies: 3, doors: owner...gateway)
+        succeed(run, run.write(0..<64, through: other))
+        expect(run.owner == gateway, "the owner is \(run.owner ?? 0)")
+        succeed(run, run.handOver(to: owner, through: other))
+        // Until the member leaves, no write ends.
+        run.cut(from: owner, to: 3)
+        _ = run.write(0..<8, through: owner)
+        run.run(for: Self.second / 100)
+        let former = run.write(0..<32, through: gateway)
+        run.run(for: Self.second / 100)
+        run.kill(gateway)
+        let newer = run.write(16..<32, through: other)
+        expect(!former.isAnswered && !newer.isAnswered, "a write did not wait")
+        succeed(run, newer)
+        run.healLinks()
+        run.run(for: 10 * Self.second)
+        for sheep in 1...2 { expect(run.holds(newer, 16..<32, at: sheep), "the former write came after the newer one") }
+        run.start(gateway)
+        endQuietly(run)
+    }
+
     @Test("a write of an owner that has not heard of a member's return reaches that one too", arguments: seeds)
     func groupVersionIsChecked(seed: UInt64) {
         let owner = 4
@@ -147,6 +185,24 @@ import Testing
         succeed(run, run.read(0..<64, through: 2))
         run.slowDisk(1, by: 1)
         run.start(1)
+        endQuietly(run)
+    }
+
+    // MARK: Full disks
+
+    @Test("a write that there is no space for anywhere fails and leaves nothing: what was there is read, and others go on", arguments: seeds)
+    func noSpaceAnywhere(seed: UInt64) {
+        let run = begin(seed, storing: 3, copies: 3)
+        let object = Self.sectorsOfObject
+        for sheep in 1...3 { run.fillDisk(sheep, leaving: 8) }
+        let write = run.write(object..<object + 512, through: 2)
+        expect(run.run(atMost: 60 * Self.second) { write.isAnswered } && !write.hasSucceeded, "it was written")
+        succeed(run, run.read(object..<object + 512, through: 1))
+        // Where there is something already, nothing more is needed.
+        succeed(run, run.write(0..<64, through: 3))
+        expect(run.copies.inSync == 3, "\(run.copies.inSync) copies count as in sync")
+        for sheep in 1...3 { run.emptyDisk(sheep) }
+        succeed(run, run.write(object..<object + 512, through: 2))
         endQuietly(run)
     }
 

@@ -193,13 +193,14 @@ extension SheepNode {
         guard control.state.nodes[heir]?.isUp == true else {
             return completion(.failure(SheepError(.noSuchNode, "\(addresses([heir])) is not up; 'dog node list' tells who is")))
         }
-        if heir == identity, let session = session(for: volume.birth) {
-            return session.order { granted, end in
-                completion(granted.map { _ in .done })
-                end()
-            }
-        }
         whileQuiet(volume, for: run, completion) { [self] birth, term, completion in
+            let session = session(for: birth)
+            if heir == identity {
+                session?.resume()
+                return completion(.success(.done))
+            }
+            // The heir need not do again what is on all members.
+            session?.tellSettled()
             propose(.handOverLease(birth, identity, term, to: heir), completion) { _ in .done }
         }
     }

@@ -74,6 +74,9 @@ package final class DirectedCluster {
     package func stop(_ number: Int) { sheep(number).stop() }
     /// Whatever its disk does after a moment takes so many times as long.
     package func slowDisk(_ number: Int, by factor: UInt64) { sheep(number).disk.slowness = factor }
+    /// It has room for so many blocks more, of 4 KiB.
+    package func fillDisk(_ number: Int, leaving blocks: Int) { sheep(number).disk.fillUp(leaving: blocks) }
+    package func emptyDisk(_ number: Int) { sheep(number).disk.capacity = .max / blockSize }
     package func start(_ number: Int) { sheep(number).start() }
     /// By a signal, which the others can see, or for another reason.
     package func pause(_ number: Int, for duration: UInt64, bySignal: Bool = false) { sheep(number).pause(for: duration, bySignal: bySignal) }

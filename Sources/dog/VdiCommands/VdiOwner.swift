@@ -10,7 +10,7 @@ struct VdiOwner: SheepCommand {
         discussion: """
             Any sheep serves any volume, but one orders its writes, and the others pass theirs on to it: a volume is quickest through its owner. \
             Whoever is asked first becomes it, and when the clients of one other sheep alone have used the volume for 30 seconds, that one. \
-            To give it a sheep at once, as after a live migration, name that sheep.
+            To give it to a sheep at once, as after a live migration, name that sheep; it keeps it as long as its clients use the volume.
             """)
     @OptionGroup var common: CommonOptions
     @OptionGroup var listing: ListingOptions
