@@ -132,20 +132,23 @@ import Testing
         succeed(run, run.write(0..<64, through: other))
         expect(run.owner == gateway, "the owner is \(run.owner ?? 0)")
         succeed(run, run.handOver(to: owner, through: other))
-        // Until the member leaves, no write ends.
-        run.cut(from: owner, to: 3)
+        succeed(run, run.write(0..<64, through: owner))
+        // Until that member is called down, no write ends.
+        run.pause(3, for: 20 * Self.second)
         _ = run.write(0..<8, through: owner)
         run.run(for: Self.second / 100)
         let former = run.write(0..<32, through: gateway)
         run.run(for: Self.second / 100)
         run.kill(gateway)
         let newer = run.write(16..<32, through: other)
-        expect(!former.isAnswered && !newer.isAnswered, "a write did not wait")
+        run.run(for: Self.second / 2)
+        expect(!former.hasSucceeded && !newer.isAnswered, "a write did not wait")
         succeed(run, newer)
-        run.healLinks()
+        expect(run.owner == owner, "the owner is \(run.owner ?? 0)")
         run.run(for: 10 * Self.second)
         for sheep in 1...2 { expect(run.holds(newer, 16..<32, at: sheep), "the former write came after the newer one") }
-        run.start(gateway)
+        run.kill(3)
+        for sheep in [3, gateway] { run.start(sheep) }
         endQuietly(run)
     }
 
