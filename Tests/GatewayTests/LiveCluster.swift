@@ -37,6 +37,8 @@ final class LiveCluster: @unchecked Sendable {
         var listener: Listener<LiveEnvironment>?
         var nbd: NBDServer<VolumeDirectory<LiveEnvironment>>?
         var socket = ""
+        /// Of the loopback.
+        var port: UInt16 = 0
         init() { loop = NodeLoop(eventLoop: group.next()) }
 
         /// Runs on the sheep's loop and waits for the answer.
@@ -97,6 +99,7 @@ final class LiveCluster: @unchecked Sendable {
         member.socket = path + "/\(number).sock"
         // A port of the kernel's choice cannot be announced before it is bound; a probe finds a free one.
         let port = try Self.freePort()
+        member.port = port
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let report: StartReport = try member.wait { done in
             let disk = try! FileDisk(path: store) { [loop = member.loop] work in loop.post(work) }
