@@ -3,7 +3,7 @@ import Testing
 
 /// A trim for later is answered at once and done after ten seconds: whatever was written in between stays.
 @Suite struct DelayedTrimTests {
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = DirectedCluster.second
     private static let delay = 10 * second
     /// Nobody is called down for it.
     private static let pause = second / 2
@@ -13,28 +13,18 @@ import Testing
     private static let (owner, other) = (4, 5)
     private static let written = 0..<64 as Range<UInt64>
 
-    /// A failed expectation describes what it was made of, and a run is too much.
-    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
-        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
-    }
-
-    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
-        let isAnswered = run.run(atMost: 40 * Self.second) { request.isAnswered }
-        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
-    }
-
     /// The owner is one without storage; whatever is asked of the other goes on to it.
     private func begin(_ seed: UInt64) -> DirectedCluster {
         var profile = Profile.network
         (profile.nodes, profile.largestNodes, profile.gateways) = (Self.storing.count, Self.storing.count, 2)
         (profile.copies, profile.leastCopies) = (2, 2)
         let run = DirectedCluster(seed: seed, profile: profile)
-        for sheep in [Self.owner, Self.other] { succeed(run, run.write(Self.written, through: sheep)) }
+        for sheep in [Self.owner, Self.other] { run.succeed(run.write(Self.written, through: sheep)) }
         return run
     }
 
     private func trimLater(_ run: DirectedCluster, through sheep: Int, mayHappen: Bool = false) {
-        succeed(run, run.trimLater(object: 0, through: sheep, after: Self.delay, mayHappen: mayHappen))
+        run.succeed(run.trimLater(object: 0, through: sheep, after: Self.delay, mayHappen: mayHappen))
     }
 
     private func slow(_ run: DirectedCluster, _ sheep: Int, by delay: UInt64) {
@@ -78,7 +68,7 @@ import Testing
         let run = begin(seed)
         slow(run, Self.owner, by: Self.pause)
         trimLater(run, through: Self.owner)
-        succeed(run, run.write(Self.written, through: door))
+        run.succeed(run.write(Self.written, through: door))
         endQuietly(run)
     }
 
@@ -88,7 +78,7 @@ import Testing
         trimLater(run, through: Self.owner)
         run.run(for: Self.delay - Self.second / 5)
         slow(run, Self.owner, by: Self.pause)
-        succeed(run, run.write(3..<5, through: door))
+        run.succeed(run.write(3..<5, through: door))
         endQuietly(run)
     }
 
@@ -100,20 +90,20 @@ import Testing
         run.run(for: Self.second / 10)
         trimLater(run, through: Self.owner)
         expect(!write.isAnswered, "it was answered before")
-        succeed(run, write)
+        run.succeed(write)
         endQuietly(run)
     }
 
     @Test("a snapshot is deleted while the volume is being opened", arguments: seeds)
     func snapshotIsDeleted(seed: UInt64) {
         let run = begin(seed)
-        succeed(run, run.snapshot("before", through: Self.owner))
-        succeed(run, run.write(Self.written, through: Self.owner))
+        run.succeed(run.snapshot("before", through: Self.owner))
+        run.succeed(run.write(Self.written, through: Self.owner))
         run.kill(Self.owner)
         run.run(for: 3 * Self.second)
         slow(run, Self.other, by: Self.pause)
         trimLater(run, through: Self.other)
-        succeed(run, run.deleteSnapshot("before", through: 1))
+        run.succeed(run.deleteSnapshot("before", through: 1))
         run.healLinks()
         run.run(for: 2 * Self.delay)
         run.start(Self.owner)
@@ -128,10 +118,10 @@ import Testing
         // It has not seen that nobody holds the lease, or is about to take it, when the other one does.
         run.pause(Self.other, for: 4 * Self.second)
         let trim = run.trimLater(object: 0, through: Self.other, after: Self.delay, mayHappen: false)
-        succeed(run, run.write(Self.written, through: 1))
+        run.succeed(run.write(Self.written, through: 1))
         run.kill(1)
         expect(run.run(atMost: 40 * Self.second) { trim.isAnswered }, "no answer")
-        succeed(run, run.read(Self.written, through: Self.other))
+        run.succeed(run.read(Self.written, through: Self.other))
         for sheep in [1, Self.owner] { run.start(sheep) }
         expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
         endQuietly(run)

@@ -4,27 +4,17 @@ import Testing
 /// A gateway passes a write on, its answer is lost, and the owner and the processes of all copies die: sent once more, it must not be done over
 /// what another client wrote since.
 @Suite struct ForwardingTests {
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = DirectedCluster.second
     private static let storing = 1...2
     /// Without storage: the one that passes the write on, the owner, and the next owner.
     private static let (gateway, owner, successor) = (3, 4, 5)
-
-    /// A failed expectation describes what it was made of, and a run is too much.
-    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
-        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
-    }
-
-    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
-        let isAnswered = run.run(atMost: 30 * Self.second) { request.isAnswered }
-        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
-    }
 
     private func begin(_ seed: UInt64, durable: Bool) -> DirectedCluster {
         var profile = Profile.network
         (profile.nodes, profile.largestNodes, profile.gateways) = (2, 2, 3)
         (profile.copies, profile.leastCopies, profile.alwaysDurable) = (2, 2, durable)
         let run = DirectedCluster(seed: seed, profile: profile)
-        for sheep in [Self.owner, Self.gateway, Self.successor] { succeed(run, run.write(0..<64, through: sheep)) }
+        for sheep in [Self.owner, Self.gateway, Self.successor] { run.succeed(run.write(0..<64, through: sheep)) }
         return run
     }
 
@@ -33,7 +23,7 @@ import Testing
         run.cut(from: Self.owner, to: Self.gateway)
         let write = run.write(0..<16, through: Self.gateway)
         run.run(for: Self.second / 5)
-        succeed(run, run.read(0..<64, through: Self.successor))
+        run.succeed(run.read(0..<64, through: Self.successor))
         expect(!write.isAnswered, "it was answered")
         run.pause(Self.gateway, for: 8 * Self.second)
         // The way stays cut, or the answer would come still.
@@ -42,7 +32,7 @@ import Testing
     }
 
     private func endQuietly(_ run: DirectedCluster) {
-        succeed(run, run.read(0..<64, through: Self.gateway))
+        run.succeed(run.read(0..<64, through: Self.gateway))
         run.healLinks()
         run.start(Self.owner)
         expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
@@ -59,7 +49,7 @@ import Testing
         let younger = run.write(8..<24, through: Self.successor)
         run.run(for: Self.second)
         for sheep in Self.storing { run.start(sheep) }
-        succeed(run, younger)
+        run.succeed(younger)
         expect(!forwarded.isAnswered, "the repeat came first")
         expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
         expect(forwarded.hasSucceeded, forwarded.failure ?? "no answer")
@@ -95,12 +85,12 @@ import Testing
             expect(run.hasNotes(sheep) || !blocks.contains { run.holds(forwarded, $0, at: sheep) }, "it has no note of what it has a part of")
         }
         // Somebody may see what was done in part, and write there.
-        succeed(run, run.read(sectors, through: Self.successor))
+        run.succeed(run.read(sectors, through: Self.successor))
         expect(run.run(atMost: 4 * Self.second) { run.copies.inSync == 2 }, "not all copies are in sync")
         let isInPart = Self.storing.contains { sheep in blocks.contains { run.holds(forwarded, $0, at: sheep) } }
             && !Self.storing.contains { run.holds(forwarded, sectors, at: $0) }
-        succeed(run, run.write(sectors, through: Self.successor))
-        succeed(run, run.read(sectors, through: Self.successor))
+        run.succeed(run.write(sectors, through: Self.successor))
+        run.succeed(run.read(sectors, through: Self.successor))
         expect(!forwarded.isAnswered, "the repeat came first")
         expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
         expect(isInPart || forwarded.hasSucceeded || !inOrder, forwarded.failure ?? "")
@@ -116,7 +106,7 @@ import Testing
         for sheep in Self.storing { run.cutPower(sheep) }
         run.run(for: Self.second)
         for sheep in Self.storing { run.start(sheep) }
-        succeed(run, run.write(8..<24, through: Self.successor))
+        run.succeed(run.write(8..<24, through: Self.successor))
         expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
         expect(!forwarded.hasSucceeded, "it succeeded")
         endQuietly(run)
@@ -135,7 +125,7 @@ import Testing
         let newer = run.write(0..<16, through: Self.successor)
         run.run(for: Self.second)
         for sheep in Self.storing { run.start(sheep) }
-        succeed(run, newer)
+        run.succeed(newer)
         run.run(for: 10 * Self.second)
         for sheep in Self.storing { expect(run.holds(newer, 0..<16, at: sheep), "the former write came after the newer one") }
         endQuietly(run)

@@ -3,21 +3,11 @@ import Testing
 
 /// A volume's lease goes from sheep to sheep while clients use the volume through all of them.
 @Suite struct HandOverTests {
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = DirectedCluster.second
     static let seeds = 1...5 as ClosedRange<UInt64>
     /// Three with storage and one without.
     private static let (storing, doors) = (1...3, 1...4)
     private static let written = 0..<64 as Range<UInt64>
-
-    /// A failed expectation describes what it was made of, and a run is too much.
-    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
-        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
-    }
-
-    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
-        let isAnswered = run.run(atMost: 40 * Self.second) { request.isAnswered }
-        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
-    }
 
     /// The first sheep is the owner.
     private func begin(_ seed: UInt64, _ adjust: (inout Profile) -> Void = { _ in }) -> DirectedCluster {
@@ -26,16 +16,9 @@ import Testing
         (profile.copies, profile.leastCopies) = (3, 3)
         adjust(&profile)
         let run = DirectedCluster(seed: seed, profile: profile)
-        for sheep in Self.doors { succeed(run, run.write(Self.written, through: sheep)) }
+        for sheep in Self.doors { run.succeed(run.write(Self.written, through: sheep)) }
         expect(run.owner == 1, "the owner is \(run.owner ?? 0)")
         return run
-    }
-
-    private func endQuietly(_ run: DirectedCluster) {
-        expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
-        run.checkQuiet()
-        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
-        run.end()
     }
 
     @Test("clients of all sheep go on without an error while the lease goes round", arguments: seeds, [20_000_000, 200_000_000])
@@ -53,12 +36,12 @@ import Testing
                 requests.append(run.read(Self.written, through: number % 4 + 1))
                 run.run(for: Self.second / 200)
             }
-            succeed(run, move)
+            run.succeed(move)
             expect(run.run(atMost: Self.second) { run.owner == heir }, "the owner is \(run.owner ?? 0), not \(heir)")
         }
         expect(run.run(atMost: 30 * Self.second) { requests.allSatisfy(\.isAnswered) }, "some were not answered")
         expect(requests.allSatisfy(\.hasSucceeded), requests.compactMap(\.failure).first ?? "")
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("the lease follows clients that use one other sheep alone, and nobody else's", arguments: seeds)
@@ -66,7 +49,7 @@ import Testing
         let run = begin(seed)
         func use(_ doors: [Int], seconds: Int) {
             for _ in 0..<seconds {
-                for door in doors { succeed(run, run.write(Self.written, through: door)) }
+                for door in doors { run.succeed(run.write(Self.written, through: door)) }
                 run.run(for: Self.second)
             }
         }
@@ -78,7 +61,7 @@ import Testing
         expect(run.owner == 4, "\(run.owner ?? 0) is the owner still")
         use([2], seconds: 20)
         expect(run.owner == 4, "it went over at once")
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("the heir dies, before or after it learns that it is one: another takes the volume over", arguments: seeds, [0, 1, 5, 20, 60, 200])
@@ -88,10 +71,10 @@ import Testing
         let writes = [1, 3, 4].map { run.write(Self.written, through: $0) }
         run.run(for: milliseconds * Self.second / 1000)
         run.kill(2)
-        for write in writes { succeed(run, write) }
-        succeed(run, run.read(Self.written, through: 3))
+        for write in writes { run.succeed(write) }
+        run.succeed(run.read(Self.written, through: 3))
         run.start(2)
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("with a write that cannot end the owner stays, and goes on", arguments: seeds)
@@ -108,9 +91,9 @@ import Testing
         expect(run.run(atMost: 20 * Self.second) { move.isAnswered }, "no answer")
         expect(!move.hasSucceeded && run.owner == 1, "\(run.owner ?? 0) is the owner")
         run.healLinks()
-        for request in [write, other] { succeed(run, request) }
+        for request in [write, other] { run.succeed(request) }
         run.start(3)
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a change that was on its way to an owner is not done a second time when that one becomes it again", arguments: seeds)
@@ -119,16 +102,16 @@ import Testing
         run.slowLink(from: 4, to: 1, by: 9 * Self.second / 10)
         let write = run.write(Self.written, through: 4)
         run.run(for: Self.second / 100)
-        succeed(run, run.handOver(to: 2, through: 2))
-        succeed(run, write)
+        run.succeed(run.handOver(to: 2, through: 2))
+        run.succeed(write)
         let newer = run.write(Self.written, through: 2)
-        succeed(run, newer)
+        run.succeed(newer)
         run.run(for: 3 * Self.second / 10)
-        succeed(run, run.handOver(to: 1, through: 2))
+        run.succeed(run.handOver(to: 1, through: 2))
         run.healLinks()
         run.run(for: 2 * Self.second)
         for sheep in Self.storing { expect(run.holds(newer, Self.written, at: sheep), "the former write came after the newer one") }
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("who is no sheep that is up becomes no owner")
@@ -137,9 +120,9 @@ import Testing
         run.kill(2)
         let move = run.handOver(to: 2, through: 3)
         expect(run.run(atMost: 40 * Self.second) { move.isAnswered }, "no answer")
-        succeed(run, run.write(Self.written, through: 3))
+        run.succeed(run.write(Self.written, through: 3))
         expect(run.owner != 2, "the dead one is the owner")
         run.start(2)
-        endQuietly(run)
+        run.endQuietly()
     }
 }

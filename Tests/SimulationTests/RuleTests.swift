@@ -4,19 +4,9 @@ import Testing
 /// Rules of which a run with faults at random seldom needs one alone: each in the case that it is there for. Without the rule its test fails, as
 /// the list of planted faults shows (`Tests/Mutations`).
 @Suite struct RuleTests {
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = DirectedCluster.second
     static let seeds = 1...5 as ClosedRange<UInt64>
     private static let sectorsOfObject = (UInt64(1) << UInt64(Profile.network.objectShift)) / 512
-
-    /// A failed expectation describes what it was made of, and a run is too much.
-    private func expect(_ holds: Bool, _ otherwise: String, at location: SourceLocation = #_sourceLocation) {
-        #expect(holds, Comment(rawValue: otherwise), sourceLocation: location)
-    }
-
-    private func succeed(_ run: DirectedCluster, _ request: DirectedCluster.Request, at location: SourceLocation = #_sourceLocation) {
-        let isAnswered = run.run(atMost: 40 * Self.second) { request.isAnswered }
-        expect(isAnswered && request.hasSucceeded, request.failure ?? "no answer", at: location)
-    }
 
     /// Sheep from 1 on have storage; those after them are gateways only. The last of `doors` opens the volume first.
     private func begin(
@@ -27,15 +17,8 @@ import Testing
         (profile.copies, profile.leastCopies) = (copies, copies)
         adjust(&profile)
         let run = DirectedCluster(seed: seed, profile: profile)
-        for sheep in (doors ?? 1...storing + gateways).reversed() { succeed(run, run.write(0..<64, through: sheep)) }
+        for sheep in (doors ?? 1...storing + gateways).reversed() { run.succeed(run.write(0..<64, through: sheep)) }
         return run
-    }
-
-    private func endQuietly(_ run: DirectedCluster) {
-        expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
-        run.checkQuiet()
-        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
-        run.end()
     }
 
     private func stop(_ run: DirectedCluster, _ sheep: Int) {
@@ -49,7 +32,7 @@ import Testing
     func hungDiskLeaves(seed: UInt64) {
         let run = begin(seed, storing: 3, copies: 3)
         run.slowDisk(2, by: 1_000_000)
-        succeed(run, run.write(0..<16, through: 1))
+        run.succeed(run.write(0..<16, through: 1))
         let flush = run.flush(through: 1)
         var cameBack = false
         let isAnswered = run.run(atMost: 50 * Self.second) {
@@ -60,11 +43,11 @@ import Testing
         expect(!cameBack, "the disk began to sync before it had answered")
         expect(flush.hasSucceeded, flush.failure ?? "")
         expect(run.copies.inSync == 2, "\(run.copies.inSync) copies count as in sync")
-        succeed(run, run.write(0..<16, through: 1))
+        run.succeed(run.write(0..<16, through: 1))
         run.slowDisk(2, by: 1)
         // Its sync takes as long as it was to.
         expect(run.run(atMost: 100_000 * Self.second) { run.copies.inSync == 3 }, "it does not come back")
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a disk that hangs in a sync holds up no durable write where enough others stay", arguments: seeds)
@@ -84,7 +67,7 @@ import Testing
         run.kill(3)
         expect(run.run(atMost: 30 * Self.second) { run.copies.inSync == 2 }, "it is not called down")
         run.slowDisk(2, by: 1_000_000)
-        succeed(run, run.write(0..<16, through: 1))
+        run.succeed(run.write(0..<16, through: 1))
         let flush = run.flush(through: 1)
         expect(run.run(atMost: 120 * Self.second) { flush.isAnswered }, "the flush waits for ever")
         expect(!flush.hasSucceeded && run.copies.inSync == 2, "it was flushed on one of two copies, \(run.copies.inSync) in sync")
@@ -100,39 +83,39 @@ import Testing
         let run = begin(seed, storing: 2, copies: 2, doors: 1...1) { $0.learnOfEntries(after: 4 * Self.second) }
         run.pause(1, for: 6 * Self.second, bySignal: true)
         // What was passed on to the one that stands still would hold up its reads.
-        succeed(run, run.write(32..<64, through: 2))
-        succeed(run, run.write(0..<32, through: 2))
+        run.succeed(run.write(32..<64, through: 2))
+        run.succeed(run.write(0..<32, through: 2))
         run.run(for: Self.second / 1000)
         let read = run.read(0..<32, through: 1)
         expect(run.isPaused(1), "it goes on before the read has come")
         expect(run.run(atMost: 40 * Self.second) { read.isAnswered }, "no answer")
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a write that an owner sent before it was replaced does nothing when it arrives", arguments: seeds)
     func formerOwnerIsFenced(seed: UInt64) {
         let (owner, successor) = (4, 1)
         let run = begin(seed, storing: 3, gateways: 1, copies: 3, doors: owner...owner)
-        succeed(run, run.write(0..<64, through: owner))
+        run.succeed(run.write(0..<64, through: owner))
         run.slowLink(from: owner, to: 2, by: 15 * Self.second)
         _ = run.write(0..<32, through: owner)
         run.run(for: Self.second / 10)
         run.pause(owner, for: 12 * Self.second)
-        succeed(run, run.write(0..<64, through: successor))
+        run.succeed(run.write(0..<64, through: successor))
         run.run(for: 20 * Self.second)
         run.healLinks()
-        succeed(run, run.read(0..<64, through: 2))
-        endQuietly(run)
+        run.succeed(run.read(0..<64, through: 2))
+        run.endQuietly()
     }
 
     @Test("what a gateway passed on, and what waits at the owner when that one is called down, is not begun any more", arguments: seeds)
     func gatewayIsCalledDown(seed: UInt64) {
         let (owner, gateway, other) = (4, 5, 1)
         let run = begin(seed, storing: 3, gateways: 2, copies: 3, doors: owner...gateway)
-        succeed(run, run.write(0..<64, through: other))
+        run.succeed(run.write(0..<64, through: other))
         expect(run.owner == gateway, "the owner is \(run.owner ?? 0)")
-        succeed(run, run.handOver(to: owner, through: other))
-        succeed(run, run.write(0..<64, through: owner))
+        run.succeed(run.handOver(to: owner, through: other))
+        run.succeed(run.write(0..<64, through: owner))
         // Until that member is called down, no write ends.
         run.pause(3, for: 20 * Self.second)
         _ = run.write(0..<8, through: owner)
@@ -143,13 +126,13 @@ import Testing
         let newer = run.write(16..<32, through: other)
         run.run(for: Self.second / 2)
         expect(!former.hasSucceeded && !newer.isAnswered, "a write did not wait")
-        succeed(run, newer)
+        run.succeed(newer)
         expect(run.owner == owner, "the owner is \(run.owner ?? 0)")
         run.run(for: 10 * Self.second)
         for sheep in 1...2 { expect(run.holds(newer, 16..<32, at: sheep), "the former write came after the newer one") }
         run.kill(3)
         for sheep in [3, gateway] { run.start(sheep) }
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a write of an owner that has not heard of a member's return reaches that one too", arguments: seeds)
@@ -163,12 +146,12 @@ import Testing
         var block: UInt64 = 0
         while run.copies.inSync < 3, block < 20_000 {
             let sector = block % 1024 * 8
-            succeed(run, run.write(sector..<sector + 8, through: owner))
+            run.succeed(run.write(sector..<sector + 8, through: owner))
             run.run(for: Self.second / 1000)
             block += 1
         }
         expect(run.copies.inSync == 3, "not all copies are in sync")
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a read that met a younger write is not answered before that is everywhere", arguments: seeds)
@@ -185,10 +168,10 @@ import Testing
         expect(reads.contains(where: \.isAnswered), "no read was answered")
         run.kill(1)
         run.healLinks()
-        succeed(run, run.read(0..<64, through: 2))
+        run.succeed(run.read(0..<64, through: 2))
         run.slowDisk(1, by: 1)
         run.start(1)
-        endQuietly(run)
+        run.endQuietly()
     }
 
     // MARK: Full disks
@@ -200,13 +183,13 @@ import Testing
         for sheep in 1...3 { run.fillDisk(sheep, leaving: 8) }
         let write = run.write(object..<object + 512, through: 2)
         expect(run.run(atMost: 60 * Self.second) { write.isAnswered } && !write.hasSucceeded, "it was written")
-        succeed(run, run.read(object..<object + 512, through: 1))
+        run.succeed(run.read(object..<object + 512, through: 1))
         // Where there is something already, nothing more is needed.
-        succeed(run, run.write(0..<64, through: 3))
+        run.succeed(run.write(0..<64, through: 3))
         expect(run.copies.inSync == 3, "\(run.copies.inSync) copies count as in sync")
         for sheep in 1...3 { run.emptyDisk(sheep) }
-        succeed(run, run.write(object..<object + 512, through: 2))
-        endQuietly(run)
+        run.succeed(run.write(object..<object + 512, through: 2))
+        run.endQuietly()
     }
 
     // MARK: What a member compares when it is back
@@ -215,37 +198,37 @@ import Testing
     func removalsAreListed(seed: UInt64) {
         let run = begin(seed, storing: 3, copies: 3)
         stop(run, 3)
-        succeed(run, run.trim(object: 0, through: 1))
+        run.succeed(run.trim(object: 0, through: 1))
         run.run(for: Self.second)
         run.start(3)
         expect(run.run(atMost: 60 * Self.second) { run.isComplete }, "not all copies are in sync")
-        succeed(run, run.read(0..<64, through: 3))
-        endQuietly(run)
+        run.succeed(run.read(0..<64, through: 3))
+        run.endQuietly()
     }
 
     @Test("what a power cut took from a member is compared with the others", arguments: seeds)
     func ownIntentsAreCompared(seed: UInt64) {
         let run = begin(seed, storing: 3, copies: 3)
-        succeed(run, run.write(0..<64, through: 1))
+        run.succeed(run.write(0..<64, through: 1))
         run.run(for: Self.second / 5)
         run.cutPower(3)
         run.run(for: 2 * Self.second)
         run.start(3)
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("what a power cut took from the only copy is taken from one that had stopped before, too", arguments: seeds)
     func intentsOfTheSourceAreListed(seed: UInt64) {
         let run = begin(seed, storing: 2, copies: 2, doors: 1...1)
-        succeed(run, run.write(0..<64, through: 1))
+        run.succeed(run.write(0..<64, through: 1))
         run.run(for: Self.second / 2)
         stop(run, 2)
         run.cutPower(1, isLastCopy: true)
         run.run(for: Self.second)
         run.start(1)
-        succeed(run, run.read(0..<64, through: 1))
+        run.succeed(run.read(0..<64, through: 1))
         run.start(2)
-        endQuietly(run)
+        run.endQuietly()
     }
 
     @Test("a change that is not on all members is compared after a kill, though it was made durable here", arguments: seeds)
@@ -260,8 +243,8 @@ import Testing
         run.run(for: 20 * Self.second)
         run.kill(1)
         run.run(for: Self.second)
-        succeed(run, run.read(0..<64, through: successor))
+        run.succeed(run.read(0..<64, through: successor))
         for sheep in [1, owner] { run.start(sheep) }
-        endQuietly(run)
+        run.endQuietly()
     }
 }
