@@ -182,7 +182,9 @@ package final class Recovery<Env: NodeEnvironment> {
     }
 
     private func startPass() {
-        guard node.isServing, let disk, let store = node.store, !store.hasFailed, node.garbage.straysUnderWay == 0 else { return }
+        guard node.isServing, let disk, let store = node.store, !store.hasFailed, !node.replica.diskIsSilent,
+            node.garbage.straysUnderWay == 0
+        else { return }
         let tasks = admissible(RecoveryPlan(for: disk, in: node.control.state).tasks, in: store)
         guard !tasks.isEmpty else { return }
         let since = tasks.map(\.since).min()!

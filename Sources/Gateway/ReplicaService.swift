@@ -4,6 +4,7 @@
 // 2. The node lease is looked at after the work and before the reply.
 // 3. A frozen or deleted birth is never written.
 import Cluster
+import Logging
 import NIOCore
 package import ObjectModel
 import ObjectStore
@@ -20,6 +21,8 @@ package final class ReplicaService<Env: NodeEnvironment> {
     private unowned(unsafe) let node: SheepNode<Env>
     private var windows: [Birth: UnsettledWindow] = [:]
     private var notes = ForwardedNotes<Env.StoreDisk>()
+    private var deviceReads = DeviceReads()
+    private var saidThatDiskIsSilent = false
     package private(set) var counters = ReplicaCounters()
 
     init(node: SheepNode<Env>, lostPower: Bool) {
@@ -300,16 +303,41 @@ package final class ReplicaService<Env: NodeEnvironment> {
         completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: blockSize)
-        var buffer = buffer
+        let read = DeviceReads.Read(of: name, at: node.clock.now(), buffer: buffer, completion: completion)
+        let number = deviceReads.began(read)
         store.read(name, at: offset, into: scratch) { [weak self] error in
             defer { scratch.deallocate() }
-            if let error {
-                self?.counters.failedReads += 1
-                return completion(.failure(LocalReadFailure(error: error, buffer: buffer)))
-            }
-            buffer.writeBytes(UnsafeRawBufferPointer(scratch))
-            completion(.success(buffer))
+            self?.deviceReads.ended(number)
+            guard let error else { return read.succeed(UnsafeRawBufferPointer(scratch)) }
+            self?.counters.failedReads += 1
+            read.fail(error)
         }
+    }
+
+    /// This sheep's disk has owed the bytes of a read for longer than a busy one does.
+    var diskIsSilent: Bool { deviceReads.longestWait(at: node.clock.now()) > MemberLatencies.shortestBound }
+
+    /// Who waits for a disk that gives no answer goes to another member, if there is one, and waits no longer than for anything else. The
+    /// disk then leaves, where enough others stay.
+    func tick(now: UInt64) {
+        if !diskIsSilent { saidThatDiskIsSilent = false }
+        for read in deviceReads.overdue(at: now, bound: MemberLatencies.shortestBound) {
+            let limit = node.options.inputOutputTimeout
+            if !saidThatDiskIsSilent { node.logger.warning("disk \(store.identity.disk) owes an answer to a read of object \(read.object)") }
+            saidThatDiskIsSilent = true
+            guard isElsewhere(read.object) || limit > 0 && now - read.startedAt > limit else { continue }
+            counters.overdueReads += 1
+            read.fail(SheepError(.unavailable, "the disk of \(node.name) gives no answer; look at it, and at 'dog cluster info'"))
+        }
+        guard deviceReads.longestWait(at: now) > MemberLatencies.longestBound else { return }
+        node.membership.slow(store.identity.disk, mayBeOwn: true)
+    }
+
+    /// Another member that can be reached has all of it.
+    private func isElsewhere(_ object: ObjectName) -> Bool {
+        guard let copies = node.facts(of: object.birth)?.copies else { return false }
+        let set = node.replicaSet(of: ObjectSlot(family: object.family, index: object.index).group, copies: copies)
+        return set.inSync.contains { $0.node != node.identity && node.network.isLinked(to: $0.node) }
     }
 
     /// The stored ranges of what `birth` shows at an index; empty for a hole.
@@ -509,6 +537,8 @@ package struct ReplicaCounters: Hashable, Sendable {
     package var flushes: UInt64 = 0
     package var refused: UInt64 = 0
     package var failedReads: UInt64 = 0
+    /// Given up by who asked, because the disk gave no answer.
+    package var overdueReads: UInt64 = 0
 }
 
 /// A read of the own replica that failed, with the buffer that it was to be appended to, as it was: another member's bytes may

@@ -467,6 +467,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         ticks += 1
         if ticks % 4 == 0 { control.retry() }
         store?.tick(now: now)
+        if store != nil { replica.tick(now: now) }
         for session in orderedSessions {
             session.tick(now: now)
             // With a change that cannot end the volume could not be drained, and would hold up whoever comes.

@@ -213,6 +213,10 @@ final class Takeover<Env: NodeEnvironment> {
             ) { [self] result in
                 switch result {
                 case .success(let data): redo(record, kind: .write, data: data, isSame: isSame)
+                case .failure(let failure) where failure.error.code == .unavailable:
+                    guard isStillOwner else { return }
+                    if isInSync(source, at: slot) { return read(record, from: holders, orFrom: others, isSame: isSame) }
+                    rollAgain()
                 case .failure: next()
                 }
             }

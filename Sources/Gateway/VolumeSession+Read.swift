@@ -67,13 +67,13 @@ extension VolumeSession {
             if nextSequence == start.next, term != nil, term == start.term, node.leaseHeld { return completion(.success(buffer)) }
             answer(buffer, of: slot, offset: offset, length: length, start: start, completion: completion)
         case .failure(let failure):
-            if failure.error.code == .damaged || failure.error.code == .inputOutput {
-                // The store told the repairer; another member serves meanwhile.
-                return readElsewhere(
-                    slot, offset: offset, length: length, buffer: failure.buffer, start: start, damage: failure.error,
-                    completion: completion)
+            switch failure.error.code {
+            // The store told the repairer, or the disk gives no answer; another member serves meanwhile.
+            case .damaged, .inputOutput, .unavailable:
+                readElsewhere(
+                    slot, offset: offset, length: length, buffer: failure.buffer, start: start, failure: failure.error, completion: completion)
+            default: node.whenLeaseHeld { completion(.failure(failure.error)) }
             }
-            node.whenLeaseHeld { completion(.failure(failure.error)) }
         }
     }
 
@@ -174,17 +174,19 @@ extension VolumeSession {
         }
     }
 
-    /// This sheep's copy is damaged there.
+    /// This sheep's copy is damaged there, or cannot be read now.
     private func readElsewhere(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, start: ReadStart, damage: SheepError,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, start: ReadStart, failure: SheepError,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
+        let isDamage = failure.code != .unavailable
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
         guard set.inSync.contains(where: { $0.node != node.identity }) else {
-            return completion(.failure(SheepError(.inputOutput, "\(damage.message); there is no other copy")))
+            return completion(.failure(isDamage ? SheepError(.inputOutput, "\(failure.message); there is no other copy") : failure))
         }
         readRemotely(
-            slot, offset: offset, length: length, buffer: buffer, avoiding: [], start: start, damage: damage, completion: completion)
+            slot, offset: offset, length: length, buffer: buffer, avoiding: [], start: start, damage: isDamage ? failure : nil,
+            completion: completion)
     }
 
     // MARK: What is stored

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster import REPOSITORY, Cluster, CommandFailed, binaries
 from network import Network
+from power import Machines
 
 SUPPORT = REPOSITORY / "Tests/Support"
 MiB = 1 << 20
@@ -46,9 +47,12 @@ class Bed:
 
     def __init__(
         self, sheep_count, copies, full, sheep_options=(), sheep_ports=None, own_network=False, store_size=None, failing_disks=False,
-        with_key=False,
+        with_key=False, power_cuts=False,
     ):
-        """With a network of its own each sheep is on a host of its own, and the cluster has a key; on this host with `with_key`."""
+        """With a network of its own each sheep is on a host of its own, and the cluster has a key; on this host with `with_key`.
+
+        With `power_cuts` each has a machine of its own in `machines`.
+        """
         self.full = full
         self.directory = Path(tempfile.mkdtemp(prefix="sheepdog-"))
         self.background = []
@@ -63,6 +67,7 @@ class Bed:
                 subprocess.run([binaries() / "dog", "cluster", "key", key], check=True, timeout=30)
             self.cluster = Cluster(
                 self.directory / "cluster", sheep_count, sheep_ports, options=sheep_options, network=self.network, key=key)
+            self.machines = Machines(self.directory, self.cluster, self.mounts) if power_cuts else None
             for sheep in self.cluster.sheep:
                 if store_size:
                     self.mount(sheep.store, store_size)
@@ -203,6 +208,12 @@ class VerifyingLoad:
         check(self.running(), f"the load had ended:\n{self.log.read_text(errors='replace')[-3000:]}")
         self.process.send_signal(signal.SIGINT)
         self.finish(wanted=128)  # what fio ends with after a signal
+
+    def broken(self, timeout=60):
+        """Its sheep is gone: it ends by itself, and found nothing wrong before."""
+        self.process.wait(timeout)
+        output = self.log.read_text(errors="replace")
+        check("verify failed" not in output and "verify: bad" not in output, f"fio found other data:\n{output[-3000:]}")
 
     def finish(self, timeout=120, wanted=0):
         """Waits for its end and checks that it found nothing wrong."""

@@ -69,3 +69,106 @@ class Journal:
                 raise AssertionError(
                     f"block {block} begins with {int.from_bytes(found[:8], 'little')}, but one of {sorted(allowed)} was to be there, whole")
             self.settled[block] = match
+
+
+class FlushedJournal:
+    """As `Journal`, and it knows what was durable: after a power cut a block may show what its last flush had, or anything younger.
+
+    Writes of up to 64 KiB, durable ones (FUA), zeros and flushes, 16 in flight, no two of them on one block.
+    """
+
+    def __init__(self, size, seed=1):
+        self.random = random.Random(seed)
+        self.count = size // BLOCK
+        # Of each block what it may show, oldest first; 0 is a block of zeros. The first `known` of them were acknowledged.
+        self.versions = [[0] for _ in range(self.count)]
+        self.known = [1] * self.count
+        # When each acknowledged version was, by number; those of blocks that changed since the last flush.
+        self.when = {0: 0}
+        self.changed = set()
+        self.time = 0
+        self.next_number = 1
+        # Blocks that showed an older version than the last acknowledged one, as only a power cut can make them.
+        self.acknowledged = self.flushed = self.reverted = 0
+
+    def write(self, handle, until):
+        """Until told to stop, or until the connection breaks; returns its error, or nothing."""
+        in_flight = {}
+        try:
+            while in_flight or not until():
+                while len(in_flight) < DEPTH and not until():
+                    self._send(handle, in_flight)
+                handle.poll(100)
+                for cookie in list(in_flight):
+                    if handle.aio_command_completed(cookie):
+                        self._done(*in_flight.pop(cookie))
+        except nbd.Error as error:
+            return error
+        return None
+
+    def _send(self, handle, in_flight):
+        if self.random.random() < 0.03:
+            in_flight[handle.aio_flush()] = ("flush", range(0), self.time)
+            return
+        busy = {block for _, blocks, _ in in_flight.values() for block in blocks}
+        blocks = self._choose()
+        while not busy.isdisjoint(blocks):
+            blocks = self._choose()
+        number = 0 if self.random.random() < 0.05 else self.next_number
+        self.next_number += 1
+        is_durable = self.random.random() < 0.1
+        for block in blocks:
+            self.versions[block].append(number)
+        flags = nbd.CMD_FLAG_FUA if is_durable else 0
+        (offset, length) = (blocks.start * BLOCK, len(blocks) * BLOCK)
+        if number == 0:
+            cookie = handle.aio_zero(length, offset, flags=flags)
+        else:
+            cookie = handle.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(Journal.content(number) * len(blocks))), offset, flags=flags)
+        in_flight[cookie] = ("durable" if is_durable else "write", blocks, number)
+
+    def _choose(self):
+        count = self.random.choice((1, 1, 1, 2, 4, 16))
+        first = self.random.randrange(self.count - count + 1)
+        return range(first, first + count)
+
+    def _done(self, kind, blocks, number):
+        self.time += 1
+        if kind == "flush":
+            self._flushed(begun=number)
+            return
+        self.acknowledged += 1
+        for block in blocks:
+            self.known[block] = len(self.versions[block])
+            if kind == "durable":
+                self._forget_older(block)
+            else:
+                self.when[block] = self.time
+                self.changed.add(block)
+
+    def _flushed(self, begun):
+        """What was acknowledged when the flush was sent is durable."""
+        self.flushed += 1
+        for block in [b for b in self.changed if self.when[b] <= begun]:
+            self._forget_older(block)
+            self.changed.discard(block)
+
+    def _forget_older(self, block):
+        last = self.known[block] - 1
+        del self.versions[block][:last]
+        self.known[block] = 1
+
+    def verify(self, handle, power_was_lost):
+        """Reads every block; what it shows is durable from then on."""
+        for block in range(self.count):
+            found = bytes(handle.pread(BLOCK, block * BLOCK))
+            allowed = self.versions[block][0 if power_was_lost else self.known[block] - 1:]
+            match = next((number for number in allowed if found == Journal.content(number)), None)
+            if match is None:
+                raise AssertionError(
+                    f"block {block} begins with {int.from_bytes(found[:8], 'little')}, but one of {allowed} was to be there, whole")
+            if match not in self.versions[block][self.known[block] - 1:]:
+                self.reverted += 1
+            self.versions[block], self.known[block] = [match], 1
+        self.changed.clear()
+        handle.flush()

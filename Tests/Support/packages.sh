@@ -9,7 +9,7 @@ set -euo pipefail
 build=(libisal-dev libnbd-dev libfuse3-dev pkg-config)
 run=("${build[@]}" python3 libnbd-bin fuse3)
 bench=("${run[@]}" python3-libnbd qemu-utils nbdkit fio iproute2 nftables util-linux)
-test=("${bench[@]}" tgt libiscsi-bin qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs)
+test=("${bench[@]}" tgt libiscsi-bin qemu-system-x86 qemu-block-extra nbd-client mmdebstrap cpio extlinux e2fsprogs xfsprogs)
 
 case ${1:-} in
   build | run | test | bench) declare -n wanted=$1 ;;

@@ -25,6 +25,8 @@ class Sheep:
     # Where it listens; `entry` are the words that bring a command onto the host that has this address.
     host: str = "127.0.0.1"
     entry: list = field(default_factory=list)
+    # The words before its own command alone.
+    wrapper: list = field(default_factory=list)
     key: Path = None
     pid: int = 0
     child: subprocess.Popen = None
@@ -54,7 +56,7 @@ class Sheep:
 
     def command(self):
         return [
-            *self.entry, str(self.program), "-b", self.host, "-p", str(self.port), "-z", str(self.number + 1),
+            *self.entry, *self.wrapper, str(self.program), "-b", self.host, "-p", str(self.port), "-z", str(self.number + 1),
             "-c", f"local:{self.directory}",
             "--nbd", f"{self.host}:{self.nbd_port}", "--nbd-socket", str(self.nbd_socket),
             *(["--key", str(self.key)] if self.key else []), *self.extra_options,
