@@ -78,8 +78,7 @@ import Testing
     @Test("a read that the own disk gives no answer to is answered by another member, and the disk leaves until it has answered", arguments: seeds)
     func hungReadLeaves(seed: UInt64) {
         let run = begin(seed, storing: 3, copies: 3, doors: 1...1)
-        run.dropMemory(1)
-        run.slowDisk(1, by: 1_000_000)
+        run.slowReads(1, by: 1_000_000)
         let read = run.read(0..<16, through: 1)
         expect(run.run(atMost: 4 * Self.second) { read.isAnswered }, "the read waits for the disk that hangs")
         expect(read.hasSucceeded && run.copies.inSync == 3, read.failure ?? "\(run.copies.inSync) copies count as in sync")
@@ -92,7 +91,7 @@ import Testing
         expect(!cameBack, "the disk began to sync before it had answered")
         let another = run.read(0..<16, through: 1)
         expect(run.run(atMost: Self.second) { another.isAnswered }, "a read waits for the disk that left")
-        run.slowDisk(1, by: 1)
+        run.slowReads(1, by: 1)
         // What it owes comes as late as it was to.
         expect(run.run(atMost: 100_000 * Self.second) { run.copies.inSync == 3 }, "it does not come back")
         run.endQuietly()
@@ -102,10 +101,7 @@ import Testing
     func hungReadElsewhere(seed: UInt64) {
         let gateway = 4
         let run = begin(seed, storing: 3, gateways: 1, copies: 3, doors: gateway...gateway)
-        for sheep in 1...2 {
-            run.dropMemory(sheep)
-            run.slowDisk(sheep, by: 1_000_000)
-        }
+        for sheep in 1...2 { run.slowReads(sheep, by: 1_000_000) }
         let read = run.read(0..<16, through: gateway)
         expect(run.run(atMost: 6 * Self.second) { read.isAnswered }, "the read waits for disks that hang")
         expect(read.hasSucceeded, read.failure ?? "")
@@ -116,8 +112,7 @@ import Testing
     @Test("a read of the only copy on a disk that hangs fails in its time", arguments: seeds)
     func hungReadFails(seed: UInt64) {
         let run = begin(seed, storing: 1, copies: 1)
-        run.dropMemory(1)
-        run.slowDisk(1, by: 1_000_000)
+        run.slowReads(1, by: 1_000_000)
         let read = run.read(0..<16, through: 1)
         expect(!run.run(atMost: 10 * Self.second) { read.isAnswered }, "it does not wait")
         expect(run.run(atMost: 60 * Self.second) { read.isAnswered }, "the read waits for ever")

@@ -88,12 +88,16 @@ class FlushedJournal:
         self.changed = set()
         self.time = 0
         self.next_number = 1
+        # For as many writes at once: libnbd 1.14 never lets go of what it was given, so it is given the same memory again.
+        self.memory = [memoryview(bytearray(16 * BLOCK)) for _ in range(DEPTH)]
+        self.free = []
         # Blocks that showed an older version than the last acknowledged one, as only a power cut can make them.
         self.acknowledged = self.flushed = self.reverted = 0
 
     def write(self, handle, until):
         """Until told to stop, or until the connection breaks; returns its error, or nothing."""
         in_flight = {}
+        self.free = list(self.memory)
         try:
             while in_flight or not until():
                 while len(in_flight) < DEPTH and not until():
@@ -108,9 +112,9 @@ class FlushedJournal:
 
     def _send(self, handle, in_flight):
         if self.random.random() < 0.03:
-            in_flight[handle.aio_flush()] = ("flush", range(0), self.time)
+            in_flight[handle.aio_flush()] = ("flush", range(0), self.time, None)
             return
-        busy = {block for _, blocks, _ in in_flight.values() for block in blocks}
+        busy = {block for _, blocks, *_ in in_flight.values() for block in blocks}
         blocks = self._choose()
         while not busy.isdisjoint(blocks):
             blocks = self._choose()
@@ -120,20 +124,24 @@ class FlushedJournal:
         for block in blocks:
             self.versions[block].append(number)
         flags = nbd.CMD_FLAG_FUA if is_durable else 0
-        (offset, length) = (blocks.start * BLOCK, len(blocks) * BLOCK)
+        (offset, length, buffer) = (blocks.start * BLOCK, len(blocks) * BLOCK, None)
         if number == 0:
             cookie = handle.aio_zero(length, offset, flags=flags)
         else:
-            cookie = handle.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(Journal.content(number) * len(blocks))), offset, flags=flags)
-        in_flight[cookie] = ("durable" if is_durable else "write", blocks, number)
+            buffer = self.free.pop()
+            buffer[:length] = Journal.content(number) * len(blocks)
+            cookie = handle.aio_pwrite(nbd.Buffer.from_buffer(buffer[:length]), offset, flags=flags)
+        in_flight[cookie] = ("durable" if is_durable else "write", blocks, number, buffer)
 
     def _choose(self):
         count = self.random.choice((1, 1, 1, 2, 4, 16))
         first = self.random.randrange(self.count - count + 1)
         return range(first, first + count)
 
-    def _done(self, kind, blocks, number):
+    def _done(self, kind, blocks, number, buffer):
         self.time += 1
+        if buffer is not None:
+            self.free.append(buffer)
         if kind == "flush":
             self._flushed(begun=number)
             return

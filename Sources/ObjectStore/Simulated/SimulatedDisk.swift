@@ -23,6 +23,8 @@ package final class SimulatedDisk: Disk {
     package var capacity = Int.max / blockSize
     /// How many times longer than usual everything in the background takes.
     package var slowness: UInt64 = 1
+    /// How many times longer than that its reads take.
+    package var readSlowness: UInt64 = 1
     private var generator: SeededGenerator
     private let schedule: (_ afterNanoseconds: UInt64, @escaping () -> Void) -> Void
     private var directories: [String: SimulatedDirectory] = [".": SimulatedDirectory()]
@@ -321,9 +323,9 @@ package final class SimulatedDisk: Disk {
     // MARK: - Later
 
     /// Runs the body after a delay of up to 10 ms, unless the process is gone by then.
-    private func later(_ body: @escaping () -> Void) {
+    private func later(times factor: UInt64 = 1, _ body: @escaping () -> Void) {
         let born = process
-        schedule((1_000 + generator.next() % 10_000_000) * slowness) { [self] in
+        schedule((1_000 + generator.next() % 10_000_000) * slowness * factor) { [self] in
             if born == process { body() }
         }
     }
@@ -332,7 +334,7 @@ package final class SimulatedDisk: Disk {
         _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
         completion: @escaping (DiskError?) -> Void
     ) {
-        later { [self] in
+        later(times: readSlowness) { [self] in
             completion(FileCalls.outcome { () throws(DiskError) in try read(file, at: offset, into: buffer) })
         }
     }

@@ -74,8 +74,11 @@ package final class DirectedCluster {
     package func stop(_ number: Int) { sheep(number).stop() }
     /// Whatever its disk does after a moment takes so many times as long.
     package func slowDisk(_ number: Int, by factor: UInt64) { sheep(number).disk.slowness = factor }
-    /// From now on every read of its copies waits for its disk.
-    package func dropMemory(_ number: Int) { sheep(number).disk.faults.readMisses = 1 }
+    /// Every read of its copies waits for its disk, and for so many times as long; what else the disk does takes its time.
+    package func slowReads(_ number: Int, by factor: UInt64) {
+        sheep(number).disk.faults.readMisses = 1
+        sheep(number).disk.readSlowness = factor
+    }
     /// It has room for so many blocks more, of 4 KiB.
     package func fillDisk(_ number: Int, leaving blocks: Int) { sheep(number).disk.fillUp(leaving: blocks) }
     package func emptyDisk(_ number: Int) { sheep(number).disk.capacity = .max / blockSize }

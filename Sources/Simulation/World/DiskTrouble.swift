@@ -23,7 +23,7 @@ final class DiskTrouble {
     init(cluster: SimulatedCluster) { self.cluster = cluster }
 
     static let kinds: Set<FaultKind> = [
-        .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk, .garble,
+        .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk, .slowReads, .garble,
     ]
 
     var isOver: Bool { if case .well = state { true } else { false } }
@@ -35,7 +35,7 @@ final class DiskTrouble {
         }
         // The sick one's own death, as long as it remembers what it lost.
         guard kind == .kill, case .sick(let sickness, let sick) = state, sick === victim else { return false }
-        return [.bitRot, .loseFiles, .readErrors, .slowDisk].contains(sickness)
+        return [.bitRot, .loseFiles, .readErrors, .slowDisk, .slowReads].contains(sickness)
     }
 
     func begin(_ kind: FaultKind, _ victim: SimulatedSheep) {
@@ -52,6 +52,8 @@ final class DiskTrouble {
         case .diskFull: disk.fillUp(leaving: world.below(20))
         case .allFull: for one in cluster.sheep { one.isSick = true; one.disk.fillUp(leaving: world.below(20)) }
         case .slowDisk: disk.slowness = 2 + world.draw(0...60)
+        // Up to ten seconds each.
+        case .slowReads: (disk.readSlowness, disk.faults.readMisses) = (1_000, 0.5)
         case .garble: return garble(victim)
         default: preconditionFailure("\(kind) is no trouble of a disk")
         }
@@ -75,7 +77,7 @@ final class DiskTrouble {
         world.log("FAULT", "\(kind) of \(victim.name) ends")
         for one in cluster.sheep {
             one.disk.faults = .none
-            (one.disk.capacity, one.disk.slowness) = (.max / 4096, 1)
+            (one.disk.capacity, one.disk.slowness, one.disk.readSlowness) = (.max / 4096, 1, 1)
         }
         state = .curing(victim)
         if kind == .diskFails {

@@ -55,7 +55,7 @@ package struct Profile: Sendable {
         name: "disks", leastCopies: 3, scrubPeriod: 20_000_000_000, duration: 40_000_000_000, faultTime: 2_500_000_000,
         weights: [
             (.bitRot, 4), (.loseFiles, 2), (.lostWrites, 3), (.misdirectedWrites, 3), (.readErrors, 3), (.diskFails, 3),
-            (.diskFull, 3), (.allFull, 2), (.slowDisk, 2), (.garble, 2), (.kill, 5), (.stop, 1), (.reset, 2),
+            (.diskFull, 3), (.allFull, 2), (.slowDisk, 2), (.slowReads, 2), (.garble, 2), (.kill, 5), (.stop, 1), (.reset, 2),
         ])
 
     /// Links that are cut, in one direction or both, slow or broken again and again, while processes die and stand still.
@@ -127,7 +127,7 @@ package enum ControlLogKind: Sendable {
 package enum FaultKind: String, CaseIterable, Sendable {
     /// Between two calls of the disk or in one: killInCall.
     case kill, killInCall, killAll, stop, reset, pause, powerCut, powerCutAll
-    case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, garble
+    case bitRot, loseFiles, lostWrites, misdirectedWrites, readErrors, diskFails, diskFull, allFull, slowDisk, slowReads, garble
     case partition, cutLink, oneWay, slowLink, brittleLink, lostReply, clockJump
     /// A fresh sheep joins; a running one, or a dead one, is removed; one is dead for longer than `--down-out`; one loses its
     /// store and comes back as another; one gives all its leases back; one becomes the owner of a volume by order.

@@ -189,7 +189,7 @@ package final class SimulatedCluster {
         case .clockJump: jumpClock(of: victim)
         case .powerCut: cutPower([victim])
         case .powerCutAll: cutPower(sheep)
-        case .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk,
+        case .bitRot, .loseFiles, .lostWrites, .misdirectedWrites, .readErrors, .diskFails, .diskFull, .allFull, .slowDisk, .slowReads,
             .garble:
             trouble.begin(kind, victim)
         // The longest are longer than the silence after which a sheep is called down without proof.

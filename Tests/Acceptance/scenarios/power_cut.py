@@ -13,7 +13,7 @@ from journal import FlushedJournal
 SHEEP, COPIES, LIMIT = 3, 3, 300
 POWER_CUTS = True
 
-CUTS_QUICK, CUTS_FULL = 5, 60
+CUTS_QUICK, CUTS_FULL = 4, 40
 SIZE = 16 * MiB
 LOAD_SIZE = 64 * MiB
 
