@@ -154,7 +154,7 @@ def sheepfs(directory, server, caches):
     name = "sheepfs -k" if caches else "sheepfs"
     note = "sheepfs" + (" -k" if caches else "") + " on the volume of the sheep with one copy"
     folder = directory / f"sheepfs{'-k' if caches else ''}"
-    command = [binaries() / "sheepfs", "-f", "--auto-mount", "-p", server.cluster.sheep[0].port, *(["-k"] if caches else [])]
+    command = [binaries() / "sheepfs", "-f", "--auto-mount", "-a", server.cluster.sheep[0].store / "sock", *(["-k"] if caches else [])]
     return Mount(name, note, folder, "volume/bench", command, behind=server.pids())
 
 

@@ -19,6 +19,7 @@ final class FrameHandler: ChannelInboundHandler {
     private var isReading = false
     private var failure: ClientError?
     private var nextReply = NextRequestPoll()
+    private var socket = ChannelSocket()
 
     init(endpoint: SheepEndpoint) { self.endpoint = endpoint }
 
@@ -59,8 +60,8 @@ final class FrameHandler: ChannelInboundHandler {
 
     /// Waits for a moment, without sleeping, when one reply alone is to come; true when it has begun to.
     func awaitReply() -> Bool {
-        guard table.count == 1, let context else { return false }
-        return (try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: CInt.self) { nextReply.wait(for: $0) }) ?? false
+        guard table.count == 1, let context, let descriptor = socket.descriptor(context) else { return false }
+        return nextReply.wait(for: descriptor)
     }
 
     private func expire(id: UInt32, after limit: TimeAmount) {

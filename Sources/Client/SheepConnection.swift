@@ -112,7 +112,8 @@ extension ClientBootstrap {
         switch endpoint {
         case .tcp(let host, let port):
             channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: Int(port))
-        case .unix(let path): connect(unixDomainSocketPath: path)
+        // The sender's buffer bounds what is in flight on a unix socket.
+        case .unix(let path): channelOption(.socketOption(.so_sndbuf), value: 2 << 20).connect(unixDomainSocketPath: path)
         }
     }
 }

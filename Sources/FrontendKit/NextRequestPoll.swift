@@ -1,8 +1,8 @@
 /// Looks for the next request for a moment before the event loop sleeps: a client that keeps one request in flight sends the
 /// next within microseconds of its reply, and to wake a sleeping thread takes longer than that.
 ///
-/// Kept up only while it pays: after a miss it is left out for twice as many replies as after the one before, up to 1,024, and for as many
-/// at once when others needed the processor meanwhile.
+/// Kept up only while it pays: after a miss it is left out for twice as many replies as after the one before, up to 1,024, and for four times
+/// as many, sixteen at least, when others needed the processor meanwhile.
 package struct NextRequestPoll {
     /// Nanoseconds; what a client on this machine takes from a reply to its next request, when its own thread must be woken too.
     private static let patience: UInt64 = 150_000
@@ -30,7 +30,7 @@ package struct NextRequestPoll {
             return true
         case .notReadable: pause = min(max(1, 2 * pause), Self.longestPause)
         // On a busy machine who never sleeps is the first to be held up.
-        case .interrupted: pause = Self.longestPause
+        case .interrupted: pause = min(max(16, 4 * pause), Self.longestPause)
         }
         return false
     }

@@ -153,6 +153,7 @@ final class ConnectionService<Env: NodeEnvironment> {
                 let handle = nextHandle
                 nextHandle = nextHandle.next
                 devices[handle] = device
+                channel.usesVolumes = true
                 let information = device.information
                 let opened = DeviceOpened(
                     handle: handle, gateway: node.identity, name: information.name, description: information.description,

@@ -1,6 +1,13 @@
+import FrontendKit
 import NIOCore
 import ObjectModel
 import SheepProtocol
+
+/// The tool that alone was replied to for a while, if there is one.
+final class LoneTool {
+    private var client = LoneClient()
+    func isAlone(_ channel: FrameChannel) -> Bool { client.isAlone(channel) }
+}
 
 /// One connection that speaks frames: cuts what comes in, gathers what goes out into one write per turn of the loop.
 final class FrameChannel: ChannelInboundHandler {
@@ -16,6 +23,15 @@ final class FrameChannel: ChannelInboundHandler {
     private var violation: WireError?
     /// Pieces of data that have come.
     private(set) var arrivals: UInt64 = 0
+    /// A tool that uses volumes, and not a peer: where it asks for one thing after the other, the next one is looked for before the loop sleeps.
+    var usesVolumes = false
+    private let loneTool: LoneTool?
+    private var nextRequest = NextRequestPoll()
+    private var socket = ChannelSocket()
+    /// Taken and not replied to; those taken since the last reply left.
+    private var (underWay, begunSinceReply) = (0, 0)
+
+    init(loneTool: LoneTool? = nil) { self.loneTool = loneTool }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -27,7 +43,11 @@ final class FrameChannel: ChannelInboundHandler {
         guard violation == nil else { return }
         arrivals &+= 1
         do throws(WireError) {
-            try reader.append(unwrapInboundIn(data)) { received?($0) }
+            try reader.append(unwrapInboundIn(data)) {
+                underWay += 1
+                begunSinceReply += 1
+                received?($0)
+            }
         } catch {
             violation = error
             context.close(promise: nil)
@@ -54,12 +74,22 @@ final class FrameChannel: ChannelInboundHandler {
         guard !flushPending else { return }
         flushPending = true
         context.eventLoop.assumeIsolated().execute { [weak self] in
-            self?.flushPending = false
-            self?.context?.flush()
+            self?.flushNow()
         }
     }
 
+    private func flushNow() {
+        flushPending = false
+        guard let context else { return }
+        context.flush()
+        guard usesVolumes, underWay == 0 else { return }
+        defer { begunSinceReply = 0 }
+        guard begunSinceReply == 1, let loneTool, loneTool.isAlone(self), let descriptor = socket.descriptor(context) else { return }
+        nextRequest.wait(for: descriptor)
+    }
+
     func reply(to header: FrameHeader, with result: Result<(body: [UInt8], payload: ByteBuffer), SheepError>) {
+        underWay -= 1
         switch result {
         case .success(let answer):
             write(

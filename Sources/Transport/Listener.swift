@@ -8,7 +8,7 @@ package import ObjectModel
 import SheepProtocol
 
 /// The listener on the sheep's port: peers and `dog` come here, whose first frame tells which it is, and Sheepdog's own
-/// clients, whose first byte does. With a key it is proven before anything else is heard (``Admission``).
+/// clients, whose first byte does. So do those of this machine by way of a unix socket. With a key it is proven before anything else is heard (``Admission``).
 package final class Listener<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
@@ -20,6 +20,7 @@ package final class Listener<Env: NodeEnvironment> {
     private var sheepdogRefusals = RefusalLog()
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     private let peers = PeerConnections<Env>()
+    private let loneTool = LoneTool()
     /// Connections that have not sent a byte, or have not proven the key.
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
@@ -38,10 +39,6 @@ package final class Listener<Env: NodeEnvironment> {
         ServerBootstrap(group: loop.eventLoop)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 4)
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16_384, maximum: 1 << 20))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try accept.value.accept(channel) }
             }
@@ -56,9 +53,10 @@ package final class Listener<Env: NodeEnvironment> {
             }
     }
 
-    private func accept(_ channel: any Channel) throws {
+    /// A connection by TCP or a unix socket that has said nothing yet.
+    package func accept(_ channel: any Channel) throws {
         guard connections.count + silent.count < Self.largestCount else { return channel.close(promise: nil) }
-        if let options = channel.syncOptions { try KeepAlive.set(on: options) }
+        try tune(channel)
         let key = ObjectIdentifier(channel)
         silent[key] = channel
         let handler = FirstByteHandler { [weak self] byte in
@@ -71,6 +69,21 @@ package final class Listener<Env: NodeEnvironment> {
         }
         try channel.pipeline.syncOperations.addHandler(handler)
     }
+
+    private func tune(_ channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(.maxMessagesPerRead, value: 4)
+        try options.setOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16_384, maximum: 1 << 20))
+        if Self.isUnix(channel) {
+            // The sender's buffer bounds what is in flight on a unix socket. TCP tunes its own.
+            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
+        } else {
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            try KeepAlive.set(on: options)
+        }
+    }
+
+    private static func isUnix(_ channel: any Channel) -> Bool { channel.localAddress?.protocol == .unix }
 
     private func prove(_ secret: ClusterKey, _ channel: any Channel) throws {
         let key = ObjectIdentifier(channel)
@@ -87,6 +100,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     private func admits(sheepdogClient channel: any Channel) -> Bool {
+        if Self.isUnix(channel) { return true }
         guard let address = channel.remoteAddress else { return false }
         if AddressRange.isLoopback(address) || admission.sheepdogClients.contains(where: { $0.contains(address) }) { return true }
         refused(
@@ -103,7 +117,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     private func accept(framed channel: any Channel, dialer: KeyDialer?) throws {
-        let handler = FrameChannel()
+        let handler = FrameChannel(loneTool: loneTool)
         let key = ObjectIdentifier(handler)
         connections[key] = handler
         let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer)

@@ -20,6 +20,10 @@ func makeFrontends(
         guard let sheepdog else { throw SheepError(.shuttingDown, "the front-end has stopped") }
         try sheepdog.accept(channel)
     }
+    sheepdog.door = { [weak listener] channel in
+        guard let listener else { throw SheepError(.shuttingDown, "the sheep stops") }
+        try listener.accept(channel)
+    }
     frontends.append(sheepdog)
     if let nbd = options.nbd {
         frontends.append(NBDServer(eventLoop: eventLoop, provider: directory, configuration: nbd, logger: logger))

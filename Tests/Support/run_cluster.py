@@ -104,7 +104,7 @@ Attach volume {volume}
   nbdinfo '{first.unix(volume)}'
   qemu-img info {first.tcp(volume)}
   qemu-system-x86_64 -m 1024 -drive file={first.tcp(volume)},format=raw,if=virtio -cdrom debian.iso -boot d
-  {binaries() / "sheepfs"} -p {first.port} --auto-mount /mnt    # as the file /mnt/volume/{volume}, see docs/sheepfs.md
+  {binaries() / "sheepfs"} -a {first.store}/sock --auto-mount /mnt    # as the file /mnt/volume/{volume}, see docs/sheepfs.md
   tgtadm --lld iscsi --mode logicalunit --op new --tid 1 --lun 1 --bstype sheepdog \\
       --backing-store unix:{first.store}/sock:{volume}    # as an iSCSI disk of Debian's tgt, see docs/iscsi.md
 The same volume behind the other sheep

@@ -18,7 +18,9 @@ def mounts(path):
 class Sheepfs:
     """As a context manager it is unmounted, by force if need be, and its folder removed."""
 
-    def __init__(self, directory, sheep, *options, name="mount"):
+    def __init__(self, directory, sheep, *options, name="mount", by_socket=False):
+        """Reaches the sheep by TCP, or by the unix socket in its store."""
+        self.address = ["-a", sheep.store / "sock"] if by_socket else ["-p", str(sheep.port)]
         self.path = directory / name
         self.path.mkdir()
         self.log = directory / f"{name}.log"
@@ -36,7 +38,7 @@ class Sheepfs:
     def start(self):
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", binaries() / "sheepfs", "-f", "-p", str(self.sheep.port), *self.options, self.path],
+                ["setpriv", "--pdeathsig", "TERM", "--", binaries() / "sheepfs", "-f", *self.address, *self.options, self.path],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(lambda: self.child.poll() is not None or mounts(self.path), "sheepfs is mounted")
         if self.child.poll() is not None:

@@ -8,7 +8,7 @@ import NIOPosix
 /// The front-end for Sheepdog's own clients: tgt's backing store `sheepdog`, QEMU's driver, `dog` of Sheepdog 1.0.
 ///
 /// It listens on a unix socket; TCP connections come from the sheep's own listener, which tells protocols apart by their
-/// first byte. Everything runs on the one event loop given, which is the backend's as well; ``start()`` alone is called from
+/// first byte, there and on the unix socket. Everything runs on the one event loop given, which is the backend's as well; ``start()`` alone is called from
 /// elsewhere.
 /// `@unchecked Sendable`: NIO's initializers want it; all state is touched on the event loop only, but for `start`, which
 /// waits for the loop.
@@ -22,6 +22,8 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
     let backend: Backend
     let volumes: OpenVolumes<Backend>
     let logger: Logger
+    /// Takes who connects to the unix socket, and gives those of Sheepdog's clients to ``accept(_:)``; nil: all of them are. Set before the start.
+    package var door: ((any Channel) throws -> Void)?
     private let eventLoop: any EventLoop
     private var listener: (any Channel)?
     private var socketPath: UnixSocketPath?
@@ -55,7 +57,9 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
     private var bootstrap: ServerBootstrap {
         ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: 256)
-            .childChannelInitializer { [self] channel in channel.eventLoop.makeCompletedFuture { try accept(channel) } }
+            .childChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { if let door { try door(channel) } else { try accept(channel) } }
+            }
     }
 
     // MARK: Connections
@@ -113,7 +117,7 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
         guard underWay == 0 else { return }
         defer { begunSinceReply = 0 }
         guard begunSinceReply == 1 else { return }
-        if sockets == nil { sockets = connections.count <= Self.mostPolled ? connections.values.compactMap(\.socket) : [] }
+        if sockets == nil { sockets = connections.count <= Self.mostPolled ? connections.values.compactMap(\.descriptor) : [] }
         if let sockets, !sockets.isEmpty { nextRequest.wait(for: sockets) }
     }
 

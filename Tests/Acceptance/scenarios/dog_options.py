@@ -1,6 +1,7 @@
 """dog's less common options, by what they do"""
 
 from acceptance import MiB, check
+from cluster import binaries
 from contents import Contents
 from waiting import wait_until
 
@@ -12,6 +13,7 @@ def scenario(bed):
     contents.create("volume", 8 * MiB, 2)
     contents.write(bed.sheep[0], "volume", MiB, 2 * MiB)
     contents.snapshot("volume", "first")
+    by_socket(bed)
     clones(bed, contents)
     snapshots_of_nothing_new(bed, contents)
     epochs(bed)
@@ -19,6 +21,12 @@ def scenario(bed):
     watching(bed)
     disk_mode(bed)
     killing_whom_one_asks(bed)
+
+
+def by_socket(bed):
+    """The unix socket in a store is for dog as well as for Sheepdog's own clients."""
+    listed = bed.run(binaries() / "dog", "node", "list", "-r", "-a", bed.sheep[1].store / "sock")
+    check(listed == bed.dog("node", "list", "-r", through=bed.sheep[1]), f"by the unix socket it lists\n{listed}")
 
 
 def clones(bed, contents):

@@ -61,6 +61,9 @@ def dog_and_sheepfs(bed, other):
     base = [*sheep.entry, binaries() / "dog", "node", "list", "-a", sheep.host, "-p", sheep.port]
     check("wants the cluster's key" in (text := said(base)), f"dog without a key is told {text}")
     check("another cluster key" in (text := said([*base, "--key", other])), f"dog with another key is told {text}")
+    by_socket = [binaries() / "dog", "node", "list", "-a", sheep.store / "sock"]
+    check("wants the cluster's key" in (text := said(by_socket)), f"by the unix socket dog without a key is told {text}")
+    bed.run(*by_socket, "--key", bed.cluster.key)
     environment = {**os.environ, "SHEEPDOG_KEY": str(bed.cluster.key)}
     result = subprocess.run([str(w) for w in base], env=environment, capture_output=True, text=True, timeout=60)
     check(result.returncode == 0, f"dog with SHEEPDOG_KEY: {result.stderr}")

@@ -15,7 +15,8 @@ BLOCK = 4096
 def scenario(bed):
     bed.create("load", 128 * MiB)
     bed.create("disk", 256 * MiB)
-    with Sheepfs(bed.directory, bed.sheep[0], "--auto-mount") as fs:
+    with Sheepfs(bed.directory, bed.sheep[0], "--auto-mount", by_socket=True) as fs:
+        check(fs.read("config/sheep_info").strip() == str(bed.sheep[0].store / "sock"), "sheep_info does not name the socket")
         with Loop(bed, fs.volume("disk"), bed.directory / "loop") as loop:
             bed.run("mkfs.ext4", "-q", loop.device)
             loop.mount()
@@ -96,7 +97,7 @@ class SyncWriter(threading.Thread):
 
 def serving(bed, fs):
     address = fs.read("config/sheep_info").strip()
-    return next(sheep.number for sheep in bed.sheep if f"127.0.0.1:{sheep.port}" == address)
+    return next(sheep.number for sheep in bed.sheep if address in (f"127.0.0.1:{sheep.port}", str(sheep.store / "sock")))
 
 
 def kill_and_return(bed, fs, writer, number):

@@ -35,6 +35,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     /// Handed to the channel since the beginning.
     private var bytesReplied: UInt64 = 0
     private var nextRequest = NextRequestPoll()
+    private var socket = ChannelSocket()
     private var requestsAnswered: UInt64 = 0
 
     /// How working off the received bytes goes on.
@@ -164,11 +165,9 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
 
     /// Receives what is there of a large payload straight into its buffer, past NIO's receive buffer: one copy less.
     func receiveDirectly(_ context: ChannelHandlerContext) {
-        _ = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
-            while let missing = transmission?.missingPayload, missing > 0 {
-                let count = transmission?.receivePayload { SystemCall.receiveNow(socket, into: $0) } ?? 0
-                if count == 0 { break }
-            }
+        while let missing = transmission?.missingPayload, missing > 0, let descriptor = socket.descriptor(context) {
+            let count = transmission?.receivePayload { SystemCall.receiveNow(descriptor, into: $0) } ?? 0
+            if count == 0 { break }
         }
     }
 
@@ -222,8 +221,8 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
         let isSingle = transmission.requestsBegun == requestsAnswered + 1
         requestsAnswered = transmission.requestsBegun
         // More requests at once come in bursts, which polling would cut to pieces.
-        guard isSingle, server.isAlone(self) else { return }
-        _ = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { nextRequest.wait(for: $0) }
+        guard isSingle, server.isAlone(self), let descriptor = socket.descriptor(context) else { return }
+        nextRequest.wait(for: descriptor)
     }
 
     // MARK: Ending

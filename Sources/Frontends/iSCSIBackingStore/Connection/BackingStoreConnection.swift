@@ -16,6 +16,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     let server: BackingStoreServer<Backend>
     /// Nil before the channel is active and after it closed.
     private(set) var context: ChannelHandlerContext?
+    private var socket = ChannelSocket()
     var requests: RequestStateMachine
     /// Replies without data of a burst, gathered to one write.
     private var smallReplies = ByteBuffer()
@@ -259,11 +260,9 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     /// Receives what is there of a large payload straight into its buffer, past NIO's receive buffer: one copy less.
     private func receiveDirectly(_ context: ChannelHandlerContext) {
-        _ = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { socket in
-            while requests.missingPayload > 0 {
-                let count = requests.receivePayload { SystemCall.receiveNow(socket, into: $0) }
-                if count == 0 { break }
-            }
+        while requests.missingPayload > 0, let descriptor = socket.descriptor(context) {
+            let count = requests.receivePayload { SystemCall.receiveNow(descriptor, into: $0) }
+            if count == 0 { break }
         }
     }
 
@@ -293,9 +292,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     }
 
     /// The descriptor, for as long as the connection is open.
-    var socket: CInt? {
-        try? context?.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-    }
+    var descriptor: CInt? { context.flatMap { socket.descriptor($0) } }
 
     // MARK: Replying
 
