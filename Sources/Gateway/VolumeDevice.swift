@@ -16,8 +16,12 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     private let exportName: String
     private var isClosed = false
     private let client = VolumeClient()
-    /// The losses of acknowledged writes that this client was told of.
-    private var knownLosses = 0
+    /// The losses of acknowledged writes that this client, and those that share the device with it, were told of.
+    private let told: LossesTold
+    private final class LossesTold {
+        var count: Int
+        init(_ count: Int) { self.count = count }
+    }
     /// The user stands in the way of the volume's deletion.
     package var isAttached: Bool {
         didSet {
@@ -28,12 +32,20 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
 
     init(node: SheepNode<Env>, session: VolumeSession<Env>, name: String, isAttached: Bool = true) {
         (self.node, target, exportName, self.isAttached) = (node, .volume(session), name, isAttached)
-        knownLosses = session.unflushedHere.known
+        told = LossesTold(session.unflushedHere.known)
         if isAttached { session.users += 1 }
     }
 
+    private init(sharing device: VolumeDevice) {
+        (node, target, exportName, told, isAttached) = (device.node, device.target, device.exportName, device.told, false)
+    }
+
+    /// The same volume for one more client, which counts for no user: when that one is gone (``abandon()``), what it had asked for goes with
+    /// it, and nobody else's. What was lost of acknowledged writes is told once to all of them together.
+    package func forAnotherClient() -> VolumeDevice { VolumeDevice(sharing: self) }
+
     init(node: SheepNode<Env>, reader: SnapshotReader<Env>, name: String) {
-        (self.node, target, exportName, isAttached) = (node, .snapshot(reader), name, false)
+        (self.node, target, exportName, told, isAttached) = (node, .snapshot(reader), name, LossesTold(0), false)
     }
 
     /// The size of the volume's objects.
@@ -103,9 +115,9 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         case .volume(let session):
             node.requests.countFlush()
             session.unflushedHere.flushBegins()
-            let ended = { [self, known = knownLosses] error in
+            let ended = { [told, known = told.count] error in
                 let error = session.flushEnded(error, known: known)
-                if error != nil { knownLosses = session.unflushedHere.losses }
+                if error != nil { told.count = session.unflushedHere.losses }
                 completion(error)
             }
             session.submit(VolumeRequest(offset: 0, work: .flush(ended), receivedAt: session.usedHere()))

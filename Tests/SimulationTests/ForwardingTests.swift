@@ -130,4 +130,28 @@ import Testing
         for sheep in Self.storing { expect(run.holds(newer, 0..<16, at: sheep), "the former write came after the newer one") }
         endQuietly(run)
     }
+
+    @Test("of clients that share a device one goes away: its waiting write is not begun, the other one's is", arguments: 1...5 as ClosedRange<UInt64>)
+    func oneOfTwoClientsGoes(seed: UInt64) {
+        let run = begin(seed, durable: false)
+        defer { run.end() }
+        for sheep in Self.storing + [Self.owner] { run.kill(sheep) }
+        let staying = run.write(0..<16, through: Self.gateway)
+        let former = run.write(32..<48, through: Self.gateway, asSecond: true)
+        run.run(for: Self.second)
+        run.disconnectSecond(Self.gateway)
+        let newer = run.write(32..<48, through: Self.successor)
+        run.run(for: Self.second)
+        expect(!staying.isAnswered && !newer.isAnswered, "something was answered without any copy")
+        for sheep in Self.storing { run.start(sheep) }
+        run.succeed(newer)
+        run.succeed(staying)
+        run.run(for: 10 * Self.second)
+        expect(!former.hasSucceeded, "the write of the client that is gone was done")
+        for sheep in Self.storing {
+            expect(run.holds(newer, 32..<48, at: sheep), "the former write came after the newer one")
+            expect(run.holds(staying, 0..<16, at: sheep), "the write of the client that stayed is not there")
+        }
+        endQuietly(run)
+    }
 }

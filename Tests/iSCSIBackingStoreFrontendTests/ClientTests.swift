@@ -23,6 +23,20 @@ struct ClientTests {
         SheepdogObjectID(.data, vid ?? self.vid, index: index)
     }
 
+    @Test("what a client had asked for goes with its connection, and with no other one's")
+    func oneClientGoes() throws {
+        let vid = vid
+        do {
+            let other = try server.client()
+            for client in [client, other, client] { #expect(try client.write(object(0), [1], flags: .tgt, create: true) == .success) }
+            #expect(server.onLoop { $0.clients(vid).there } == 2)
+        }
+        #expect(waitUntil { server.onLoop { $0.clients(vid).gone } == 1 })
+        #expect(server.onLoop { $0.clients(vid).there } == 1)
+        #expect(try client.write(object(0), [2], flags: .tgt) == .success)
+        #expect(server.onLoop { $0.clients(vid).there } == 1)
+    }
+
     // MARK: Slots
 
     @Test("tgt sees its own VID in every slot, QEMU where something is visible, dog what is")

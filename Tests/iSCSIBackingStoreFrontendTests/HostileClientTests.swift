@@ -19,7 +19,7 @@ struct HostileClientTests {
         try lie(server, vid)
         #expect(Array(try honest.read(object, length: 3, flags: .tgt).data.readableBytesView) == [1, 2, 3])
         #expect(waitUntil { server.statistics.connections == 1 })
-        #expect(server.onLoop { $0.users(vid) } == 1)
+        #expect(server.onLoop { $0.clients(vid).there } == 1)
     }
 
     @Test("lengths of 4 GiB and payloads that are too long")

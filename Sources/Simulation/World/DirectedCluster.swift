@@ -26,8 +26,9 @@ package final class DirectedCluster {
     private let volume: VolumeModel
     /// Of the volume, once it is made.
     private var (family, birth) = (Family(rawValue: 0), Birth(rawValue: 0))
-    /// The volume as it is open at a sheep.
+    /// The volume as it is open at a sheep, for the client and for a second one that shares the device.
     private var devices: [Int: (use: GatewayUse, device: VolumeDevice<SimulatedEnvironment>)] = [:]
+    private var seconds: [Int: VolumeDevice<SimulatedEnvironment>] = [:]
 
     /// A formatted cluster with one empty volume, of as many copies as the profile says.
     package init(seed: UInt64, profile: Profile) {
@@ -54,7 +55,7 @@ package final class DirectedCluster {
 
     /// To be called last.
     package func end() {
-        devices = [:]
+        (devices, seconds) = ([:], [:])
         cluster.forget()
     }
 
@@ -103,6 +104,12 @@ package final class DirectedCluster {
         open.use.close()
     }
 
+    /// That of the second client, as long as the first one's lasts.
+    package func disconnectSecond(_ number: Int) {
+        guard let second = seconds.removeValue(forKey: number), let open = devices[number] else { return }
+        world.schedule(after: 0, in: open.use.process) { second.abandon() }
+    }
+
     package func run(for duration: UInt64) { _ = world.run(until: world.now + duration) }
 
     /// Whether the condition came to hold within this time.
@@ -112,10 +119,15 @@ package final class DirectedCluster {
 
     // MARK: The client
 
-    /// Writes something new to these sectors.
-    package func write(_ sectors: Range<UInt64>, through number: Int) -> Request {
+    /// Writes something new to these sectors; `asSecond`: as a second client of the same device, which must be open there already.
+    package func write(_ sectors: Range<UInt64>, through number: Int, asSecond: Bool = false) -> Request {
         let request = begin()
         open(number) { [self] use, device in
+            var device = device
+            if asSecond {
+                if seconds[number] == nil { seconds[number] = device.forAnotherClient() }
+                device = seconds[number]!
+            }
             let stamp = cluster.nextStamp()
             request.stamp = stamp
             let write = volume.called(sectors, stamp: stamp)
@@ -298,7 +310,7 @@ package final class DirectedCluster {
             world.schedule(after: 0, in: open.use.process) { open.device.close() }
             open.use.close()
         }
-        devices = [:]
+        (devices, seconds) = ([:], [:])
         run(for: 10_000_000_000)
         QuietChecks(cluster: cluster).run()
     }

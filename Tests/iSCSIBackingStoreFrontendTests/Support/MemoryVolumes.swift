@@ -31,7 +31,8 @@ final class MemoryVolumes: SheepdogVolumes {
 
     /// Durable requests that a working volume got.
     func durableRequests(_ name: String) -> Int { rows.values.first { $0.volume.isWorking && $0.volume.name == name }!.data.durableRequests }
-    func users(_ vid: VID) -> Int { rows[vid]?.data.users ?? 0 }
+    /// Of the VID's volume: clients that are there and have asked for something, and those that are gone.
+    func clients(_ vid: VID) -> (there: Int, gone: Int) { rows[vid].map { ($0.attachments.clients, $0.attachments.gone) } ?? (0, 0) }
 
     var locks: [VID: SheepdogLock] {
         var locks: [VID: SheepdogLock] = [:]
@@ -209,15 +210,31 @@ final class MemoryVolumes: SheepdogVolumes {
 final class AttachableDevice: SheepdogDevice {
     private let device: MemoryBlockDevice
     private let attachments: Attachments
+    private let volume: MemoryBlockDevice.Volume
     var isAttached = false { didSet { attachments.count += (isAttached ? 1 : 0) - (oldValue ? 1 : 0) } }
 
-    final class Attachments { var count = 0 }
+    final class Attachments {
+        var count = 0
+        /// Devices of clients that are there, and of those that are gone.
+        var (clients, gone) = (0, 0)
+    }
 
     /// Asked at the end of each read.
     private let failure: () -> SheepError?
 
     init(_ volume: MemoryBlockDevice.Volume, _ attachments: Attachments, failure: @escaping () -> SheepError?) {
-        (device, self.attachments, self.failure) = (MemoryBlockDevice(volume), attachments, failure)
+        (device, self.volume, self.attachments, self.failure) = (MemoryBlockDevice(volume), volume, attachments, failure)
+    }
+
+    func forAnotherClient() -> AttachableDevice {
+        attachments.clients += 1
+        return AttachableDevice(volume, attachments, failure: failure)
+    }
+
+    func abandon() {
+        attachments.clients -= 1
+        attachments.gone += 1
+        close()
     }
 
     /// The delay is the gateway's to keep.

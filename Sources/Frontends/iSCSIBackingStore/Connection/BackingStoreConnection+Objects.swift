@@ -31,7 +31,7 @@ extension BackingStoreConnection {
 
     private func device(_ open: Volume, _ request: RequestHeader) -> Backend.Device? {
         if request.flags.contains(.tgt) { attach(open) }
-        do throws(SheepError) { return try open.open(in: backend) } catch {
+        do throws(SheepError) { return device(of: try open.open(in: backend)) } catch {
             completed(request, ofObject(error))
             return nil
         }

@@ -24,6 +24,8 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     /// The volumes that this client uses, and the one that it used last.
     private var volumes: [VID: OpenVolume<Backend.Device>] = [:]
     private var latestVolume: OpenVolume<Backend.Device>?
+    /// Through which it asks, beside those that all share; the last one is that which it used last.
+    private var devices: [(shared: Backend.Device, own: Backend.Device)] = []
     /// Those that were snapshots when it first used them, and the families of which it used a working volume.
     private var snapshots: Set<VID> = []
     private var familiesWorkedOn: Set<Family> = []
@@ -87,6 +89,8 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         backlog = ByteBuffer()
         requests.stop()
         for volume in attached.values { volume.attachments -= 1 }
+        for device in devices { device.own.abandon() }
+        devices = []
         for volume in volumes.values { server.volumes.release(volume) }
         (volumes, latestVolume, attached, latestAttached) = ([:], nil, [:], nil)
         server.ended(self)
@@ -125,6 +129,22 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         latestVolume = new
         noteFirstUse(of: new)
         return new
+    }
+
+    /// This client's own device of a volume that is open. Those of former births stay, for what was asked through them may still wait.
+    @inline(__always)
+    func device(of shared: Backend.Device) -> Backend.Device {
+        if let latest = devices.last, latest.shared === shared { return latest.own }
+        return otherDevice(of: shared)
+    }
+
+    private func otherDevice(of shared: Backend.Device) -> Backend.Device {
+        if let place = devices.firstIndex(where: { $0.shared === shared }) {
+            devices.swapAt(place, devices.count - 1)
+        } else {
+            devices.append((shared, shared.forAnotherClient()))
+        }
+        return devices[devices.count - 1].own
     }
 
     private func noteFirstUse(of new: OpenVolume<Backend.Device>) {

@@ -26,6 +26,7 @@ final class OpenVolume<Device: SheepdogDevice> {
         volume = now
     }
 
+    /// Shared by all connections; each asks through one of its own (``SheepdogDevice/forAnotherClient()``).
     func open(in backend: some SheepdogVolumes<Device>) throws(SheepError) -> Device {
         if let device { return device }
         guard let volume else { throw SheepError(.noSuchVolume, "no volume has the VID \(vid)") }

@@ -128,10 +128,14 @@ package enum SheepdogReadiness: Hashable, Sendable {
     case shuttingDown
 }
 
-/// A block device that can also take a trim back.
+/// A block device that several clients share, and that can also take a trim back.
 package protocol SheepdogDevice: BlockDevice {
     /// The volume is not to be deleted while this is set; not so at first.
     var isAttached: Bool { get set }
+
+    /// The same volume for one more client: when that one is gone (``abandon()``), what it had asked for goes with it, and nobody else's.
+    /// What a power cut took of acknowledged writes is told once to all of them together.
+    func forAnotherClient() -> Self
 
     /// Trims the range, which lies in one object, after the delay, unless a change of that object is under way or comes before,
     /// here or through another door, or ``SheepdogVolumes/keepDiscarded(ofVolumeNamed:)`` does. Where that cannot be known it is not done.
