@@ -20,8 +20,6 @@ package enum NodeTiming {
     package static let damagedRead: UInt64 = 3_000_000_000
     /// For so long after a member refused a change for want of space, others are sent to it first.
     package static let fullMember: UInt64 = 5_000_000_000
-    /// A lease unused for so long goes back; one that the clients of one other gateway alone used goes to that one.
-    package static let leaseUnused: UInt64 = 30_000_000_000
     /// Nodes that stopped cleanly are waited for before a lease is taken.
     package static let cleanReturn: UInt64 = 5_000_000_000
     /// Joins and removals gather for so long into one epoch.

@@ -93,6 +93,8 @@ package struct NodeOptions: Sendable {
     package var inputOutputTimeout: UInt64 = 30_000_000_000
     /// Down for so long, a node is taken out and its share is rebuilt elsewhere; 0: at once. Nanoseconds.
     package var downOut: UInt64 = 300_000_000_000
+    /// A lease unused for so long goes back; one that the clients of one other gateway alone used goes to that one. Nanoseconds.
+    package var leaseUnused: UInt64 = 30_000_000_000
     /// Every acknowledgement means durable (`--durability=always`).
     package var alwaysDurable = false
     /// In so long everything here is read and compared once; 0: never by itself. Nanoseconds.

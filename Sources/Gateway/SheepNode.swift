@@ -471,7 +471,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         for session in orderedSessions {
             session.tick(now: now)
             // With a change that cannot end the volume could not be drained, and would hold up whoever comes.
-            if now > session.lastUse + NodeTiming.leaseUnused, session.window.isEmpty, session.flushes.isEmpty { session.release() } else {
+            if now > session.lastUse + options.leaseUnused, session.window.isEmpty, session.flushes.isEmpty { session.release() } else {
                 session.followClients(now: now)
             }
         }

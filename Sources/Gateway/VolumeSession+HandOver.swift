@@ -32,8 +32,8 @@ extension VolumeSession {
     /// A volume that the clients of one other gateway alone use goes over to it, after as long as an unused lease is kept: each of
     /// their requests is spared a way. Where nothing is held up by a change that takes long.
     func followClients(now: UInt64) {
-        guard case .owned = mode, !node.isReleasing, !orderIsRunning, orders.isEmpty, flushes.isEmpty, parked.isEmpty, now > NodeTiming.leaseUnused,
-            let heir = uses.only(since: now - NodeTiming.leaseUnused, still: now - 4 * NodeTiming.tick),
+        guard case .owned = mode, !node.isReleasing, !orderIsRunning, orders.isEmpty, flushes.isEmpty, parked.isEmpty, now > node.options.leaseUnused,
+            let heir = uses.only(since: now - node.options.leaseUnused, still: now - 4 * NodeTiming.tick),
             window.active.allSatisfy({ now < $0.startedAt + NodeTiming.tick })
         else { return }
         // Should it not work, then after as long again.

@@ -10,6 +10,8 @@ package struct Profile: Sendable {
     package var objectShift: UInt8 = 20
     /// In so long a sheep scrubs all it has; 0: never. Nanoseconds.
     package var scrubPeriod: UInt64 = 0
+    /// After so long an unused lease goes back, and a used one to the gateway whose clients alone use it.
+    package var leaseUnused: UInt64 = 30_000_000_000
     /// How long clients work while faults happen, in nanoseconds.
     package var duration: UInt64 = 15_000_000_000
     /// Between a client's requests at most.
@@ -85,9 +87,9 @@ package struct Profile: Sendable {
         clients: 3,
         weights: [(.release, 8), (.kill, 2), (.killInCall, 1), (.killAll, 1), (.stop, 1), (.reset, 1), (.powerCut, 3), (.powerCutAll, 3)])
 
-    /// Volumes' leases are handed from sheep to sheep under load, while processes die, stand still and cannot hear each other.
+    /// Volumes' leases are handed from sheep to sheep under load, by order and after their clients, while processes die, stand still and cannot hear each other.
     package static let moves = Profile(
-        name: "moves", duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 1_000_000_000, gateways: 1, clients: 3,
+        name: "moves", leaseUnused: 1_500_000_000, duration: 25_000_000_000, thinkTime: 40_000_000, faultTime: 1_000_000_000, gateways: 1, clients: 3,
         weights: [
             (.handOver, 16), (.release, 2), (.kill, 3), (.killInCall, 2), (.killAll, 1), (.stop, 1), (.reset, 2), (.pause, 2), (.cutLink, 1),
             (.oneWay, 1), (.slowLink, 2), (.lostReply, 2), (.powerCut, 1),

@@ -61,6 +61,7 @@ package final class SimulatedCluster {
         options.virtualNodes = isGateway ? 0 : hasFullRing ? nil : profile.virtualNodes
         (options.downOut, options.alwaysDurable) = (profile.downOut, profile.alwaysDurable)
         options.scrubPeriod = profile.scrubPeriod
+        options.leaseUnused = profile.leaseUnused
         let clock = profile.clocksDrift ? MachineClock(rate: world.draw(950_000...1_050_000)) : MachineClock()
         let one = SimulatedSheep(number: sheepMade, world: world, log: log, switchboard: switchboard, options: options, clock: clock)
         sheep.append(one)
