@@ -68,7 +68,7 @@ package final class SheepConnection: Sendable {
     /// Succeeds when the connection has ended, for whatever reason.
     package var closed: EventLoopFuture<Void> { channel.closeFuture }
 
-    /// Ends the connection; what was sent and has not left this machine is dropped. On the event loop.
+    /// Ends the connection; of TCP what was sent and has not left this machine is dropped. On the event loop.
     package func abandon() {
         _ = (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         channel.close(promise: nil)

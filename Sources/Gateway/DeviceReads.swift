@@ -3,40 +3,62 @@ import ObjectModel
 
 /// Reads that wait for this sheep's disk, because their bytes are not in memory.
 ///
-/// A disk may take a read and give no answer. The memory that it fills stays in place until it does; who asked need not wait as long.
+/// A disk may take reads and answer none. The memory that they fill stays in place until it does; who asked need not wait as long.
 struct DeviceReads {
+    /// How long who asks waits for a disk that has fallen silent.
+    enum Patience {
+        /// Not, for there is somebody else to ask.
+        case none
+        /// Until another member that is in sync can be reached.
+        case whileAlone
+        /// As long as for anything: everybody else was asked.
+        case full
+    }
+
     final class Read {
         let object: ObjectName
+        let patience: Patience
         let startedAt: UInt64
-        private let buffer: ByteBuffer
+        private var buffer: ByteBuffer
         private var completion: ((Result<ByteBuffer, LocalReadFailure>) -> Void)?
 
         /// What is read will be appended to `buffer`.
-        init(of object: ObjectName, at now: UInt64, buffer: ByteBuffer, completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void) {
-            (self.object, self.startedAt, self.buffer, self.completion) = (object, now, buffer, completion)
+        init(
+            of object: ObjectName, at now: UInt64, patience: Patience, buffer: ByteBuffer,
+            completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
+        ) {
+            (self.object, startedAt, self.patience) = (object, now, patience)
+            (self.buffer, self.completion) = (buffer, completion)
         }
 
         var isAwaited: Bool { completion != nil }
 
+        /// The first outcome counts.
         func succeed(_ bytes: UnsafeRawBufferPointer) {
-            guard let completion = take() else { return }
-            var buffer = buffer
+            guard let completion else { return }
+            var buffer = takeBuffer()
             buffer.writeBytes(bytes)
             completion(.success(buffer))
         }
 
-        /// The first outcome counts.
-        func fail(_ error: SheepError) { take()?(.failure(LocalReadFailure(error: error, buffer: buffer))) }
+        func fail(_ error: SheepError) {
+            guard let completion else { return }
+            completion(.failure(LocalReadFailure(error: error, buffer: takeBuffer())))
+        }
 
-        private func take() -> ((Result<ByteBuffer, LocalReadFailure>) -> Void)? {
-            defer { completion = nil }
-            return completion
+        /// Kept here as well it would be copied by who appends to it.
+        private func takeBuffer() -> ByteBuffer {
+            var taken = ByteBuffer()
+            swap(&taken, &buffer)
+            completion = nil
+            return taken
         }
     }
 
     /// In the order of their beginning, by number; those that nobody waits for any more stay until the disk has answered.
     private var reads: [UInt64: Read] = [:]
     private var nextNumber: UInt64 = 0
+    private var lastAnswer: UInt64 = 0
 
     mutating func began(_ read: Read) -> UInt64 {
         nextNumber += 1
@@ -44,11 +66,16 @@ struct DeviceReads {
         return nextNumber
     }
 
-    mutating func ended(_ number: UInt64) { reads[number] = nil }
+    mutating func ended(_ number: UInt64, at now: UInt64) {
+        reads[number] = nil
+        lastAnswer = now
+    }
 
-    /// Nanoseconds that the disk has owed an answer for.
-    func longestWait(at now: UInt64) -> UInt64 {
-        reads.values.lazy.map(\.startedAt).min().map { now > $0 ? now - $0 : 0 } ?? 0
+    /// Nanoseconds for which the disk has owed answers and given none; a busy one, with a long queue, gives them all the time.
+    func silence(at now: UInt64) -> UInt64 {
+        guard let oldest = reads.values.lazy.map(\.startedAt).min() else { return 0 }
+        let since = max(oldest, lastAnswer)
+        return now > since ? now - since : 0
     }
 
     /// Those that somebody has waited for longer than `bound`, first begun first.

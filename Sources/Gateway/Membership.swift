@@ -172,17 +172,20 @@ package final class Membership<Env: NodeEnvironment> {
     /// stood still itself has no right to say so: what it waits for was answered meanwhile, or is answered by others now.
     ///
     /// - Parameter mayBeOwn: Of this sheep's own disk its own loop can hold up a change, but no sync for so long.
-    func slow(_ disk: DiskID, mayBeOwn: Bool = false) {
+    /// True when it is made to leave.
+    @discardableResult
+    func slow(_ disk: DiskID, mayBeOwn: Bool = false) -> Bool {
         let now = node.clock.now()
-        guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + MemberLatencies.shortestBound else { return }
-        guard let owner = state.disks[disk]?.node, mayBeOwn || owner != node.identity, !failedDisks.contains(disk) else { return }
+        guard node.leaseHeld, now <= lastTick + 2 * NodeTiming.tick, now >= stoodStillUntil + MemberLatencies.shortestBound else { return false }
+        guard let owner = state.disks[disk]?.node, mayBeOwn || owner != node.identity, !failedDisks.contains(disk) else { return false }
         let isOwn = owner == node.identity
         if !isOwn { suspected(owner) }
-        guard isOwn || node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return }
+        guard isOwn || node.network.isLinked(to: owner), now >= diskLeftAt + NodeTiming.betweenSlowMembers, state.mayLeave(disk) else { return false }
         // One that has fallen silent may be dead: it would be taken for the one that has everything, though it may have lost its power.
-        guard reach.hears(allWithStorageBut: owner) else { return }
+        guard reach.hears(allWithStorageBut: owner) else { return false }
         diskLeftAt = now
         leave(disk, of: owner)
+        return true
     }
 
     /// The node's disk failed (its own word, or an error that it answered).

@@ -10,15 +10,16 @@ final class ReadSeries<Env: NodeEnvironment> {
     private var offset: UInt64
     private var remaining: Int
     private var buffer: ByteBuffer
+    private let since: UInt64
     private let completion: (Result<ByteBuffer, SheepError>) -> Void
     private var isAsking = false
     private var isAnswered = false
 
     init(
-        session: VolumeSession<Env>, offset: UInt64, length: Int, buffer: consuming ByteBuffer,
+        session: VolumeSession<Env>, offset: UInt64, length: Int, buffer: consuming ByteBuffer, since: UInt64,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
-        (self.session, self.offset, remaining, self.completion) = (session, offset, length, completion)
+        (self.session, self.offset, remaining, self.since, self.completion) = (session, offset, length, since, completion)
         buffer.reserveCapacity(minimumWritableBytes: length)
         self.buffer = buffer
     }
@@ -31,7 +32,7 @@ final class ReadSeries<Env: NodeEnvironment> {
             buffer = ByteBuffer()
             (isAsking, isAnswered) = (true, false)
             session.readObject(
-                index: UInt32(offset / UInt64(session.objectSize)), offset: within, length: piece, buffer: target
+                index: UInt32(offset / UInt64(session.objectSize)), offset: within, length: piece, buffer: target, since: since
             ) { self.took($0, of: piece) }
             isAsking = false
             guard isAnswered else { return }

@@ -22,7 +22,8 @@ package final class ReplicaService<Env: NodeEnvironment> {
     private var windows: [Birth: UnsettledWindow] = [:]
     private var notes = ForwardedNotes<Env.StoreDisk>()
     private var deviceReads = DeviceReads()
-    private var saidThatDiskIsSilent = false
+    /// The silent disk was told of, and made to leave; once until it answers.
+    private var (toldOfSilence, leftForSilence) = (false, false)
     package private(set) var counters = ReplicaCounters()
 
     init(node: SheepNode<Env>, lostPower: Bool) {
@@ -229,7 +230,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
             }
             readLocally(
                 family: request.family, birth: request.birth, index: request.index, offset: Int(request.offset),
-                length: Int(request.length), appendingTo: ByteBuffer()
+                length: Int(request.length), appendingTo: ByteBuffer(), patience: request.isLastResort ? .full : .none
             ) { [weak self] result in
                 self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }.mapError(\.error)) }
             }
@@ -261,10 +262,11 @@ package final class ReplicaService<Env: NodeEnvironment> {
         }
     }
 
-    /// Reads what `birth` shows at an index of this sheep's own replica, appended to `buffer`.
+    /// Reads what `birth` shows at an index of this sheep's own replica, appended to `buffer`. `unavailable`: the disk gives no answer, and
+    /// the caller's patience, or time, is over.
     func readLocally(
         family: Family, birth: Birth, index: UInt32, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
-        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
+        patience: DeviceReads.Patience = .whileAlone, completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         counters.reads += 1
         switch store.resolve(family: family, index: index, ancestry: node.ancestry(of: birth)) {
@@ -272,13 +274,13 @@ package final class ReplicaService<Env: NodeEnvironment> {
             buffer.writeRepeatingByte(0, count: length)
             completion(.success(buffer))
         case .object(let name):
-            readObject(name, offset: offset, length: length, appendingTo: buffer, completion: completion)
+            readObject(name, offset: offset, length: length, appendingTo: buffer, patience: patience, completion: completion)
         }
     }
 
     func readObject(
         _ name: ObjectName, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
-        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
+        patience: DeviceReads.Patience = .whileAlone, completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         do throws(SheepError) {
             var complete = false
@@ -294,43 +296,54 @@ package final class ReplicaService<Env: NodeEnvironment> {
             counters.failedReads += 1
             return completion(.failure(LocalReadFailure(error: error, buffer: buffer)))
         }
-        readFromDevice(name, offset: offset, length: length, buffer: buffer, completion: completion)
+        readFromDevice(name, offset: offset, length: length, buffer: buffer, patience: patience, completion: completion)
     }
 
     /// The bytes are not in memory: they come by way of a scratch buffer that stays in place meanwhile.
     private func readFromDevice(
-        _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer,
+        _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer, patience: DeviceReads.Patience,
         completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
+        let read = DeviceReads.Read(of: name, at: node.clock.now(), patience: patience, buffer: buffer, completion: completion)
+        // One that answers nothing is asked for nothing more that others can give.
+        if diskIsSilent, mayGiveUp(read) { return read.fail(silentDisk) }
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: blockSize)
-        let read = DeviceReads.Read(of: name, at: node.clock.now(), buffer: buffer, completion: completion)
         let number = deviceReads.began(read)
         store.read(name, at: offset, into: scratch) { [weak self] error in
             defer { scratch.deallocate() }
-            self?.deviceReads.ended(number)
+            if let self { deviceReads.ended(number, at: node.clock.now()) }
             guard let error else { return read.succeed(UnsafeRawBufferPointer(scratch)) }
             self?.counters.failedReads += 1
             read.fail(error)
         }
     }
 
-    /// This sheep's disk has owed the bytes of a read for longer than a busy one does.
-    var diskIsSilent: Bool { deviceReads.longestWait(at: node.clock.now()) > MemberLatencies.shortestBound }
+    /// This sheep's disk has owed the bytes of reads, and given none, for longer than one that works does.
+    var diskIsSilent: Bool { deviceReads.silence(at: node.clock.now()) > MemberLatencies.shortestBound }
+
+    private var silentDisk: SheepError {
+        SheepError(.unavailable, "the disk of \(node.name) gives no answer; look at it, and at 'dog cluster info'")
+    }
 
     /// Who waits for a disk that gives no answer goes to another member, if there is one, and waits no longer than for anything else. The
     /// disk then leaves, where enough others stay.
     func tick(now: UInt64) {
-        if !diskIsSilent { saidThatDiskIsSilent = false }
-        for read in deviceReads.overdue(at: now, bound: MemberLatencies.shortestBound) {
-            let limit = node.options.inputOutputTimeout
-            if !saidThatDiskIsSilent { node.logger.warning("disk \(store.identity.disk) owes an answer to a read of object \(read.object)") }
-            saidThatDiskIsSilent = true
-            guard isElsewhere(read.object) || limit > 0 && now - read.startedAt > limit else { continue }
-            counters.overdueReads += 1
-            read.fail(SheepError(.unavailable, "the disk of \(node.name) gives no answer; look at it, and at 'dog cluster info'"))
+        let limit = node.options.inputOutputTimeout
+        if limit > 0 { for read in deviceReads.overdue(at: now, bound: limit) { read.fail(silentDisk) } }
+        guard diskIsSilent else { return (toldOfSilence, leftForSilence) = (false, false) }
+        if !toldOfSilence { node.logger.warning("disk \(store.identity.disk) takes reads and answers none") }
+        toldOfSilence = true
+        for read in deviceReads.overdue(at: now, bound: MemberLatencies.shortestBound) where mayGiveUp(read) { read.fail(silentDisk) }
+        guard !leftForSilence, deviceReads.silence(at: now) > MemberLatencies.longestBound else { return }
+        leftForSilence = node.membership.slow(store.identity.disk, mayBeOwn: true)
+    }
+
+    private func mayGiveUp(_ read: DeviceReads.Read) -> Bool {
+        switch read.patience {
+        case .none: true
+        case .whileAlone: isElsewhere(read.object)
+        case .full: false
         }
-        guard deviceReads.longestWait(at: now) > MemberLatencies.longestBound else { return }
-        node.membership.slow(store.identity.disk, mayBeOwn: true)
     }
 
     /// Another member that can be reached has all of it.
@@ -537,8 +550,6 @@ package struct ReplicaCounters: Hashable, Sendable {
     package var flushes: UInt64 = 0
     package var refused: UInt64 = 0
     package var failedReads: UInt64 = 0
-    /// Given up by who asked, because the disk gave no answer.
-    package var overdueReads: UInt64 = 0
 }
 
 /// A read of the own replica that failed, with the buffer that it was to be appended to, as it was: another member's bytes may

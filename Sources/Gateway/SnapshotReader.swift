@@ -53,7 +53,8 @@ final class SnapshotReader<Env: NodeEnvironment> {
             }
         }
         let set = node.replicaSet(of: slot.group, copies: volume.copies)
-        guard let member = set.inSync.first(where: { $0.node != node.identity && !avoiding.contains($0.node) }) else {
+        let choices = set.inSync.filter { $0.node != node.identity && !avoiding.contains($0.node) }
+        guard let member = choices.first else {
             return waitOrFail(
                 slot, offset: offset, length: length, buffer: buffer, startedAt: startedAt, damage: damage, completion: completion)
         }
@@ -61,7 +62,8 @@ final class SnapshotReader<Env: NodeEnvironment> {
             context: ReplicaContext(
                 volume: volume.birth, term: .zero, groupVersion: set.version, volumeEntry: lastEntry,
                 senderIncarnation: node.incarnation, receiverBoot: node.boots[member.node] ?? BootID(rawValue: 0)),
-            family: volume.family, birth: volume.birth, index: slot.index, offset: UInt32(offset), length: UInt32(length))
+            family: volume.family, birth: volume.birth, index: slot.index, offset: UInt32(offset), length: UInt32(length),
+            isLastResort: choices.count == 1)
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [self] result in
             guard case .success(let reply) = result, reply.payload.readableBytes == length else {
                 let found = result.failure.flatMap { $0.code == .damaged ? $0 : nil }

@@ -206,17 +206,25 @@ final class Takeover<Env: NodeEnvironment> {
         }
         let next = { [self] in read(record, from: Array(holders.dropFirst()), orFrom: others, isSame: isSame) }
         let slot = ObjectSlot(family: record.object.family, index: record.object.index)
+        // One that gives no answer now may have it all the same: the other holders are asked first, and then that one again.
+        let later = { [self] (boot: BootID?) in
+            _ = node.clock.schedule(after: NodeTiming.retry) { [self] in
+                guard isStillOwner else { return }
+                guard isInSync(source, at: slot), node.boots[source] == boot || source == node.identity else {
+                    // It left meanwhile, as one that is placed no longer does.
+                    return rollAgain()
+                }
+                read(record, from: holders.dropFirst() + [source], orFrom: others, isSame: isSame)
+            }
+        }
         if source == node.identity {
             return node.replica.readLocally(
                 family: slot.family, birth: session.birth, index: slot.index, offset: Int(record.offset),
-                length: Int(record.length), appendingTo: .init()
+                length: Int(record.length), appendingTo: .init(), patience: holders.count == 1 ? .full : .none
             ) { [self] result in
                 switch result {
                 case .success(let data): redo(record, kind: .write, data: data, isSame: isSame)
-                case .failure(let failure) where failure.error.code == .unavailable:
-                    guard isStillOwner else { return }
-                    if isInSync(source, at: slot) { return read(record, from: holders, orFrom: others, isSame: isSame) }
-                    rollAgain()
+                case .failure(let failure) where failure.error.code == .unavailable: later(nil)
                 case .failure: next()
                 }
             }
@@ -224,18 +232,14 @@ final class Takeover<Env: NodeEnvironment> {
         let set = node.replicaSet(of: slot.group, copies: session.volume.copies)
         let request = ReplicaRead(
             context: session.context(to: source, version: set.version, term: term), family: slot.family,
-            birth: session.birth, index: slot.index, offset: record.offset, length: record.length)
+            birth: session.birth, index: slot.index, offset: record.offset, length: record.length, isLastResort: holders.count == 1)
         let boot = node.boots[source]
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
             case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
-                node.clock.schedule(after: NodeTiming.retry) { [self] in
-                    if isInSync(source, at: slot), node.boots[source] == boot { return read(record, from: holders, orFrom: others, isSame: isSame) }
-                    // It left meanwhile, as one that is placed no longer does.
-                    rollAgain()
-                }
+                later(boot)
             case .failure: next()
             }
         }

@@ -11,17 +11,17 @@ struct ReadStart {
 }
 
 extension VolumeSession {
-    /// Reads any range; pieces of several objects come one after another into one buffer.
+    /// Reads any range, asked for at `since`; pieces of several objects come one after another into one buffer.
     func read(
-        at offset: UInt64, length: Int, buffer: consuming ByteBuffer,
+        at offset: UInt64, length: Int, buffer: consuming ByteBuffer, since: UInt64,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let within = Int(offset % UInt64(objectSize))
         if length <= objectSize - within {
             return readObject(
-                index: UInt32(offset / UInt64(objectSize)), offset: within, length: length, buffer: buffer, completion: completion)
+                index: UInt32(offset / UInt64(objectSize)), offset: within, length: length, buffer: buffer, since: since, completion: completion)
         }
-        ReadSeries(session: self, offset: offset, length: length, buffer: buffer, completion: completion).advance()
+        ReadSeries(session: self, offset: offset, length: length, buffer: buffer, since: since, completion: completion).advance()
     }
 
     /// Reads within one object, from this sheep's replica when it is current, else from another in-sync one.
@@ -37,10 +37,10 @@ extension VolumeSession {
             return node.replica.readLocally(
                 family: volume.family, birth: birth, index: index, offset: offset, length: length, appendingTo: buffer
             ) { [self, start = readStart] result in
-                finishLocalRead(result, slot: slot, offset: offset, length: length, start: start, completion: completion)
+                finishLocalRead(result, slot: slot, offset: offset, length: length, since: since, start: start, completion: completion)
             }
         }
-        readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], completion: completion)
+        readRemotely(slot, offset: offset, length: length, buffer: buffer, avoiding: [], since: since, completion: completion)
     }
 
     /// True when the read overlaps a change under way: it goes on when that is done.
@@ -59,7 +59,7 @@ extension VolumeSession {
     }
 
     private func finishLocalRead(
-        _ result: Result<ByteBuffer, LocalReadFailure>, slot: ObjectSlot, offset: Int, length: Int, start: ReadStart,
+        _ result: Result<ByteBuffer, LocalReadFailure>, slot: ObjectSlot, offset: Int, length: Int, since: UInt64?, start: ReadStart,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         switch result {
@@ -71,7 +71,8 @@ extension VolumeSession {
             // The store told the repairer, or the disk gives no answer; another member serves meanwhile.
             case .damaged, .inputOutput, .unavailable:
                 readElsewhere(
-                    slot, offset: offset, length: length, buffer: failure.buffer, start: start, failure: failure.error, completion: completion)
+                    slot, offset: offset, length: length, buffer: failure.buffer, since: since, start: start, failure: failure.error,
+                    completion: completion)
             default: node.whenLeaseHeld { completion(.failure(failure.error)) }
             }
         }
@@ -128,7 +129,7 @@ extension VolumeSession {
         }
         let request = ReplicaRead(
             context: context(to: member.node, version: set.version, term: term), family: volume.family, birth: birth,
-            index: slot.index, offset: UInt32(offset), length: UInt32(length))
+            index: slot.index, offset: UInt32(offset), length: UInt32(length), isLastResort: choices.count == 1)
         let start = start ?? readStart
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: member.node) { [weak self] result in
             guard let self else { return completion(.failure(SheepError(.shuttingDown, "the volume was closed"))) }
@@ -176,7 +177,7 @@ extension VolumeSession {
 
     /// This sheep's copy is damaged there, or cannot be read now.
     private func readElsewhere(
-        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, start: ReadStart, failure: SheepError,
+        _ slot: ObjectSlot, offset: Int, length: Int, buffer: ByteBuffer, since: UInt64?, start: ReadStart, failure: SheepError,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         let isDamage = failure.code != .unavailable
@@ -185,7 +186,7 @@ extension VolumeSession {
             return completion(.failure(isDamage ? SheepError(.inputOutput, "\(failure.message); there is no other copy") : failure))
         }
         readRemotely(
-            slot, offset: offset, length: length, buffer: buffer, avoiding: [], start: start, damage: isDamage ? failure : nil,
+            slot, offset: offset, length: length, buffer: buffer, avoiding: [], since: since, start: start, damage: isDamage ? failure : nil,
             completion: completion)
     }
 

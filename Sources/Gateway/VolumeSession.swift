@@ -137,7 +137,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
     private func execute(_ request: VolumeRequest) {
         switch request.work {
         case .read(let length, let buffer, let completion):
-            read(at: request.offset, length: length, buffer: buffer, completion: completion)
+            read(at: request.offset, length: length, buffer: buffer, since: request.receivedAt, completion: completion)
         case .change(let kind, let length, let data, let durable, let completion):
             if isDone(request.origin) {
                 noteUnflushed(index: UInt32(request.offset / UInt64(objectSize)), durable: durable, origin: request.origin)

@@ -3,10 +3,11 @@ import NIOCore
 import ObjectModel
 import SheepProtocol
 
-/// The tool that alone was replied to for a while, if there is one.
-final class LoneTool {
+/// Which of a listener's connections, of tools and peers, alone was replied to for a while, if one was.
+final class LoneConnection {
     private var client = LoneClient()
-    func isAlone(_ channel: FrameChannel) -> Bool { client.isAlone(channel) }
+    /// To be asked at each burst of replies of each connection.
+    func isIt(_ channel: FrameChannel) -> Bool { client.isAlone(channel) }
 }
 
 /// One connection that speaks frames: cuts what comes in, gathers what goes out into one write per turn of the loop.
@@ -25,13 +26,14 @@ final class FrameChannel: ChannelInboundHandler {
     private(set) var arrivals: UInt64 = 0
     /// A tool that uses volumes, and not a peer: where it asks for one thing after the other, the next one is looked for before the loop sleeps.
     var usesVolumes = false
-    private let loneTool: LoneTool?
+    private let lone: LoneConnection?
     private var nextRequest = NextRequestPoll()
     private var socket = ChannelSocket()
     /// Taken and not replied to; those taken since the last reply left.
     private var (underWay, begunSinceReply) = (0, 0)
 
-    init(loneTool: LoneTool? = nil) { self.loneTool = loneTool }
+    /// `lone` is shared by all connections of a listener; nil: the next request is never looked for.
+    init(lone: LoneConnection? = nil) { self.lone = lone }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -82,9 +84,11 @@ final class FrameChannel: ChannelInboundHandler {
         flushPending = false
         guard let context else { return }
         context.flush()
+        let isLone = lone?.isIt(self) ?? false
         guard usesVolumes, underWay == 0 else { return }
         defer { begunSinceReply = 0 }
-        guard begunSinceReply == 1, let loneTool, loneTool.isAlone(self), let descriptor = socket.descriptor(context) else { return }
+        // More requests at once come in bursts, which polling would cut to pieces.
+        guard begunSinceReply == 1, isLone, let descriptor = socket.descriptor(context) else { return }
         nextRequest.wait(for: descriptor)
     }
 

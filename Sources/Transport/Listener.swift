@@ -8,7 +8,7 @@ package import ObjectModel
 import SheepProtocol
 
 /// The listener on the sheep's port: peers and `dog` come here, whose first frame tells which it is, and Sheepdog's own
-/// clients, whose first byte does. So do those of this machine by way of a unix socket. With a key it is proven before anything else is heard (``Admission``).
+/// clients, whose first byte does. Whoever connects to the unix socket in the store comes here as well. With a key it is proven before anything else is heard (``Admission``).
 package final class Listener<Env: NodeEnvironment> {
     private let node: SheepNode<Env>
     private let directory: VolumeDirectory<Env>
@@ -20,7 +20,7 @@ package final class Listener<Env: NodeEnvironment> {
     private var sheepdogRefusals = RefusalLog()
     private var connections: [ObjectIdentifier: FrameChannel] = [:]
     private let peers = PeerConnections<Env>()
-    private let loneTool = LoneTool()
+    private let lone = LoneConnection()
     /// Connections that have not sent a byte, or have not proven the key.
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
@@ -117,7 +117,7 @@ package final class Listener<Env: NodeEnvironment> {
     }
 
     private func accept(framed channel: any Channel, dialer: KeyDialer?) throws {
-        let handler = FrameChannel(loneTool: loneTool)
+        let handler = FrameChannel(lone: lone)
         let key = ObjectIdentifier(handler)
         connections[key] = handler
         let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer)

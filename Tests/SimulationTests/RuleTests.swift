@@ -109,6 +109,36 @@ import Testing
         run.end()
     }
 
+    @Test("where all disks take seconds for a read it is answered late, and not tried for ever", arguments: seeds)
+    func slowReadsEverywhere(seed: UInt64) {
+        let run = begin(seed, storing: 3, gateways: 1, copies: 3, doors: 1...4)
+        for sheep in 1...3 { run.slowReads(sheep, by: 600) }
+        for door in [1, 4] {
+            let read = run.read(0..<16, through: door)
+            expect(run.run(atMost: 25 * Self.second) { read.isAnswered }, "the read by way of sheep \(door) is not answered")
+            expect(read.hasSucceeded, read.failure ?? "")
+        }
+        for sheep in 1...3 { run.slowReads(sheep, by: 1) }
+        run.endQuietly()
+    }
+
+    @Test("a new owner reads what it rolls forward from a member whose disk answers", arguments: seeds)
+    func hungReadAtTakeover(seed: UInt64) {
+        let owner = 4
+        let run = begin(seed, storing: 3, gateways: 1, copies: 3, doors: owner...owner)
+        run.slowLink(from: owner, to: 3, by: 15 * Self.second)
+        let write = run.write(0..<16, through: owner)
+        run.run(for: Self.second / 10)
+        expect(!write.isAnswered, "all members have it")
+        run.kill(owner)
+        run.slowReads(1, by: 1_000_000)
+        let read = run.read(0..<16, through: 1)
+        expect(run.run(atMost: 6 * Self.second) { read.isAnswered }, "the volume is not opened")
+        expect(read.hasSucceeded, read.failure ?? "")
+        expect(run.failures.isEmpty, "\(run.failures.prefix(3))")
+        run.end()
+    }
+
     @Test("a read of the only copy on a disk that hangs fails in its time", arguments: seeds)
     func hungReadFails(seed: UInt64) {
         let run = begin(seed, storing: 1, copies: 1)

@@ -80,11 +80,9 @@ class FlushedJournal:
     def __init__(self, size, seed=1):
         self.random = random.Random(seed)
         self.count = size // BLOCK
-        # Of each block what it may show, oldest first; 0 is a block of zeros. The first `known` of them were acknowledged.
-        self.versions = [[0] for _ in range(self.count)]
-        self.known = [1] * self.count
-        # When each acknowledged version was, by number; those of blocks that changed since the last flush.
-        self.when = {0: 0}
+        # Of each block what it may show, oldest first: (number, when it was acknowledged, or None). 0 is a block of zeros.
+        self.versions = [[(0, 0)] for _ in range(self.count)]
+        # Blocks of which no flush made the last version durable.
         self.changed = set()
         self.time = 0
         self.next_number = 1
@@ -122,7 +120,7 @@ class FlushedJournal:
         self.next_number += 1
         is_durable = self.random.random() < 0.1
         for block in blocks:
-            self.versions[block].append(number)
+            self.versions[block].append((number, None))
         flags = nbd.CMD_FLAG_FUA if is_durable else 0
         (offset, length, buffer) = (blocks.start * BLOCK, len(blocks) * BLOCK, None)
         if number == 0:
@@ -147,36 +145,42 @@ class FlushedJournal:
             return
         self.acknowledged += 1
         for block in blocks:
-            self.known[block] = len(self.versions[block])
+            # No two writes of a block are under way at once.
+            self.versions[block][-1] = (number, self.time)
+            self.changed.add(block)
             if kind == "durable":
-                self._forget_older(block)
-            else:
-                self.when[block] = self.time
-                self.changed.add(block)
+                self._durable(block, until=self.time)
 
     def _flushed(self, begun):
         """What was acknowledged when the flush was sent is durable."""
         self.flushed += 1
-        for block in [b for b in self.changed if self.when[b] <= begun]:
-            self._forget_older(block)
+        for block in list(self.changed):
+            self._durable(block, until=begun)
+
+    def _durable(self, block, until):
+        """What stood there by then, or anything younger, stays."""
+        versions = self.versions[block]
+        last = max(place for place, (_, when) in enumerate(versions) if when is not None and (when <= until or place == 0))
+        del versions[:last]
+        if len(versions) == 1:
             self.changed.discard(block)
 
-    def _forget_older(self, block):
-        last = self.known[block] - 1
-        del self.versions[block][:last]
-        self.known[block] = 1
+    def _acknowledged(self, block):
+        """Where in the block's versions the last acknowledged one is."""
+        return max(place for place, (_, when) in enumerate(self.versions[block]) if when is not None)
 
     def verify(self, handle, power_was_lost):
         """Reads every block; what it shows is durable from then on."""
         for block in range(self.count):
             found = bytes(handle.pread(BLOCK, block * BLOCK))
-            allowed = self.versions[block][0 if power_was_lost else self.known[block] - 1:]
+            last = self._acknowledged(block)
+            allowed = [number for number, _ in self.versions[block][0 if power_was_lost else last:]]
             match = next((number for number in allowed if found == Journal.content(number)), None)
             if match is None:
                 raise AssertionError(
                     f"block {block} begins with {int.from_bytes(found[:8], 'little')}, but one of {allowed} was to be there, whole")
-            if match not in self.versions[block][self.known[block] - 1:]:
+            if match not in [number for number, _ in self.versions[block][last:]]:
                 self.reverted += 1
-            self.versions[block], self.known[block] = [match], 1
+            self.versions[block] = [(match, 0)]
         self.changed.clear()
         handle.flush()

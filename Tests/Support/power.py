@@ -2,7 +2,7 @@
 
 Each store, and the control log, is a file system of its own in a file. After the processes were killed the kernel shuts it down without
 writing its journal (FS_IOC_SHUTDOWN, with which the test suites of file systems cut the power): nothing that stands in the page cache only
-reaches the file any more. Mounted again it shows what the machine would show after its restart. Each machine has its own boot id, from which
+reaches the file any more. Mounted again it shows what a machine whose disk has no volatile cache shows after its restart. Each machine has its own boot id, from which
 a sheep learns that it restarted.
 """
 

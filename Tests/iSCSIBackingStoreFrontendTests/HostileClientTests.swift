@@ -20,6 +20,8 @@ struct HostileClientTests {
         #expect(Array(try honest.read(object, length: 3, flags: .tgt).data.readableBytesView) == [1, 2, 3])
         #expect(waitUntil { server.statistics.connections == 1 })
         #expect(server.onLoop { $0.clients(vid).there } == 1)
+        // The device that connections share, and the honest client's own.
+        #expect(server.onLoop { $0.users(vid) } == 2)
     }
 
     @Test("lengths of 4 GiB and payloads that are too long")

@@ -8,10 +8,14 @@ package struct ReplicaRead: Hashable, WireCodable {
     package var index: UInt32
     package var offset: UInt32
     package var length: UInt32
+    /// Nobody else is left to ask: the receiver waits for its disk as long as there is time.
+    package var isLastResort: Bool
 
-    package init(context: ReplicaContext, family: Family, birth: Birth, index: UInt32, offset: UInt32, length: UInt32) {
+    package init(
+        context: ReplicaContext, family: Family, birth: Birth, index: UInt32, offset: UInt32, length: UInt32, isLastResort: Bool = true
+    ) {
         (self.context, self.family, self.birth) = (context, family, birth)
-        (self.index, self.offset, self.length) = (index, offset, length)
+        (self.index, self.offset, self.length, self.isLastResort) = (index, offset, length, isLastResort)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -21,6 +25,7 @@ package struct ReplicaRead: Hashable, WireCodable {
         index = try reader.read()
         offset = try reader.read()
         length = try reader.read()
+        isLastResort = try reader.readBool()
         guard UInt64(offset) + UInt64(length) <= 1 << UInt64(ObjectShift.allowed.upperBound) else {
             throw .invalid("range in the object")
         }
@@ -33,6 +38,7 @@ package struct ReplicaRead: Hashable, WireCodable {
         writer.write(index)
         writer.write(offset)
         writer.write(length)
+        writer.write(isLastResort)
     }
 }
 

@@ -13,6 +13,7 @@ from journal import FlushedJournal
 SHEEP, COPIES, LIMIT = 3, 3, 300
 POWER_CUTS = True
 
+CUTS = int(os.environ.get("CUTS") or 0)
 CUTS_QUICK, CUTS_FULL = 4, 40
 SIZE = 16 * MiB
 LOAD_SIZE = 64 * MiB
@@ -21,7 +22,7 @@ LOAD_SIZE = 64 * MiB
 def scenario(bed):
     seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
     print(f"SEED={seed}", flush=True)
-    PowerCuts(bed, seed).run(CUTS_FULL if bed.full else CUTS_QUICK)
+    PowerCuts(bed, seed).run(CUTS or (CUTS_FULL if bed.full else CUTS_QUICK))
 
 
 class Writer(threading.Thread):
@@ -75,7 +76,8 @@ class PowerCuts:
         writers = {s.number: Writer(volume, journal, s) for s, (volume, journal) in zip(sheep, self.journals.items())}
         for writer in writers.values():
             writer.start()
-        self.load = VerifyingLoad(self.bed, self.random.choice(self.bed.sheep).unix("verified"), 600, LOAD_SIZE)
+        self.load_sheep = self.random.choice(self.bed.sheep)
+        self.load = VerifyingLoad(self.bed, self.load_sheep.unix("verified"), 600, LOAD_SIZE)
         time.sleep(0.5 + 2 * self.random.random())
         for writer in writers.values():
             check(writer.is_alive(), f"a writer ended: {writer.error}")
@@ -112,10 +114,10 @@ class PowerCuts:
         wait_back(self.bed, victim)
         for writer in writers.values():
             writer.stop()
-        if self.load.running():
-            self.load.stop()
-        else:
+        if self.load_sheep is victim:
             self.load.broken()
+        else:
+            self.load.stop()
         self.verify(power_was_lost=False)
 
     def verify(self, power_was_lost):

@@ -31,6 +31,7 @@ final class MemoryVolumes: SheepdogVolumes {
 
     /// Durable requests that a working volume got.
     func durableRequests(_ name: String) -> Int { rows.values.first { $0.volume.isWorking && $0.volume.name == name }!.data.durableRequests }
+    func users(_ vid: VID) -> Int { rows[vid]?.data.users ?? 0 }
     /// Of the VID's volume: clients that are there and have asked for something, and those that are gone.
     func clients(_ vid: VID) -> (there: Int, gone: Int) { rows[vid].map { ($0.attachments.clients, $0.attachments.gone) } ?? (0, 0) }
 

@@ -217,11 +217,12 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
 
     /// Where one client alone waits for each reply before it goes on, the next request is worth a short wait.
     private func awaitNextRequest(_ context: ChannelHandlerContext) {
+        let isAlone = server.isAlone(self)
         guard let transmission, transmission.requestsUnderWay == 0, !transmission.isInsideRequest else { return }
         let isSingle = transmission.requestsBegun == requestsAnswered + 1
         requestsAnswered = transmission.requestsBegun
         // More requests at once come in bursts, which polling would cut to pieces.
-        guard isSingle, server.isAlone(self), let descriptor = socket.descriptor(context) else { return }
+        guard isSingle, isAlone, let descriptor = socket.descriptor(context) else { return }
         nextRequest.wait(for: descriptor)
     }
 

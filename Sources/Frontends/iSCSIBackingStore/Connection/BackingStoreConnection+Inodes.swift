@@ -56,7 +56,7 @@ extension BackingStoreConnection {
     private func discardLater(_ index: UInt32, _ open: Volume, _ volume: SheepdogVolume, _ request: RequestHeader) {
         do throws(SheepError) {
             let start = UInt64(index) << UInt64(volume.objectShift.rawValue)
-            try open.open(in: backend).trimUnlessChanged(
+            device(of: try open.open(in: backend)).trimUnlessChanged(
                 at: start, length: min(UInt64(volume.objectShift.objectSize), volume.size - start),
                 afterNanoseconds: UInt64(bounds.discardSeconds * 1e9))
             completed(request, .success)
