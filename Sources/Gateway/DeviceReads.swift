@@ -71,11 +71,9 @@ struct DeviceReads {
         lastAnswer = now
     }
 
-    /// Nanoseconds for which the disk has owed answers and given none; a busy one, with a long queue, gives them all the time.
-    func silence(at now: UInt64) -> UInt64 {
-        guard let oldest = reads.values.lazy.map(\.startedAt).min() else { return 0 }
-        let since = max(oldest, lastAnswer)
-        return now > since ? now - since : 0
+    /// The disk has owed answers, and given none, for longer than so many nanoseconds; a busy one, with a long queue, gives them all the time.
+    func isSilent(at now: UInt64, longerThan bound: UInt64) -> Bool {
+        now > lastAnswer + bound && reads.values.contains { now > $0.startedAt + bound }
     }
 
     /// Those that somebody has waited for longer than `bound`, first begun first.
