@@ -12,3 +12,17 @@ package enum KeepAlive {
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
     }
 }
+
+/// What every accepted stream is set to.
+package enum StreamOptions {
+    /// Of TCP no delay, and keep-alive. Of a unix socket the sender's buffer, which bounds what is in flight; TCP tunes its own.
+    package static func set(on channel: any Channel) throws {
+        guard let options = channel.syncOptions else { return }
+        if channel.localAddress?.protocol == .unix {
+            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
+        } else {
+            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            try KeepAlive.set(on: options)
+        }
+    }
+}

@@ -207,10 +207,11 @@ final class Takeover<Env: NodeEnvironment> {
         let next = { [self] in read(record, from: Array(holders.dropFirst()), orFrom: others, isSame: isSame) }
         let slot = ObjectSlot(family: record.object.family, index: record.object.index)
         // One that gives no answer now may have it all the same: the other holders are asked first, and then that one again.
-        let later = { [self] (boot: BootID?) in
+        let boot = node.boots[source]
+        let later = { [self] in
             _ = node.clock.schedule(after: NodeTiming.retry) { [self] in
                 guard isStillOwner else { return }
-                guard isInSync(source, at: slot), node.boots[source] == boot || source == node.identity else {
+                guard isInSync(source, at: slot), node.boots[source] == boot else {
                     // It left meanwhile, as one that is placed no longer does.
                     return rollAgain()
                 }
@@ -224,7 +225,7 @@ final class Takeover<Env: NodeEnvironment> {
             ) { [self] result in
                 switch result {
                 case .success(let data): redo(record, kind: .write, data: data, isSame: isSame)
-                case .failure(let failure) where failure.error.code == .unavailable: later(nil)
+                case .failure(let failure) where failure.error.code == .unavailable: later()
                 case .failure: next()
                 }
             }
@@ -233,13 +234,12 @@ final class Takeover<Env: NodeEnvironment> {
         let request = ReplicaRead(
             context: session.context(to: source, version: set.version, term: term), family: slot.family,
             birth: session.birth, index: slot.index, offset: record.offset, length: record.length, isLastResort: holders.count == 1)
-        let boot = node.boots[source]
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
             case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
-                later(boot)
+                later()
             case .failure: next()
             }
         }

@@ -74,13 +74,7 @@ package final class Listener<Env: NodeEnvironment> {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.maxMessagesPerRead, value: 4)
         try options.setOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16_384, maximum: 1 << 20))
-        if Self.isUnix(channel) {
-            // The sender's buffer bounds what is in flight on a unix socket. TCP tunes its own.
-            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
-        } else {
-            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            try KeepAlive.set(on: options)
-        }
+        try StreamOptions.set(on: channel)
     }
 
     private static func isUnix(_ channel: any Channel) -> Bool { channel.localAddress?.protocol == .unix }

@@ -106,23 +106,12 @@ package final class NBDServer<Provider: BlockDeviceProvider>: Frontend, @uncheck
             logger.warning("NBD connection refused", metadata: ["connections": "\(connections.count)"])
             throw SheepError(.busy, "too many NBD connections")
         }
-        try tune(channel)
+        try StreamOptions.set(on: channel)
         let connection = NBDConnection(server: self)
         try channel.pipeline.syncOperations.addHandler(connection)
         connections[ObjectIdentifier(connection)] = connection
         statistics.connections = connections.count
         statistics.connectionsAccepted += 1
-    }
-
-    private func tune(_ channel: any Channel) throws {
-        guard let options = channel.syncOptions else { return }
-        if channel.localAddress?.protocol == .unix {
-            // The sender's buffer bounds what is in flight on a unix socket. TCP tunes its own.
-            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
-        } else {
-            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            try KeepAlive.set(on: options)
-        }
     }
 
     /// None but this connection was replied to for a while. Called for each burst of replies.

@@ -8,8 +8,8 @@ import NIOPosix
 /// The front-end for Sheepdog's own clients: tgt's backing store `sheepdog`, QEMU's driver, `dog` of Sheepdog 1.0.
 ///
 /// It listens on a unix socket; TCP connections come from the sheep's own listener, which tells protocols apart by their
-/// first byte, there and on the unix socket. Everything runs on the one event loop given, which is the backend's as well; ``start()`` alone is called from
-/// elsewhere.
+/// first byte, there and on the unix socket. Everything runs on the one event loop given, which is the backend's as well;
+/// ``start()`` alone is called from elsewhere.
 /// `@unchecked Sendable`: NIO's initializers want it; all state is touched on the event loop only, but for `start`, which
 /// waits for the loop.
 package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unchecked Sendable {
@@ -86,13 +86,7 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
         try options.setOption(.maxMessagesPerRead, value: 4)
         try options.setOption(.writeBufferWaterMark, value: .init(low: bounds.unsentLow, high: bounds.unsentHigh))
         try options.setOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10))
-        if channel.localAddress?.protocol == .unix {
-            // The sender's buffer bounds what is in flight on a unix socket. TCP tunes its own.
-            try options.setOption(.socketOption(.so_sndbuf), value: 2 << 20)
-        } else {
-            try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            try KeepAlive.set(on: options)
-        }
+        try StreamOptions.set(on: channel)
     }
 
     // MARK: The next request

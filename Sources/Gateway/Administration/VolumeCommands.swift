@@ -71,8 +71,11 @@ extension SheepNode {
                 guard network.isLinked(to: owner) else {
                     return completion(.failure(SheepError(.busy, "the owner of volume \(volume.name) is not within reach: try again")))
                 }
-                return network.send(.administer, body: request.wire, payload: nil, to: owner) { result in
-                    completion(Self.administrationReply(result))
+                return network.send(.administer, body: request.wire, payload: nil, to: owner) { [weak self] result in
+                    let reply = Self.administrationReply(result)
+                    guard let self else { return completion(reply) }
+                    // What the owner did is in the log; who asked looks for it here.
+                    whenCurrent { completion(reply) }
                 }
             }
             switch request {

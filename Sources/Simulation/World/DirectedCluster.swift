@@ -14,6 +14,8 @@ package final class DirectedCluster {
         fileprivate var outcome: Result<Void, SheepError>?
         /// Of a write.
         fileprivate var stamp: UInt64?
+        /// Of an order: the sheep that answered has in its log what was made.
+        package fileprivate(set) var isKnownThere = false
 
         package var isAnswered: Bool { outcome != nil }
         package var hasSucceeded: Bool { if case .success = outcome { true } else { false } }
@@ -211,6 +213,7 @@ package final class DirectedCluster {
         use.administer(order) { [self] result in
             use.close()
             request.outcome = result.map { _ in }
+            if case .success(.created(let made)) = result { request.isKnownThere = sheep(number).node?.control.state.volume(made.birth) != nil }
             if let record = cluster.latestState?.volume(named: volume.name) { birth = record.birth }
         }
         return request
