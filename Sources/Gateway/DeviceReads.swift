@@ -18,16 +18,18 @@ struct DeviceReads {
     final class Read {
         let object: ObjectName
         let patience: Patience
+        /// Not for another sheep's recovery.
+        let isForClient: Bool
         let startedAt: UInt64
         private var buffer: ByteBuffer
         private var completion: ((Result<ByteBuffer, LocalReadFailure>) -> Void)?
 
         /// What is read will be appended to `buffer`.
         init(
-            of object: ObjectName, at now: UInt64, patience: Patience, buffer: ByteBuffer,
+            of object: ObjectName, at now: UInt64, patience: Patience, isForClient: Bool, buffer: ByteBuffer,
             completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
         ) {
-            (self.object, startedAt, self.patience) = (object, now, patience)
+            (self.object, startedAt, self.patience, self.isForClient) = (object, now, patience, isForClient)
             (self.buffer, self.completion) = (buffer, completion)
         }
 

@@ -1,13 +1,13 @@
 package import SheepProtocol
 
-/// How long changes of clients took at this gateway lately, and how long they take while no copy is missing.
+/// How long requests of clients took at this sheep lately, and how long they take while no copy is missing.
 ///
 /// A histogram of powers of two in four parts each, so a percentile is right to 19 %. It covers the last second, in quarters
 /// of which the oldest goes with each ``close(isCalm:)``.
 package struct LatencyWindow {
     private static let quarters = 4
     private static let buckets = 4 * 40
-    /// Fewer changes than this in a second say nothing about their 99th percentile.
+    /// Fewer requests than this in a second say nothing about their 99th percentile.
     package static let fewest: UInt32 = 20
     /// What is thought normal until it was seen, in microseconds.
     package static let presumedCalm: UInt32 = 5_000
@@ -18,13 +18,13 @@ package struct LatencyWindow {
 
     package init() {}
 
-    /// Notes one change, in nanoseconds.
+    /// Notes one request, in nanoseconds.
     package mutating func record(_ nanoseconds: UInt64) { counts[current][Self.bucket(of: nanoseconds)] += 1 }
 
     /// Ends a quarter and tells what the last four of them show. `isCalm`: nobody recovers, so this is how it should be.
     package mutating func close(isCalm: Bool) -> ClientLoad {
         let total = counts.reduce(UInt32(0)) { sum, quarter in quarter.reduce(sum, +) }
-        var load = ClientLoad(changes: total, tail: 0, calmTail: calm ?? Self.presumedCalm)
+        var load = ClientLoad(requests: total, tail: 0, calmTail: calm ?? Self.presumedCalm)
         if total >= Self.fewest {
             load.tail = percentile99(of: total)
             if isCalm {
@@ -63,4 +63,12 @@ package struct LatencyWindow {
     }
 
     private static func upperBorder(of bucket: Int) -> UInt64 { UInt64(4 + bucket % 4 + 1) << UInt64(bucket / 4) }
+}
+
+extension ClientLoad {
+    /// The one whose requests take longer than they should, by more; one of too few requests counts only where the other has no more.
+    package func orWorse(_ other: ClientLoad) -> ClientLoad {
+        guard requests >= LatencyWindow.fewest, other.requests >= LatencyWindow.fewest else { return other.requests > requests ? other : self }
+        return UInt64(other.tail) * UInt64(calmTail) > UInt64(tail) * UInt64(other.calmTail) ? other : self
+    }
 }

@@ -193,6 +193,7 @@ package final class Recovery<Env: NodeEnvironment> {
         pass += 1
         (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
         attempts = [:]
+        pace.passBegan()
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         inbound = GroupRange.merged(tasks.filter { $0.since == .zero }.map(\.range))
@@ -391,9 +392,9 @@ package final class Recovery<Env: NodeEnvironment> {
         set { pace.throttle = newValue }
     }
 
-    func clientsFare(_ load: ClientLoad, at gateway: NodeID) { pace.noted(load, at: gateway, now: node.clock.now()) }
+    func clientsFare(_ load: ClientLoad, at sheep: NodeID) { pace.noted(load, at: sheep, now: node.clock.now()) }
 
-    /// Clients change something meanwhile.
+    /// Clients are busy meanwhile.
     var isBesideClients: Bool { pace.rate != nil }
 
     /// Runs `fetch` when so many bytes more may be fetched; the permit is given back when what it asked for is done.

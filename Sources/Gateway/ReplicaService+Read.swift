@@ -58,13 +58,15 @@ extension ReplicaService {
             buffer.writeRepeatingByte(0, count: length)
             completion(.success(buffer))
         case .object(let name):
-            readObject(name, offset: offset, length: length, appendingTo: buffer, patience: patience, completion: completion)
+            readObject(
+                name, offset: offset, length: length, appendingTo: buffer, patience: patience, isForClient: true, completion: completion)
         }
     }
 
     func readObject(
         _ name: ObjectName, offset: Int, length: Int, appendingTo buffer: consuming ByteBuffer,
-        patience: DeviceReads.Patience = .whileAlone, completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
+        patience: DeviceReads.Patience = .whileAlone, isForClient: Bool = false,
+        completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
         do throws(SheepError) {
             var complete = false
@@ -80,26 +82,34 @@ extension ReplicaService {
             counters.failedReads += 1
             return completion(.failure(LocalReadFailure(error: error, buffer: buffer)))
         }
-        readFromDevice(name, offset: offset, length: length, buffer: buffer, patience: patience, completion: completion)
+        readFromDevice(
+            name, offset: offset, length: length, buffer: buffer, patience: patience, isForClient: isForClient, completion: completion)
     }
 
     /// The bytes are not in memory: they come by way of a scratch buffer that stays in place meanwhile.
     private func readFromDevice(
-        _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer, patience: DeviceReads.Patience,
+        _ name: ObjectName, offset: Int, length: Int, buffer: ByteBuffer, patience: DeviceReads.Patience, isForClient: Bool,
         completion: @escaping (Result<ByteBuffer, LocalReadFailure>) -> Void
     ) {
-        let read = DeviceReads.Read(of: name, at: node.clock.now(), patience: patience, buffer: buffer, completion: completion)
+        let read = DeviceReads.Read(
+            of: name, at: node.clock.now(), patience: patience, isForClient: isForClient, buffer: buffer, completion: completion)
         // One that answers nothing is asked for nothing more that others can give.
         if diskIsSilent, mayGiveUp(read) { return read.fail(silentDisk) }
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: length, alignment: blockSize)
         let number = deviceReads.began(read)
         store.read(name, at: offset, into: scratch) { [weak self] error in
             defer { scratch.deallocate() }
-            if let self { deviceReads.ended(number, at: node.clock.now()) }
+            self?.ended(number, read)
             guard let error else { return read.succeed(UnsafeRawBufferPointer(scratch)) }
             self?.counters.failedReads += 1
             read.fail(error)
         }
+    }
+
+    private func ended(_ number: UInt64, _ read: DeviceReads.Read) {
+        let now = node.clock.now()
+        deviceReads.ended(number, at: now)
+        if read.isForClient { node.readLatencies.record(now - read.startedAt) }
     }
 
     /// This sheep's disk has owed the bytes of reads, and given none, for longer than one that works does.

@@ -62,6 +62,8 @@ package final class SheepNode<Env: NodeEnvironment> {
     package var requests = RequestCounters()
     /// Of changes that this sheep ordered as an owner.
     var latencies = LatencyWindow()
+    /// Of clients' reads, at whatever sheep they are asked for, that waited for this one's disk.
+    var readLatencies = LatencyWindow()
     /// Of changes at other sheep.
     var memberLatencies = MemberLatencies()
     private(set) var load = ClientLoad.none
@@ -475,7 +477,7 @@ package final class SheepNode<Env: NodeEnvironment> {
                 session.followClients(now: now)
             }
         }
-        load = latencies.close(isCalm: nobodyRecovers)
+        load = latencies.close(isCalm: nobodyRecovers).orWorse(readLatencies.close(isCalm: nobodyRecovers))
         memberLatencies.close()
         membership.tick(now: now)
         recovery.tick()

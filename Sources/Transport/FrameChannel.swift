@@ -68,10 +68,11 @@ final class FrameChannel: ChannelInboundHandler {
         guard let context else { return }
         context.write(wrapOutboundOut(context.channel.allocator.frameHead(header, body: body)), promise: nil)
         if let payload, payload.readableBytes > 0 { context.write(wrapOutboundOut(payload), promise: nil) }
+        context.wrote(payload?.readableBytes ?? 0)
         flushSoon(context)
     }
 
-    /// Everything written in this turn of the loop leaves with one system call at its end.
+    /// Everything written in this turn of the loop leaves with one system call at its end, but for what is long.
     private func flushSoon(_ context: ChannelHandlerContext) {
         guard !flushPending else { return }
         flushPending = true

@@ -10,7 +10,7 @@ import Testing
     @Test("while no client changes anything there is no limit")
     func alone() {
         var pace = RecoveryPace()
-        pace.noted(ClientLoad(changes: 3, tail: 0, calmTail: 100), at: gateway, now: Self.second)
+        pace.noted(ClientLoad(requests: 3, tail: 0, calmTail: 100), at: gateway, now: Self.second)
         pace.adapt(now: Self.second)
         #expect(pace.rate == nil)
         #expect(pace.reserve(1 << 30, now: Self.second) == 0 && pace.reserve(1 << 30, now: Self.second) == 0)
@@ -22,13 +22,16 @@ import Testing
         var now = Self.second
         func tell(tail: UInt32) {
             now += Self.second / 4
-            pace.noted(ClientLoad(changes: 500, tail: tail, calmTail: 1_000), at: gateway, now: now)
+            pace.noted(ClientLoad(requests: 500, tail: tail, calmTail: 1_000), at: gateway, now: now)
             pace.adapt(now: now)
         }
         tell(tail: 1_000)
-        #expect(pace.rate == RecoveryPace.slowest, "it begins gently")
+        #expect(pace.rate == RecoveryPace.slowestAtFirst, "it begins gently")
         for _ in 0..<20 { tell(tail: 50_000) }
-        #expect(pace.rate == RecoveryPace.slowest)
+        #expect(pace.rate == RecoveryPace.slowestAtFirst)
+        _ = pace.reserve(Int(RecoveryPace.brief), now: now)
+        for _ in 0..<20 { tell(tail: 50_000) }
+        #expect(pace.rate == RecoveryPace.slowest, "what takes long keeps out of the clients' way")
         tell(tail: 2_000)
         #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 8)
         for _ in 0..<100 { tell(tail: 10) }
@@ -44,9 +47,9 @@ import Testing
     @Test("what is fetched is spread evenly over time")
     func spread() {
         var pace = RecoveryPace()
-        pace.noted(ClientLoad(changes: 500, tail: 1, calmTail: 1), at: gateway, now: 0)
+        pace.noted(ClientLoad(requests: 500, tail: 1, calmTail: 1), at: gateway, now: 0)
         pace.adapt(now: 0)
-        let piece = Int(RecoveryPace.slowest) / 100
+        let piece = Int(RecoveryPace.slowestAtFirst) / 100
         let waits = (0..<3).map { _ in pace.reserve(piece, now: 0) }
         #expect(waits[0] == 0 && waits[1].distance(to: Self.second / 100).magnitude < 1_000 && waits[2] > waits[1])
     }
@@ -65,10 +68,20 @@ import Testing
         var window = LatencyWindow()
         for number in 1...1000 { window.record(UInt64(number) * 1_000) }
         let load = window.close(isCalm: true)
-        #expect(load.changes == 1000 && (990...1_250).contains(load.tail) && load.calmTail == load.tail)
-        for _ in 0..<3 { #expect(window.close(isCalm: false).changes == 1000) }
+        #expect(load.requests == 1000 && (990...1_250).contains(load.tail) && load.calmTail == load.tail)
+        for _ in 0..<3 { #expect(window.close(isCalm: false).requests == 1000) }
         let empty = window.close(isCalm: false)
-        #expect(empty.changes == 0 && empty.tail == 0 && empty.calmTail == load.tail)
+        #expect(empty.requests == 0 && empty.tail == 0 && empty.calmTail == load.tail)
+    }
+
+    @Test("of changes and reads those count that take longer, measured by what they take without recovery")
+    func worse() {
+        let changes = ClientLoad(requests: 500, tail: 3_000, calmTail: 1_000)
+        let reads = ClientLoad(requests: 50, tail: 400, calmTail: 100)
+        #expect(changes.orWorse(reads) == reads && reads.orWorse(changes) == reads)
+        let fewReads = ClientLoad(requests: LatencyWindow.fewest - 1, tail: 0, calmTail: 100)
+        #expect(changes.orWorse(fewReads) == changes && fewReads.orWorse(changes) == changes)
+        #expect(ClientLoad.none.orWorse(fewReads) == fewReads)
     }
 
     @Test("what is normal follows quickly when it becomes less, and slowly when it becomes more")
@@ -90,6 +103,6 @@ import Testing
     func extremes() {
         var window = LatencyWindow()
         for time in [0, 1, 3, 4, UInt64.max] { for _ in 0..<10 { window.record(time) } }
-        #expect(window.close(isCalm: false).changes == 50)
+        #expect(window.close(isCalm: false).requests == 50)
     }
 }

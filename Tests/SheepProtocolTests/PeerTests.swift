@@ -59,7 +59,7 @@ struct PeerTests {
         try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name))
         try expectRoundTrip(RecoveryDigests([0, 1, .max]))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
-        let load = ClientLoad(changes: 1, tail: 2, calmTail: 3)
+        let load = ClientLoad(requests: 1, tail: 2, calmTail: 3)
         try expectRoundTrip(load)
         try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load))
         try expectRoundTrip(Ping(logIndex: context.volumeEntry, load: load, joining: ListeningPlace(host: "fe80::1", port: 7001)))

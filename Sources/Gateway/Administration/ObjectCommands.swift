@@ -121,42 +121,62 @@ extension SheepNode {
         }
     }
 
+    /// Objects that other sheep are asked for side by side.
+    private static var mapWidth: Int { 64 }
+
     private func mapNext(
         _ slots: ArraySlice<ObjectSlot>, volume: VolumeRow, limit: Int, runs: [ObjectRun],
         completion: @escaping (Result<ObjectMap, SheepError>) -> Void
     ) {
         var (slots, runs) = (slots, runs)
         while let slot = slots.first {
-            if runs.count > limit {
-                return completion(.success(ObjectMap(runs: Array(runs.dropLast()), next: runs.last?.first)))
+            if runs.count > limit { break }
+            guard holdsCurrent(slot, copies: volume.copies), let store else {
+                return mapElsewhere(slots, volume: volume, limit: limit, runs: runs, completion: completion)
             }
-            if holdsCurrent(slot, copies: volume.copies), let store {
-                slots.removeFirst()
-                if case .object(let name) = store.resolve(
-                    family: slot.family, index: slot.index, ancestry: ancestry(of: volume.birth))
-                {
-                    runs.extend(slot.index, vid: control.state.volume(name.birth)?.vid ?? volume.vid)
-                }
-                continue
-            }
-            let set = replicaSet(of: slot.group, copies: volume.copies)
-            guard let member = set.inSync.first, let row = control.state.nodes[member.node] else {
-                return completion(.failure(SheepError(.unavailable, "object \(slot.index) has no copy in sync; see 'dog cluster info'")))
-            }
-            return describe(slot, at: row, verify: false) { [self] result in
-                switch result {
-                case .failure(let error): completion(.failure(error))
-                case .success(let objects):
-                    var runs = runs
-                    let shown = ancestry(of: volume.birth).lazy.compactMap { birth in objects.first { $0.name.birth == birth } }.first
-                    if let shown, !shown.isHole {
-                        runs.extend(slot.index, vid: control.state.volume(shown.name.birth)?.vid ?? volume.vid)
-                    }
-                    mapNext(slots.dropFirst(), volume: volume, limit: limit, runs: runs, completion: completion)
-                }
+            slots.removeFirst()
+            if case .object(let name) = store.resolve(family: slot.family, index: slot.index, ancestry: ancestry(of: volume.birth)) {
+                runs.extend(slot.index, vid: control.state.volume(name.birth)?.vid ?? volume.vid)
             }
         }
-        completion(.success(ObjectMap(runs: runs, next: nil)))
+        let next = runs.count > limit ? runs[limit].first : nil
+        completion(.success(ObjectMap(runs: Array(runs.prefix(limit)), next: next)))
+    }
+
+    /// Asks for the next of the slots at sheep that have them, then goes on with the others.
+    private func mapElsewhere(
+        _ slots: ArraySlice<ObjectSlot>, volume: VolumeRow, limit: Int, runs: [ObjectRun],
+        completion: @escaping (Result<ObjectMap, SheepError>) -> Void
+    ) {
+        let asked = slots.prefix(Self.mapWidth)
+        var shown = [VID?](repeating: nil, count: asked.count)
+        var failure: SheepError?
+        var remaining = asked.count + 1
+        let done = { [self] in
+            remaining -= 1
+            guard remaining == 0 else { return }
+            if let failure { return completion(.failure(failure)) }
+            var runs = runs
+            for (slot, vid) in zip(asked, shown) { if let vid { runs.extend(slot.index, vid: vid) } }
+            mapNext(slots.dropFirst(asked.count), volume: volume, limit: limit, runs: runs, completion: completion)
+        }
+        for (place, slot) in asked.enumerated() {
+            guard let member = replicaSet(of: slot.group, copies: volume.copies).inSync.first, let row = control.state.nodes[member.node] else {
+                failure = SheepError(.unavailable, "object \(slot.index) has no copy in sync; see 'dog cluster info'")
+                done()
+                continue
+            }
+            describe(slot, at: row, verify: false) { [self] result in
+                switch result {
+                case .failure(let error): failure = failure ?? error
+                case .success(let objects):
+                    let top = ancestry(of: volume.birth).lazy.compactMap { birth in objects.first { $0.name.birth == birth } }.first
+                    if let top, !top.isHole { shown[place] = control.state.volume(top.name.birth)?.vid ?? volume.vid }
+                }
+                done()
+            }
+        }
+        done()
     }
 }
 

@@ -40,28 +40,28 @@ package struct Ping: Hashable, WireCodable {
     }
 }
 
-/// How the clients of a gateway fare: their changes in the last second and the 99th percentile of the time they took.
+/// How clients fare at a sheep: requests of the last second, and the 99th percentile of the time they took.
 package struct ClientLoad: Hashable, Sendable, WireCodable {
-    package var changes: UInt32
-    /// Microseconds; 0 when there were too few changes to tell.
+    package var requests: UInt32
+    /// Microseconds; 0 when there were too few requests to tell.
     package var tail: UInt32
     /// The same as it is while no sheep recovers.
     package var calmTail: UInt32
 
-    package static let none = ClientLoad(changes: 0, tail: 0, calmTail: 0)
+    package static let none = ClientLoad(requests: 0, tail: 0, calmTail: 0)
 
-    package init(changes: UInt32, tail: UInt32, calmTail: UInt32) {
-        (self.changes, self.tail, self.calmTail) = (changes, tail, calmTail)
+    package init(requests: UInt32, tail: UInt32, calmTail: UInt32) {
+        (self.requests, self.tail, self.calmTail) = (requests, tail, calmTail)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
-        changes = try reader.read()
+        requests = try reader.read()
         tail = try reader.read()
         calmTail = try reader.read()
     }
 
     package func encode(to writer: inout WireWriter) {
-        writer.write(changes)
+        writer.write(requests)
         writer.write(tail)
         writer.write(calmTail)
     }

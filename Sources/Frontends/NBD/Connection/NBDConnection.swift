@@ -6,7 +6,7 @@ import ObjectModel
 /// One client: the channel handler that runs what the state machines of the handshake and of the transmission decide.
 ///
 /// Everything happens on the event loop. Received bytes are worked off in ``work()``, handshake first, requests later; the
-/// socket is not read while the client must wait (see ``mayRead``). Replies are written as they come and flushed once: at
+/// socket is not read while the client must wait (see ``mayRead``). Replies are written as they come and flushed once, but for long ones: at
 /// the end of a read, or once a tick of the loop for completions that come outside of one.
 final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -176,6 +176,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     func write(_ reply: ByteBuffer) {
         bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
+        context?.wrote(reply.readableBytes)
     }
 
     /// A reply was written outside of ``work()``: more may be taken, and it must be flushed in this tick.

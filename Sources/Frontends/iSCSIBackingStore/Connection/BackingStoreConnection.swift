@@ -6,7 +6,7 @@ import ObjectModel
 /// One client: the channel handler that runs what ``RequestStateMachine`` decides.
 ///
 /// Everything happens on the event loop. Received bytes are worked off in ``work()``; the socket is not read while the client
-/// must wait (see ``mayRead``). Replies are written as they come and flushed once: at the end of a read, or once a tick of the
+/// must wait (see ``mayRead``). Replies are written as they come and flushed once, but for long ones: at the end of a read, or once a tick of the
 /// loop for completions that come outside of one.
 final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -357,6 +357,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         requests.completed(bytes: request.dataUnderWay)
         bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
+        context?.wrote(reply.readableBytes)
         repliedLater()
     }
 
