@@ -193,7 +193,6 @@ package final class Recovery<Env: NodeEnvironment> {
         pass += 1
         (listed, queue, pending, progress) = (false, [], [], RecoveryProgress())
         attempts = [:]
-        pace.passBegan()
         progress.isRunning = true
         ranges = GroupRange.merged(tasks.map(\.range))
         inbound = GroupRange.merged(tasks.filter { $0.since == .zero }.map(\.range))

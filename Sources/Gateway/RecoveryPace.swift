@@ -4,14 +4,12 @@ package import SheepProtocol
 /// How fast a sheep that catches up may fetch: as fast as it can while nobody else wants the machines, else at a rate that
 /// begins low, halves when the clients' requests take more than twice as long as without recovery, and grows by an eighth while they do not.
 ///
-/// Redundancy must come back however busy the clients are, so the rate has a floor: a high one for what a short absence needs, which is
-/// over before clients feel it, and a lower one after that. An operator may limit the objects begun in an interval as well.
+/// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
+/// an interval as well.
 package struct RecoveryPace {
-    /// Bytes a second: the floor of the first ``brief`` bytes of a pass, that of the rest, and the most.
-    package static let slowestAtFirst: UInt64 = 128 << 20
-    package static let slowest: UInt64 = 48 << 20
+    /// Bytes a second.
+    package static let slowest: UInt64 = 128 << 20
     package static let fastest: UInt64 = 2 << 30
-    package static let brief: UInt64 = 256 << 20
     /// Clients that are heard of no more count no more, in nanoseconds.
     private static let loadLifetime: UInt64 = 1_500_000_000
 
@@ -21,8 +19,6 @@ package struct RecoveryPace {
     package var throttle = RecoveryThrottle.none
     /// Nil: without limit, because no client asks for anything.
     package private(set) var rate: UInt64?
-    /// Bytes of this pass.
-    private var fetched: UInt64 = 0
     private var loads: [NodeID: (load: ClientLoad, at: UInt64)] = [:]
     private var nextFetch: UInt64 = 0
     private var loweredAt: UInt64 = 0
@@ -30,11 +26,6 @@ package struct RecoveryPace {
     private var intervalBegan: UInt64 = 0
 
     package init() {}
-
-    /// Nothing is fetched yet of what is wanted now.
-    package mutating func passBegan() { fetched = 0 }
-
-    private var floor: UInt64 { fetched < Self.brief ? Self.slowestAtFirst : Self.slowest }
 
     /// What a sheep sees of clients.
     package mutating func noted(_ load: ClientLoad, at sheep: NodeID, now: UInt64) { loads[sheep] = (load, now) }
@@ -44,18 +35,17 @@ package struct RecoveryPace {
         loads = loads.filter { now < $0.value.at + Self.loadLifetime }
         let busy = loads.values.lazy.map(\.load).filter { $0.requests >= LatencyWindow.fewest }
         guard !busy.isEmpty else { return rate = nil }
-        guard let before = rate else { return rate = floor }
+        guard let before = rate else { return rate = Self.slowest }
         // What the loads show goes back a second: they say nothing yet of a rate that was lowered since.
         if now < loweredAt + Self.hindsight { return }
         guard busy.contains(where: { UInt64($0.tail) > 2 * UInt64($0.calmTail) }) else {
             return rate = min(Self.fastest, before + before / 8)
         }
-        if before > floor { (rate, loweredAt) = (max(floor, before / 2), now) }
+        if before > Self.slowest { (rate, loweredAt) = (max(Self.slowest, before / 2), now) }
     }
 
     /// Takes the right to fetch so many bytes; returns after how many nanoseconds it may begin.
     package mutating func reserve(_ bytes: Int, now: UInt64) -> UInt64 {
-        fetched += UInt64(bytes)
         guard let rate else {
             nextFetch = now
             return 0

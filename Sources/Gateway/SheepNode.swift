@@ -575,6 +575,7 @@ extension SheepNode: PeerNetworkDelegate {
             reply(.success(PeerReply()))
         case .recoveryListing: source.list(try RecoveryListing(wire: body), reply: reply)
         case .recoverySlot: source.slot(try RecoverySlot(wire: body), reply: reply)
+        case .volumeMapping: serveMapping(try VolumeMapping(wire: body), reply: reply)
         case .scrubSlot: source.scrub(try ScrubSlot(wire: body), reply: reply)
         case .recoveryRead: source.read(try RecoveryRead(wire: body), reply: reply)
         case .recoveryDigest: source.digest(try RecoveryDigest(wire: body), reply: reply)

@@ -108,4 +108,5 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case volumeUse = 0x32
     case forward = 0x30
     case replicaRecall = 0x33
+    case volumeMapping = 0x34
 }

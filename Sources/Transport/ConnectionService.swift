@@ -102,7 +102,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             done(frame, nil)
         case .ping, .replicaWrite, .replicaZero, .replicaRead, .replicaStatus, .replicaFlush, .replicaGather,
             .replicaSettled, .recoveryListing, .recoverySlot, .recoveryRead, .recoveryDigest, .usage, .nodeReport, .releaseLeases,
-            .endProcess, .scrubSlot, .volumeUse, .forward, .replicaRecall, .administer:
+            .endProcess, .scrubSlot, .volumeUse, .volumeMapping, .forward, .replicaRecall, .administer:
             guard let peer else {
                 return reply(to: frame, .failure(SheepError(.invalidArgument, "\(frame.header.operation) is for sheep only")))
             }

@@ -26,12 +26,9 @@ import Testing
             pace.adapt(now: now)
         }
         tell(tail: 1_000)
-        #expect(pace.rate == RecoveryPace.slowestAtFirst, "it begins gently")
+        #expect(pace.rate == RecoveryPace.slowest, "it begins gently")
         for _ in 0..<20 { tell(tail: 50_000) }
-        #expect(pace.rate == RecoveryPace.slowestAtFirst)
-        _ = pace.reserve(Int(RecoveryPace.brief), now: now)
-        for _ in 0..<20 { tell(tail: 50_000) }
-        #expect(pace.rate == RecoveryPace.slowest, "what takes long keeps out of the clients' way")
+        #expect(pace.rate == RecoveryPace.slowest)
         tell(tail: 2_000)
         #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 8)
         for _ in 0..<100 { tell(tail: 10) }
@@ -49,7 +46,7 @@ import Testing
         var pace = RecoveryPace()
         pace.noted(ClientLoad(requests: 500, tail: 1, calmTail: 1), at: gateway, now: 0)
         pace.adapt(now: 0)
-        let piece = Int(RecoveryPace.slowestAtFirst) / 100
+        let piece = Int(RecoveryPace.slowest) / 100
         let waits = (0..<3).map { _ in pace.reserve(piece, now: 0) }
         #expect(waits[0] == 0 && waits[1].distance(to: Self.second / 100).magnitude < 1_000 && waits[2] > waits[1])
     }

@@ -105,78 +105,16 @@ extension SheepNode {
         }
     }
 
-    /// The runs of objects with indices in `from...last` that a volume or snapshot shows, by the births they are of.
+    /// The runs of objects with indices in `from...last` that a volume or snapshot shows, by the births they are of; those after `limit`
+    /// are left for the next question. Fails where a group of theirs has no copy in sync.
     package func mapObjects(
         of volume: VolumeRow, from: UInt32, through last: UInt32, limit: Int,
         completion: @escaping (Result<ObjectMap, SheepError>) -> Void
     ) {
-        // Of one object its members tell, without all the others.
-        if from == last {
-            return mapNext([ObjectSlot(family: volume.family, index: from)], volume: volume, limit: limit, runs: [], completion: completion)
-        }
-        allSlots(of: [volume.family]) { [self] result in
-            guard case .success(let slots) = result else { return completion(.failure(result.failure!)) }
-            mapNext(
-                slots.filter { from...last ~= $0.index }[...], volume: volume, limit: limit, runs: [], completion: completion)
-        }
-    }
-
-    /// Objects that other sheep are asked for side by side.
-    private static var mapWidth: Int { 64 }
-
-    private func mapNext(
-        _ slots: ArraySlice<ObjectSlot>, volume: VolumeRow, limit: Int, runs: [ObjectRun],
-        completion: @escaping (Result<ObjectMap, SheepError>) -> Void
-    ) {
-        var (slots, runs) = (slots, runs)
-        while let slot = slots.first {
-            if runs.count > limit { break }
-            guard holdsCurrent(slot, copies: volume.copies), let store else {
-                return mapElsewhere(slots, volume: volume, limit: limit, runs: runs, completion: completion)
-            }
-            slots.removeFirst()
-            if case .object(let name) = store.resolve(family: slot.family, index: slot.index, ancestry: ancestry(of: volume.birth)) {
-                runs.extend(slot.index, vid: control.state.volume(name.birth)?.vid ?? volume.vid)
-            }
-        }
-        let next = runs.count > limit ? runs[limit].first : nil
-        completion(.success(ObjectMap(runs: Array(runs.prefix(limit)), next: next)))
-    }
-
-    /// Asks for the next of the slots at sheep that have them, then goes on with the others.
-    private func mapElsewhere(
-        _ slots: ArraySlice<ObjectSlot>, volume: VolumeRow, limit: Int, runs: [ObjectRun],
-        completion: @escaping (Result<ObjectMap, SheepError>) -> Void
-    ) {
-        let asked = slots.prefix(Self.mapWidth)
-        var shown = [VID?](repeating: nil, count: asked.count)
-        var failure: SheepError?
-        var remaining = asked.count + 1
-        let done = { [self] in
-            remaining -= 1
-            guard remaining == 0 else { return }
-            if let failure { return completion(.failure(failure)) }
-            var runs = runs
-            for (slot, vid) in zip(asked, shown) { if let vid { runs.extend(slot.index, vid: vid) } }
-            mapNext(slots.dropFirst(asked.count), volume: volume, limit: limit, runs: runs, completion: completion)
-        }
-        for (place, slot) in asked.enumerated() {
-            guard let member = replicaSet(of: slot.group, copies: volume.copies).inSync.first, let row = control.state.nodes[member.node] else {
-                failure = SheepError(.unavailable, "object \(slot.index) has no copy in sync; see 'dog cluster info'")
-                done()
-                continue
-            }
-            describe(slot, at: row, verify: false) { [self] result in
-                switch result {
-                case .failure(let error): failure = failure ?? error
-                case .success(let objects):
-                    let top = ancestry(of: volume.birth).lazy.compactMap { birth in objects.first { $0.name.birth == birth } }.first
-                    if let top, !top.isHole { shown[place] = control.state.volume(top.name.birth)?.vid ?? volume.vid }
-                }
-                done()
-            }
-        }
-        done()
+        let count = (volume.size + UInt64(volume.shift.objectSize) - 1) / UInt64(volume.shift.objectSize)
+        guard from <= last, UInt64(from) < count else { return completion(.success(ObjectMap(runs: [], next: nil))) }
+        let end = UInt32(clamping: min(UInt64(last), count - 1))
+        ObjectMapper(node: self, volume: volume, through: end, limit: limit, completion: completion).map(from: from)
     }
 }
 
@@ -185,14 +123,6 @@ extension Result {
         switch self {
         case .success: nil
         case .failure(let error): error
-        }
-    }
-}
-
-extension Array where Element == ObjectRun {
-    fileprivate mutating func extend(_ index: UInt32, vid: VID) {
-        if let last, last.vid == vid, last.first + last.count == index { self[count - 1].count += 1 } else {
-            append(ObjectRun(first: index, count: 1, vid: vid))
         }
     }
 }
