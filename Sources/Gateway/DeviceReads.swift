@@ -18,7 +18,7 @@ struct DeviceReads {
     final class Read {
         let object: ObjectName
         let patience: Patience
-        /// Not for another sheep's recovery.
+        /// By its volume or snapshot, and not by another sheep that copies the object.
         let isForClient: Bool
         let startedAt: UInt64
         private var buffer: ByteBuffer

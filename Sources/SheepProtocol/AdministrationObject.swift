@@ -65,26 +65,29 @@ package struct NodePresence: Hashable, Sendable, WireCodable {
     }
 }
 
-/// Asks which objects a volume sees from an index on.
+/// Asks which objects a volume sees, in a range of indices.
 package struct ObjectMapRequest: Hashable, Sendable, WireCodable {
     package var volume: VolumeReference
     package var from: UInt32
+    package var through: UInt32
     /// The most runs to answer with, 1 at least.
     package var limit: UInt32
 
-    package init(volume: VolumeReference, from: UInt32, limit: UInt32) {
-        (self.volume, self.from, self.limit) = (volume, from, limit)
+    package init(volume: VolumeReference, from: UInt32, through: UInt32 = .max, limit: UInt32) {
+        (self.volume, self.from, self.through, self.limit) = (volume, from, through, limit)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
         volume = try reader.readValue()
         from = try reader.read()
+        through = try reader.read()
         limit = try reader.read()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(volume)
         writer.write(from)
+        writer.write(through)
         writer.write(limit)
     }
 }

@@ -22,6 +22,7 @@ final class FrameChannel: ChannelInboundHandler {
     /// Called once when the connection is gone; the error says why, if the other side broke the protocol.
     var closed: ((WireError?) -> Void)?
     private var violation: WireError?
+    private var isCutting = false
     /// Pieces of data that have come.
     private(set) var arrivals: UInt64 = 0
     /// A tool that uses volumes, and not a peer: where it asks for one thing after the other, the next one is looked for before the loop sleeps.
@@ -42,7 +43,10 @@ final class FrameChannel: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard violation == nil else { return }
+        // What comes while frames are cut is the rest of a connection that a reply found broken: nobody hears the answers.
+        guard violation == nil, !isCutting else { return }
+        isCutting = true
+        defer { isCutting = false }
         arrivals &+= 1
         do throws(WireError) {
             try reader.append(unwrapInboundIn(data)) {
@@ -68,11 +72,10 @@ final class FrameChannel: ChannelInboundHandler {
         guard let context else { return }
         context.write(wrapOutboundOut(context.channel.allocator.frameHead(header, body: body)), promise: nil)
         if let payload, payload.readableBytes > 0 { context.write(wrapOutboundOut(payload), promise: nil) }
-        context.wrote(payload?.readableBytes ?? 0)
         flushSoon(context)
     }
 
-    /// Everything written in this turn of the loop leaves with one system call at its end, but for what is long.
+    /// Everything written in this turn of the loop leaves with one system call at its end, but for long replies.
     private func flushSoon(_ context: ChannelHandlerContext) {
         guard !flushPending else { return }
         flushPending = true
@@ -102,6 +105,7 @@ final class FrameChannel: ChannelInboundHandler {
                     operation: header.operation, id: header.id, bodyLength: answer.body.count,
                     payloadLength: answer.payload.readableBytes),
                 body: answer.body, payload: answer.payload)
+            context?.flushIfLong(answer.payload.readableBytes)
         case .failure(let error):
             let body = error.wire
             write(

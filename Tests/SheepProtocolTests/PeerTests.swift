@@ -72,7 +72,8 @@ struct PeerTests {
         try expectRoundTrip(VolumeUse(volume: name.birth, users: 3))
         try expectRoundTrip(VolumeMapping(receiverBoot: BootID(rawValue: 1), logIndex: LogIndex(rawValue: 2), volume: name.birth, indices: 3...4))
         let run = ObjectRun(first: 3, count: 2, vid: VID(rawValue: 5))
-        try expectRoundTrip(VolumeMapping.Shown(membership: LogIndex(rawValue: 6), runs: [run]))
+        try expectRoundTrip(VolumeMapping.Shown(membership: LogIndex(rawValue: 6), runs: [run], next: 9))
+        try expectRoundTrip(VolumeMapping.Shown(membership: LogIndex(rawValue: 6), runs: [], next: nil))
         try expectRoundTrip(NodeReport(size: 1, free: 2, waitingRequests: 3, isRecovering: true, warnings: ["full"]))
         try expectRoundTrip(
             ScrubSlot(receiverBoot: context.receiverBoot, logIndex: context.volumeEntry, slot: slot, verify: true, outvoted: [name]))

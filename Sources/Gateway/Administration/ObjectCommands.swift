@@ -99,7 +99,7 @@ extension SheepNode {
     /// The runs of objects that a volume shows, by the births they are of.
     func mapObjects(_ request: ObjectMapRequest, _ completion: @escaping AdministrationCompletion) {
         withVolume(request.volume, completion) { volume in
-            mapObjects(of: volume, from: request.from, through: .max, limit: Int(max(1, request.limit))) { result in
+            mapObjects(of: volume, from: request.from, through: request.through, limit: Int(max(1, request.limit))) { result in
                 completion(result.map { .objectMap($0) })
             }
         }

@@ -3,7 +3,7 @@ import ObjectModel
 import ObjectStore
 import SheepProtocol
 
-/// Finds out which objects a volume or snapshot shows: every sheep tells of the groups that it is in sync for.
+/// Finds out which objects a volume or snapshot shows: every sheep that stores tells of the groups that it is in sync for.
 final class ObjectMapper<Env: NodeEnvironment> {
     /// Indices asked for at once, which bounds how long one question holds up a sheep.
     private static var window: UInt32 { 1 << 16 }
@@ -36,7 +36,7 @@ final class ObjectMapper<Env: NodeEnvironment> {
         case .failure(let error): return completion(.failure(error))
         case .success(let found): rows = found
         }
-        var parts: [ObjectRun] = []
+        var parts: [VolumeMapping.Shown] = []
         var failure: SheepError?
         var remaining = rows.count + 1
         let done = { [self] in
@@ -51,7 +51,7 @@ final class ObjectMapper<Env: NodeEnvironment> {
             // Who acts upon another membership may leave to others what they leave to it.
             case .success(let shown) where shown.membership != membership:
                 failure = failure ?? SheepError(.busy, "who is in sync changes just now: try again")
-            case .success(let shown): parts += shown.runs
+            case .success(let shown): parts.append(shown)
             case .failure(let error): failure = failure ?? error
             }
             done()
@@ -85,23 +85,33 @@ final class ObjectMapper<Env: NodeEnvironment> {
             guard let member = storing.first(where: { members.contains($0.id) }) else {
                 return .failure(SheepError(.unavailable, "object \(index) has no copy in sync; see 'dog cluster info'"))
             }
-            if isSingle { return .success([members.contains(node.identity) ? node.control.state.nodes[node.identity]! : member]) }
+            if isSingle { return .success([nearest(members, among: storing) ?? member]) }
         }
         return .success(storing)
     }
 
+    /// This sheep, or one that can be reached.
+    private func nearest(_ members: [NodeID], among rows: [NodeRow]) -> NodeRow? {
+        let known = rows.filter { members.contains($0.id) }
+        return known.first { $0.id == node.identity } ?? known.first { node.network.isLinked(to: $0.id) }
+    }
+
     /// All members of a group tell the same.
-    private func known(_ parts: [ObjectRun], of indices: ClosedRange<UInt32>) {
+    private func known(_ parts: [VolumeMapping.Shown], of indices: ClosedRange<UInt32>) {
         var vids = [VID?](repeating: nil, count: indices.count)
-        for part in parts {
-            for index in part.first...part.first + (part.count - 1) where indices.contains(index) {
-                vids[Int(index - indices.lowerBound)] = part.vid
+        for run in parts.flatMap(\.runs) {
+            for index in run.first...run.first + (run.count - 1) where indices.contains(index) {
+                vids[Int(index - indices.lowerBound)] = run.vid
             }
         }
         for (place, vid) in vids.enumerated() { if let vid { runs.extend(indices.lowerBound + UInt32(place), vid: vid) } }
-        guard runs.count > limit || indices.upperBound == last else { return map(from: indices.upperBound + 1) }
-        let map = ObjectMap(runs: Array(runs.prefix(limit)), next: runs.count > limit ? runs[limit].first : nil)
-        node.whenLeaseHeld { [completion] in completion(.success(map)) }
+        if runs.count <= limit, let next = parts.compactMap(\.next).min(), next <= last {
+            // Others on the loop are let go on.
+            node.clock.schedule(after: 0) { [self] in map(from: next) }
+            return
+        }
+        let shown = ObjectMap(runs: Array(runs.prefix(limit)), next: runs.count > limit ? runs[limit].first : nil)
+        node.whenLeaseHeld { [completion] in completion(.success(shown)) }
     }
 }
 
@@ -132,7 +142,12 @@ extension SheepNode {
             runs.extend(index, vid: control.state.volume(name.birth)?.vid ?? volume.vid)
             return true
         }
-        return .success(VolumeMapping.Shown(membership: control.state.membershipVersion, runs: runs))
+        var next: UInt32?
+        store?.forEachObject(inFamily: volume.family, indices: UInt64(indices.upperBound) + 1..<1 << 32) { object in
+            next = object.name.index
+            return false
+        }
+        return .success(VolumeMapping.Shown(membership: control.state.membershipVersion, runs: runs, next: next))
     }
 }
 

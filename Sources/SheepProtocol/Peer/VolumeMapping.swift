@@ -35,17 +35,24 @@ package struct VolumeMapping: Hashable, WireCodable {
         package var membership: LogIndex
         /// In order of index.
         package var runs: [ObjectRun]
+        /// The first index after the range at which the sheep has anything of the volume's family; nil: it has no more.
+        package var next: UInt32?
 
-        package init(membership: LogIndex, runs: [ObjectRun]) { (self.membership, self.runs) = (membership, runs) }
+        package init(membership: LogIndex, runs: [ObjectRun], next: UInt32?) {
+            (self.membership, self.runs, self.next) = (membership, runs, next)
+        }
 
         package init(from reader: inout WireReader) throws(WireError) {
             membership = try reader.readValue()
             runs = try reader.readArray()
+            next = try reader.readBool() ? try reader.read() : nil
         }
 
         package func encode(to writer: inout WireWriter) {
             writer.write(membership)
             writer.write(runs)
+            writer.write(next != nil)
+            if let next { writer.write(next) }
         }
     }
 }

@@ -37,10 +37,10 @@ extension SheepClient {
         var found: [VolumeRecord] = []
         for volume in volumes {
             let reference = VolumeReference(name: volume.name, selector: volume.isSnapshot ? .id(volume.snapshotID) : .working)
-            let request = ObjectMapRequest(volume: reference, from: UInt32(truncatingIfNeeded: object), limit: 1)
+            let index = UInt32(truncatingIfNeeded: object)
+            let request = ObjectMapRequest(volume: reference, from: index, through: index, limit: 1)
             guard case .objectMap(let map) = try await ask(.objectMap(request), about: reference, orFail: "Failed to read the map of VDI \(volume.name)")
             else { throw unexpectedReply() }
-            let index = UInt32(truncatingIfNeeded: object)
             if let run = map.runs.first, run.first == index, UInt64(run.vid.rawValue) == object >> 32 { found.append(volume) }
         }
         return found

@@ -82,11 +82,10 @@ struct VdiObjectMap: SheepCommand {
 
     private func map(from: UInt32, _ sheep: SheepClient) async throws -> ObjectMap {
         let volume = VolumeReference(name: name.text, selector: snapshot.selector ?? .working)
-        let request = ObjectMapRequest(volume: volume, from: from, limit: index == nil ? Self.runsPerRequest : 1)
+        let request = ObjectMapRequest(volume: volume, from: from, through: index ?? .max, limit: Self.runsPerRequest)
         let reply = try await sheep.ask(
             .objectMap(request), about: volume, orFail: "Failed to read the map of VDI \(name.text)")
-        guard case .objectMap(var map) = reply else { throw unexpectedReply() }
-        if let index { map.runs = map.runs.filter { $0.first <= index && index - $0.first < $0.count } }
+        guard case .objectMap(let map) = reply else { throw unexpectedReply() }
         return map
     }
 }

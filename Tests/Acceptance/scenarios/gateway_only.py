@@ -6,6 +6,7 @@ from waiting import wait_until
 
 SHEEP, COPIES, LIMIT = 3, 3, 240
 SIZE = 24 * MiB
+OBJECT = 4 * MiB
 
 
 def scenario(bed):
@@ -23,6 +24,7 @@ def scenario(bed):
     contents.verify()
     contents.wait_placed()
     check(not objects(gateway), "a gateway stores objects")
+    is_mapped(bed, gateway)
     storing_sheep_killed(bed, contents, gateway)
     gateway_killed(bed, contents, gateway)
 
@@ -38,6 +40,30 @@ def is_listed_without_share(bed, gateway, epoch):
     check([l[2] for l in lines if l[1].endswith(f":{gateway.port}")] == ["0"], "a gateway has virtual nodes")
     check(len(bed.dog("node", "info", "-r").splitlines()) == 4, "`dog node info` shows the space of a gateway")
     check(bed.cluster.epoch() == epoch, "a gateway made a new epoch")
+
+
+def is_mapped(bed, gateway):
+    """Objects far apart, of the volume and of its snapshot, are found by a sheep that has none of them."""
+    far = [0, 1, 65_535, 65_536, 70_000, 262_142, 300_000]
+    bed.dog("vdi", "create", "far", "2T")
+    bed.qemu_io(gateway.tcp("far"), *(f"write -P 1 {index * OBJECT} 4k" for index in far))
+    bed.dog("vdi", "snapshot", "-s", "first", "far")
+    bed.qemu_io(gateway.tcp("far"), f"write -P 2 {70_000 * OBJECT} 4k", f"write -P 2 {70_001 * OBJECT} 4k")
+
+    def mapped(*arguments):
+        maps = {bed.dog("vdi", "object", "map", "-r", *arguments, "far", through=sheep) for sheep in (gateway, bed.sheep[0])}
+        check(len(maps) == 1, f"two sheep show different objects: {maps}")
+        return [tuple(line.split()) for line in maps.pop().splitlines()]
+
+    present, snapshot = mapped(), mapped("-s", "first")
+    check([int(index) for index, _ in snapshot] == far, f"the snapshot shows {snapshot}")
+    check(sorted({*far, 70_001}) == [int(index) for index, _ in present], f"the volume shows {present}")
+    new = {int(index) for index, vid in present if (index, vid) not in snapshot}
+    check(new == {70_000, 70_001}, f"{new} are taken for what was written since the snapshot")
+    check(mapped("-i", "70000") == [line for line in present if int(line[0]) == 70_000], "one index alone is shown otherwise")
+    check(mapped("-i", "5") == [], "a hole is shown")
+    bed.dog("vdi", "delete", "-s", "first", "far")
+    bed.dog("vdi", "delete", "far")
 
 
 def storing_sheep_killed(bed, contents, gateway):

@@ -176,7 +176,7 @@ final class NBDConnection<Provider: BlockDeviceProvider>: ChannelDuplexHandler {
     func write(_ reply: ByteBuffer) {
         bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
-        context?.wrote(reply.readableBytes)
+        context?.flushIfLong(reply.readableBytes)
     }
 
     /// A reply was written outside of ``work()``: more may be taken, and it must be flushed in this tick.

@@ -357,7 +357,7 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         requests.completed(bytes: request.dataUnderWay)
         bytesReplied += UInt64(reply.readableBytes)
         context?.write(wrapOutboundOut(reply), promise: nil)
-        context?.wrote(reply.readableBytes)
+        context?.flushIfLong(reply.readableBytes)
         repliedLater()
     }
 
