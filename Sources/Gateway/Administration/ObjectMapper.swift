@@ -74,10 +74,10 @@ final class ObjectMapper<Env: NodeEnvironment> {
         done()
     }
 
-    /// Of one index a member of its group is enough.
+    /// Of one index a member of its group is enough, unless others tell what comes after it.
     private func whoKnows(_ indices: ClosedRange<UInt32>) -> Result<[NodeRow], SheepError> {
         let storing = node.nodeList().map(\.row).filter { $0.isUp && !$0.isGateway }
-        let isSingle = indices.count == 1
+        let isSingle = indices == last...last
         guard isSingle || node.hasClosedGroups(copies: volume.copies) else { return .success(storing) }
         for index in indices {
             let group = ObjectSlot(family: volume.family, index: index).group

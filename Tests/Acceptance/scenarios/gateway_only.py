@@ -44,8 +44,8 @@ def is_listed_without_share(bed, gateway, epoch):
 
 def is_mapped(bed, gateway):
     """Objects far apart, of the volume and of its snapshot, are found by a sheep that has none of them."""
-    far = [0, 1, 65_535, 65_536, 70_000, 262_142, 300_000]
-    bed.dog("vdi", "create", "far", "2T")
+    far = [0, 1, 65_535, 65_536, 70_000, *(number * 65_536 - 1 for number in range(3, 8)), 500_000]
+    bed.dog("vdi", "create", "-c", "2", "far", "2T")
     bed.qemu_io(gateway.tcp("far"), *(f"write -P 1 {index * OBJECT} 4k" for index in far))
     bed.dog("vdi", "snapshot", "-s", "first", "far")
     bed.qemu_io(gateway.tcp("far"), f"write -P 2 {70_000 * OBJECT} 4k", f"write -P 2 {70_001 * OBJECT} 4k")
