@@ -1,5 +1,7 @@
 """How long a volume is without a gateway when its owner goes: a section of docs/benchmarks.md."""
 
+import os
+
 from acceptance import Bed
 from report import table
 from takeover import KINDS, measure, percentile
@@ -14,6 +16,8 @@ def takeover_section(quick):
     rows = []
     with Bed(3, 3, False, ("--io-timeout", "0"), own_network=True) as bed:
         for kind in KINDS:
+            # What was measured before keeps the disk busy for a while.
+            os.sync()
             times = measure(bed, kind, TRIES_QUICK if quick else TRIES[kind])
             rows.append([kind, str(len(times)), *(f"{percentile(times, share):.2f} s" for share in (50, 99)), f"{times[-1]:.2f} s"])
             print(f"takeover, the owner {' '.join(rows[-1])}", flush=True)
