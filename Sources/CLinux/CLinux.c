@@ -2,8 +2,12 @@
 #include "CLinux.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -106,4 +110,37 @@ const void *clinux_find(const void *bytes, size_t length, const void *needle, si
 void clinux_syslog(const char *program, int priority, const char *text) {
     openlog(program, LOG_PID, LOG_DAEMON);
     syslog(priority, "%s", text);
+}
+
+int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+uint64_t clinux_shared_load(const uint64_t *place) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(place, __ATOMIC_SEQ_CST);
+}
+
+void clinux_shared_store(uint64_t *place, uint64_t value) {
+    __atomic_store_n(place, value, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+_Static_assert(sizeof(pthread_mutex_t) <= clinux_life_size, "a mutex needs more room");
+// The word that the kernel marks, see robust futexes in the kernel's documentation.
+_Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0, "the mutex's futex is not its first word");
+
+int clinux_life_begin(void *place) {
+    pthread_mutexattr_t attributes;
+    int error = pthread_mutexattr_init(&attributes);
+    if (error != 0) return error;
+    error = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    if (error == 0) error = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    if (error == 0) error = pthread_mutex_init(place, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return error == 0 ? pthread_mutex_lock(place) : error;
+}
+
+int clinux_life_lasts(const void *place) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint32_t word = __atomic_load_n((const uint32_t *)place, __ATOMIC_SEQ_CST);
+    return (word & FUTEX_TID_MASK) != 0 && (word & FUTEX_OWNER_DIED) == 0;
 }

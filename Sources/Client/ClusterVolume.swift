@@ -9,6 +9,7 @@ package final class ClusterVolume: BlockDevice {
     /// The last that it was known by; the origin is what counts.
     private(set) var name: String
     private(set) var origin: DeviceOrigin
+    let objectShift: ObjectShift
     package internal(set) var information: BlockDeviceInformation
     private let identity = ClientID.random()
     private var lastNumber: UInt64 = 0
@@ -21,6 +22,8 @@ package final class ClusterVolume: BlockDevice {
 
     init(client: ClusterClient, name: String, opened: DeviceOpened) {
         (self.client, self.name, handle, origin) = (client, name, opened.handle, opened.origin)
+        // Its decoding has looked at it.
+        objectShift = ObjectShift(rawValue: opened.objectShift)!
         information = Self.information(opened)
     }
 
@@ -69,6 +72,10 @@ package final class ClusterVolume: BlockDevice {
                     return .success(buffer)
                 })
         }
+    }
+
+    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+        client.readShortCircuit(self, at: offset, length: length, appendingTo: &buffer)
     }
 
     package func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {

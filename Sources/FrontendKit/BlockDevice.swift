@@ -53,6 +53,9 @@ package protocol BlockDevice: AnyObject {
         at offset: UInt64, length: Int, appendingTo buffer: consuming ByteBuffer,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void)
 
+    /// Appends the bytes when they are here for the taking, without asking anybody. False: nothing is appended, and ``read`` is the way.
+    func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool
+
     /// Writes the readable bytes. Acknowledged writes survive any process crash; `durable`: a power cut too.
     func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void)
 
@@ -86,6 +89,7 @@ package protocol BlockDevice: AnyObject {
 
 extension BlockDevice {
     package func abandon() { close() }
+    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool { false }
 }
 
 /// Where front-ends find volumes.

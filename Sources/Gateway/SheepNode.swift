@@ -69,6 +69,9 @@ package final class SheepNode<Env: NodeEnvironment> {
     private(set) var load = ClientLoad.none
     var checks = CheckRuns()
 
+    /// Where other processes of this machine see whether what they read by themselves counts; nil: they ask for everything.
+    package var readBoard: ReadBoard?
+
     /// Called once: the control log names this run.
     package var joined: (() -> Void)?
     /// Called once: this run is over. With a reason when it must not simply start again.
@@ -129,6 +132,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard !isStopped else { return }
         scrubber.stop()
         isStopped = true
+        postLease()
         engine.stop()
         network.keepLinks(to: [])
         ended?(how)
@@ -210,6 +214,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         engine.look()
         return isServing && clock.now() < engine.lastLookStarted + nodeLeaseDuration
     }
+
+    /// Tells other processes how long what they read by themselves counts.
+    private func postLease() { readBoard?.setLease(until: isServing ? engine.lastLookStarted + nodeLeaseDuration : 0) }
 
     /// Runs `action` while the lease is held: now, or after a look at the log confirmed it, or never if this run is over.
     func whenLeaseHeld(_ action: @escaping () -> Void) {
@@ -321,6 +328,9 @@ package final class SheepNode<Env: NodeEnvironment> {
         incarnation = nodes[identity]?.incarnation ?? .zero
         isUp = nodes[identity].map { $0.isUp && $0.boot == boot } ?? false
         facts.removeAll(keepingCapacity: true)
+        // Whatever it was: what others read by themselves they ask for again.
+        readBoard?.invalidate()
+        postLease()
         guard membershipVersion != control.state.membershipVersion else { return }
         membershipVersion = control.state.membershipVersion
         incarnations = nodes.filter(\.value.isUp).mapValues(\.incarnation)
@@ -466,6 +476,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         guard !isStopped else { return }
         let now = clock.now()
         engine.look()
+        postLease()
         ticks += 1
         if ticks % 4 == 0 { control.retry() }
         store?.tick(now: now)
@@ -599,7 +610,8 @@ extension SheepNode: PeerNetworkDelegate {
         case .administer: administer(try AdministrationRequest(wire: body), forwardedBy: boot) { result in
             reply(result.map { PeerReply(body: $0.wire) })
         }
-        case .hello, .authenticate, .prove, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus, .deviceClose:
+        case .hello, .authenticate, .prove, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus,
+            .deviceReadGrant, .deviceClose:
             reply(.failure(SheepError(.invalidArgument, "\(operation) is no request between sheep")))
         }
     }

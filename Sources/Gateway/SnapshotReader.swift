@@ -5,7 +5,7 @@ import SheepProtocol
 
 /// Reads a frozen birth: no lease, any in-sync member, the local one first.
 final class SnapshotReader<Env: NodeEnvironment> {
-    private let node: SheepNode<Env>
+    let node: SheepNode<Env>
     let volume: Cluster.VolumeRecord
 
     init(node: SheepNode<Env>, volume: Cluster.VolumeRecord) { (self.node, self.volume) = (node, volume) }
@@ -13,7 +13,7 @@ final class SnapshotReader<Env: NodeEnvironment> {
     private var objectSize: Int { volume.shift.objectSize }
 
     /// The snapshot was deleted since it was opened: its objects go, so what reads as zeros may be none of its content.
-    private var gone: SheepError? {
+    var gone: SheepError? {
         guard node.control.state.volume(volume.birth)?.isDeleted ?? true else { return nil }
         return SheepError(.noSuchSnapshot, "snapshot \(volume.tag.isEmpty ? "\(volume.snapshotID)" : volume.tag) of \(volume.name) was deleted")
     }

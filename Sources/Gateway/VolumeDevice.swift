@@ -6,13 +6,13 @@ package import SheepProtocol
 
 /// An open volume or snapshot for front-ends and `dog`.
 package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
-    private enum Target {
+    enum Target {
         case volume(VolumeSession<Env>)
         case snapshot(SnapshotReader<Env>)
     }
 
-    private let node: SheepNode<Env>
-    private let target: Target
+    let node: SheepNode<Env>
+    let target: Target
     private let exportName: String
     private var isClosed = false
     private let client = VolumeClient()

@@ -33,7 +33,9 @@ package final class VolumeSession<Env: NodeEnvironment> {
     unowned(unsafe) let node: SheepNode<Env>
     package internal(set) var birth: Birth
     var volume: Cluster.VolumeRecord
-    var mode = Mode.idle
+    var mode = Mode.idle {
+        didSet { if case .owned = oldValue { node.readBoard?.invalidate() } }
+    }
     var waiting: [VolumeRequest] = []
     var window = ChangeWindow()
     var holds = RangeHolds()
@@ -254,6 +256,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             durable: durable, origin: sender.origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
+        node.readBoard?.changing(family: slot.family, index: index)
         if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)
         drive(change)

@@ -14,6 +14,12 @@ package struct ChecksumTable: ~Copyable {
         entries.initialize(repeating: Self.neverWritten)
     }
 
+    /// A copy of another's ``values``.
+    package init(values: [UInt32]) {
+        entries = .allocate(capacity: values.count)
+        _ = entries.initialize(from: values)
+    }
+
     deinit { entries.deallocate() }
 
     var blocks: Int { entries.count }

@@ -47,6 +47,9 @@ package final class FileDisk: Disk {
 
     deinit { _ = Glibc.close(root) }
 
+    /// Where other processes of this machine find the folder while this one runs, from whatever root they see.
+    package var pathForOthers: String { "/proc/\(getpid())/fd/\(root)" }
+
     // MARK: - Files
 
     package func open(_ name: String, create: Bool) throws(DiskError) -> File {

@@ -101,6 +101,9 @@ extension ObjectStore {
         withFile(name) { result in completion(result.map { $0.table.values }) }
     }
 
+    /// The same of an object whose file is open; nil: it is not.
+    package func openTable(of name: ObjectName) -> [UInt32]? { cache.find(name)?.table.values }
+
     /// The written bytes within a range of an object, ascending; a hole has none.
     package func allocation(
         of name: ObjectName, in range: Range<Int>, completion: @escaping (Result<[Range<Int>], SheepError>) -> Void

@@ -96,12 +96,15 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
     /// The size of the volume's objects as a power of two.
     package var objectShift: UInt8
     package var origin: DeviceOrigin
+    /// Where a process of the sheep's machine finds what it needs to read by itself.
+    package var shortCircuit: ShortCircuitOffer?
 
     package init(
         handle: DeviceHandle, gateway: NodeID, name: String, description: String, size: UInt64, isReadOnly: Bool,
         preferredBlockSize: UInt32, maximumRequest: UInt32, objectShift: UInt8,
-        origin: DeviceOrigin
+        origin: DeviceOrigin, shortCircuit: ShortCircuitOffer? = nil
     ) {
+        self.shortCircuit = shortCircuit
         (self.handle, self.gateway, self.name) = (handle, gateway, name)
         (self.description, self.size) = (description, size)
         (self.isReadOnly, self.preferredBlockSize) = (isReadOnly, preferredBlockSize)
@@ -119,6 +122,7 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
         maximumRequest = try reader.read()
         objectShift = try reader.readObjectShift()
         origin = try reader.readValue()
+        shortCircuit = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -132,6 +136,7 @@ package struct DeviceOpened: Hashable, Sendable, WireCodable {
         writer.write(maximumRequest)
         writer.write(objectShift)
         writer.write(origin)
+        writer.write(optional: shortCircuit)
     }
 }
 

@@ -84,6 +84,8 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case deviceZero = 0x14
     case deviceStatus = 0x15
     case deviceClose = 0x16
+    /// ``DeviceReadGrant`` in, ``DeviceReadGranted`` out: an object that a process of the sheep's machine reads by itself.
+    case deviceReadGrant = 0x17
 
     // Between sheep.
     case ping = 0x20

@@ -29,6 +29,8 @@ final class ConnectionService<Env: NodeEnvironment> {
     /// What was proven; nil: there is no key.
     private let dialer: KeyDialer?
     private let connections: PeerConnections<Env>
+    /// Of a client on this machine that may see the store.
+    private let shortCircuit: ShortCircuitOffer?
     private var peer: Hello?
     /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
     private var isSuperseded = false
@@ -40,9 +42,10 @@ final class ConnectionService<Env: NodeEnvironment> {
 
     init(
         node: SheepNode<Env>, directory: VolumeDirectory<Env>, channel: FrameChannel, connections: PeerConnections<Env>,
-        dialer: KeyDialer?
+        dialer: KeyDialer?, shortCircuit: ShortCircuitOffer? = nil
     ) {
         (self.node, self.directory, self.channel, self.connections) = (node, directory, channel, connections)
+        self.shortCircuit = shortCircuit
         self.dialer = dialer
     }
 
@@ -97,6 +100,7 @@ final class ConnectionService<Env: NodeEnvironment> {
             }
         case .deviceZero: zero(try DeviceZero(wire: frame.body), frame)
         case .deviceStatus: status(try DeviceStatus(wire: frame.body), frame)
+        case .deviceReadGrant: grantRead(try DeviceReadGrant(wire: frame.body), frame)
         case .deviceClose:
             devices.removeValue(forKey: try DeviceReference(wire: frame.body).handle)?.close()
             done(frame, nil)
@@ -159,7 +163,7 @@ final class ConnectionService<Env: NodeEnvironment> {
                     handle: handle, gateway: node.identity, name: information.name, description: information.description,
                     size: information.size, isReadOnly: information.isReadOnly || request.readOnly,
                     preferredBlockSize: information.preferredBlockSize, maximumRequest: information.maximumRequest,
-                    objectShift: device.objectShift.rawValue, origin: device.origin)
+                    objectShift: device.objectShift.rawValue, origin: device.origin, shortCircuit: shortCircuit)
                 reply(to: frame, .success(PeerReply(body: opened.wire)))
             }
         }
@@ -175,6 +179,18 @@ final class ConnectionService<Env: NodeEnvironment> {
             device.read(at: request.offset, length: Int(length), appendingTo: ByteBuffer()) { [weak self] result in
                 self?.reply(to: frame, result.map { PeerReply(payload: $0) })
             }
+        }
+    }
+
+    private func grantRead(_ request: DeviceReadGrant, _ frame: Frame) {
+        withDevice(request.handle, frame) { device in
+            guard shortCircuit != nil, let grant = device.readGrant(index: request.index) else {
+                return done(frame, SheepError(.busy, "object \(request.index) can be read through the sheep only now"))
+            }
+            var checksums = ByteBuffer()
+            checksums.reserveCapacity(4 * grant.checksums.count)
+            for checksum in grant.checksums { checksums.writeInteger(checksum, endianness: .little) }
+            reply(to: frame, .success(PeerReply(body: grant.message.wire, payload: checksums)))
         }
     }
 

@@ -5,7 +5,7 @@ package import Logging
 package import NIOCore
 import NIOPosix
 package import ObjectModel
-import SheepProtocol
+package import SheepProtocol
 
 /// The listener on the sheep's port: peers and `dog` come here, whose first frame tells which it is, and Sheepdog's own
 /// clients, whose first byte does. Whoever connects to the unix socket in the store comes here as well. With a key it is proven before anything else is heard (``Admission``).
@@ -25,6 +25,8 @@ package final class Listener<Env: NodeEnvironment> {
     private var silent: [ObjectIdentifier: any Channel] = [:]
     /// Takes over a connection that speaks Sheepdog's protocol; nil: it is closed.
     package var sheepdogClient: ((any Channel) throws -> Void)?
+    /// For those who come by the unix socket in the store, and so may read there by themselves.
+    package var shortCircuit: ShortCircuitOffer?
     /// Connections at once, of peers and tools together.
     private static var largestCount: Int { 4096 }
 
@@ -114,7 +116,8 @@ package final class Listener<Env: NodeEnvironment> {
         let handler = FrameChannel(lone: lone)
         let key = ObjectIdentifier(handler)
         connections[key] = handler
-        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer)
+        let service = ConnectionService(node: node, directory: directory, channel: handler, connections: peers, dialer: dialer,
+            shortCircuit: Self.isUnix(channel) ? shortCircuit : nil)
         handler.received = { service.received($0) }
         handler.closed = { [weak self] violation in
             service.closed()

@@ -10,6 +10,7 @@ import NIOCore
 import NIOPosix
 import ObjectModel
 import ObjectStore
+import SheepProtocol
 import Transport
 
 /// The real world: files, the machine's folder, sockets, the clock.
@@ -38,6 +39,7 @@ final class Sheep: @unchecked Sendable {
     private var store: ObjectStore<FileDisk>?
     private var node: SheepNode<RealEnvironment>?
     private var listener: Listener<RealEnvironment>?
+    private var readBoard: SharedReadBoard?
     private var frontends: [any Frontend] = []
     private var isStopping = false
     /// Called once, from the loop, when the process may end.
@@ -112,6 +114,7 @@ final class Sheep: @unchecked Sendable {
                 node: node, directory: volumes, loop: loop, logger: logger,
                 admission: Admission(key: key, sheepdogClients: options.admitLegacy))
             self.listener = listener
+            offerShortCircuitReads(node, listener)
             frontends = makeFrontends(
                 options, node: node, directory: volumes, listener: listener, eventLoop: loop.eventLoop, logger: logger)
             listen(listener, options.listenAddresses[...]) { error in
@@ -120,6 +123,13 @@ final class Sheep: @unchecked Sendable {
         } catch {
             done(.failure(error))
         }
+    }
+
+    /// Clients that come by the unix socket in the store may read there by themselves. On the loop, whose end is the board's.
+    private func offerShortCircuitReads(_ node: SheepNode<RealEnvironment>, _ listener: Listener<RealEnvironment>) {
+        guard node.store != nil, let disk, let shared = SharedReadBoard.make(boot: node.boot) else { return }
+        (readBoard, node.readBoard) = (shared, shared.board)
+        listener.shortCircuit = ShortCircuitOffer(board: shared.path, store: disk.pathForOthers, boot: node.boot)
     }
 
     private func logCopy() throws(SheepError) -> LogCopy {

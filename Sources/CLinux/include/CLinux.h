@@ -48,5 +48,18 @@ int clinux_fork(void);
 int clinux_wait(int child);
 /// memmem(3): where `needle` first stands in `bytes`, or NULL.
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);
+/// memfd_create(2): memory that other processes can map by way of /proc; -1 and errno when there is none.
+int clinux_memory_file(const char *name);
+/// Reads a number that another process writes, after all that this thread has read before.
+uint64_t clinux_shared_load(const uint64_t *place);
+/// Writes a number that other processes read, before anything that this thread writes after.
+void clinux_shared_store(uint64_t *place, uint64_t value);
+/// Bytes that ``clinux_life_begin`` needs, aligned to 16.
+enum { clinux_life_size = 64 };
+/// Marks shared memory as that of a living thread, the calling one: a robust mutex that it holds until it ends. The kernel marks its end while
+/// it takes the thread's memory away, which comes before the process's files are closed and its locks given up, however it ends. 0 or errno.
+int clinux_life_begin(void *place);
+/// 1 as long as the thread that began it has not ended.
+int clinux_life_lasts(const void *place);
 /// syslog(3) of one text as it is, under the name given to openlog(3); variadic in C.
 void clinux_syslog(const char *program, int priority, const char *text);

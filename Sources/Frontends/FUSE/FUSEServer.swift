@@ -28,6 +28,8 @@ package final class FUSEServer<Backend: FUSEBackend>: Frontend, @unchecked Senda
     var files = VolumeFiles<Backend.Device>()
     /// Shown without ``FUSEConfiguration/autoMount``; see ``withMounted(_:)``.
     var mounted: Set<String> = []
+    /// Of a read that is answered at once; the memory is kept for the next.
+    var scratch = ByteBuffer()
     /// For files opened from now on.
     var usesPageCache: Bool
     var texts: [UInt64: ByteBuffer] = [:]

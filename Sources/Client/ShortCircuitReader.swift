@@ -1,0 +1,153 @@
+import NIOCore
+import ObjectModel
+import ObjectStore
+import SheepProtocol
+
+/// Reads objects of a sheep on this machine from its files, without asking it each time, as long as it vouches for them (``ReadBoard``).
+///
+/// What is read often and seldom changed is worth it: the sheep is asked for an object (``Operation/deviceReadGrant``) after some reads of
+/// it, the more of them the shorter the last grant was of use. One of the connection; used on the event loop only.
+final class ShortCircuitReader {
+    private struct Key: Hashable {
+        let device: DeviceHandle
+        let index: UInt32
+    }
+
+    /// What is known of an object that was read.
+    private final class Entry {
+        var object: ShortCircuitObject?
+        var isAsked = false
+        /// Through the sheep since there was no grant.
+        var reads = 0
+        /// By the present grant.
+        var uses = 0
+        /// Reads through the sheep before it is asked for the next grant.
+        var patience = ShortCircuitReader.leastPatience
+        /// Second-chance mark.
+        var wasUsed = true
+    }
+
+    private static var leastPatience: Int { 2 }
+    private static var mostPatience: Int { 64 }
+    /// Uses after which a grant was worth its cost.
+    private static var goodUses: Int { 8 }
+    /// Objects that are known at once: each has a file open and a table of 4 KiB.
+    private static var mostEntries: Int { 2048 }
+
+    private let shared: SharedReadBoard
+    private let store: StoreView
+    private unowned let connection: SheepConnection
+    private var entries: [Key: Entry] = [:]
+    private var ring: [Key] = []
+    private var hand = 0
+
+    /// Nil when this process cannot see what is offered.
+    init?(_ offer: ShortCircuitOffer, on connection: SheepConnection) {
+        guard let shared = SharedReadBoard.find(offer.board, boot: offer.boot), let store = StoreView(path: offer.store) else { return nil }
+        (self.shared, self.store, self.connection) = (shared, store, connection)
+    }
+
+    /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked.
+    func read(_ device: DeviceHandle, shift: ObjectShift, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+        let start = buffer.writerIndex
+        let size = UInt64(shift.objectSize)
+        var (offset, rest) = (offset, length)
+        while rest > 0 {
+            let piece = min(rest, Int(size - offset % size))
+            guard let index = UInt32(exactly: offset / size),
+                readObject(Key(device: device, index: index), at: Int(offset % size), length: piece, appendingTo: &buffer)
+            else {
+                buffer.moveWriterIndex(to: start)
+                return false
+            }
+            (offset, rest) = (offset + UInt64(piece), rest - piece)
+        }
+        return true
+    }
+
+    private func readObject(_ key: Key, at offset: Int, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+        guard let entry = entries[key] else {
+            remember(key)
+            return false
+        }
+        entry.wasUsed = true
+        guard let object = entry.object else {
+            countRead(entry, key)
+            return false
+        }
+        // Looked at before as well, so that nothing is read in vain.
+        guard shared.vouches(for: object.stamp) else {
+            ended(entry)
+            return false
+        }
+        let isRead = buffer.appendBlocks(of: offset..<offset + length) { object.read(at: $0, into: $1) && shared.vouches(for: object.stamp) }
+        if isRead { entry.uses += 1 }
+        return isRead
+    }
+
+    /// The device is not used any more.
+    func closed(_ device: DeviceHandle) {
+        ring.removeAll { $0.device == device }
+        entries = entries.filter { $0.key.device != device }
+        hand = 0
+    }
+
+    private func ended(_ entry: Entry) {
+        entry.patience = entry.uses >= Self.goodUses ? Self.leastPatience : min(2 * entry.patience, Self.mostPatience)
+        (entry.object, entry.reads, entry.uses) = (nil, 0, 0)
+    }
+
+    private func remember(_ key: Key) {
+        if ring.count < Self.mostEntries { ring.append(key) } else {
+            while let entry = entries[ring[hand]], entry.wasUsed {
+                entry.wasUsed = false
+                hand = (hand + 1) % ring.count
+            }
+            entries[ring[hand]] = nil
+            ring[hand] = key
+            hand = (hand + 1) % ring.count
+        }
+        let entry = Entry()
+        entry.reads = 1
+        entries[key] = entry
+    }
+
+    private func countRead(_ entry: Entry, _ key: Key) {
+        entry.reads += 1
+        guard entry.reads >= entry.patience, !entry.isAsked else { return }
+        entry.isAsked = true
+        connection.send(.deviceReadGrant, body: DeviceReadGrant(handle: key.device, index: key.index).wire, timeLimit: nil) { [weak self] result in
+            guard let self, entries[key] === entry else { return }
+            (entry.isAsked, entry.reads, entry.uses) = (false, 0, 0)
+            entry.object = object(result)
+            if entry.object == nil { entry.patience = min(2 * entry.patience, Self.mostPatience) }
+        }
+    }
+
+    private func object(_ result: Result<SheepReply, ClientError>) -> ShortCircuitObject? {
+        guard case .success(var reply) = result, let granted = try? DeviceReadGranted(wire: reply.body) else { return nil }
+        var checksums: [UInt32] = []
+        checksums.reserveCapacity(reply.payload.readableBytes / 4)
+        while let checksum = reply.payload.readInteger(endianness: .little, as: UInt32.self) { checksums.append(checksum) }
+        return ShortCircuitObject(
+            granted.object, in: store, checksums: checksums,
+            stamp: ReadStamp(place: granted.place, changes: granted.changes, generation: granted.generation))
+    }
+}
+
+extension ByteBuffer {
+    /// Appends a range of bytes out of the whole blocks that `read` puts into the memory given, if it does.
+    fileprivate mutating func appendBlocks(of range: Range<Int>, read: (_ offset: Int, UnsafeMutableRawBufferPointer) -> Bool) -> Bool {
+        let first = range.lowerBound / blockSize * blockSize
+        let covered = (range.upperBound + blockSize - 1) / blockSize * blockSize - first
+        var isRead = false
+        writeWithUnsafeMutableBytes(minimumWritableBytes: covered) { raw in
+            isRead = read(first, UnsafeMutableRawBufferPointer(rebasing: raw[..<covered]))
+            guard isRead else { return 0 }
+            let head = range.lowerBound - first
+            if head > 0 { raw.copyMemory(from: UnsafeRawBufferPointer(rebasing: raw[head..<head + range.count])) }
+            return range.count
+        }
+        return isRead
+    }
+}
