@@ -15,7 +15,7 @@ extension Simulate {
         if shrink, let first = summary.failed.first { shrink(first, profile) }
         report(profile.name, run: summary.run, failed: summary.failed, nanoseconds: summary.total.nanoseconds, events: summary.total.events)
         let total = summary.total
-        print("requests \(total.requests), of which failed \(total.failedRequests); orders \(total.orders)")
+        print("requests \(total.requests), of which failed \(total.failedRequests) and short-circuit reads \(total.shortCircuitReads); orders \(total.orders)")
         report(FaultKind.allCases.compactMap { kind in total.faults[kind].map { (kind.rawValue, $0) } })
         return summary.failed.isEmpty
     }

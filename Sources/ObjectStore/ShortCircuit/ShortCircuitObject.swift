@@ -14,39 +14,54 @@ package final class StoreView {
     deinit { close(descriptor) }
 }
 
+/// A file of the store, open for reading.
+private final class ViewedFile {
+    let descriptor: Int32
+    init(descriptor: Int32) { self.descriptor = descriptor }
+    deinit { close(descriptor) }
+}
+
 /// What a volume shows at one index, read from its file by another process than the sheep that has it; see ``ReadBoard``.
 package final class ShortCircuitObject {
+    /// Reads a range that is in memory; false when it is not.
+    package typealias Bytes = (_ offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Bool
+
     package let stamp: ReadStamp
     private let table: ChecksumTable
     /// Nil: nothing is stored there.
-    private let descriptor: Int32?
+    private let bytes: Bytes?
 
     /// - Parameters:
-    ///   - name: whose bytes are shown; nil: all of it reads as zeros.
+    ///   - bytes: of the file that is shown; nil: all of it reads as zeros.
     ///   - checksums: of its blocks, as ``ObjectStore/openTable(of:)`` gives them.
-    package init?(_ name: ObjectName?, in store: StoreView, checksums: [UInt32], stamp: ReadStamp) {
-        self.stamp = stamp
+    package init(_ bytes: Bytes?, checksums: [UInt32], stamp: ReadStamp) {
+        (self.bytes, self.stamp) = (bytes, stamp)
         table = ChecksumTable(values: checksums)
-        guard let name else {
-            descriptor = nil
-            return
-        }
-        guard let opened = try? FileCalls.open(store.descriptor, ObjectPath.path(name), O_RDONLY | O_NOFOLLOW) else { return nil }
-        descriptor = opened
     }
 
-    deinit { if let descriptor { close(descriptor) } }
+    /// An object of a store; nil when its file cannot be opened.
+    package convenience init?(_ name: ObjectName?, in store: StoreView, checksums: [UInt32], stamp: ReadStamp) {
+        guard let name else {
+            self.init(nil, checksums: checksums, stamp: stamp)
+            return
+        }
+        guard let descriptor = try? FileCalls.open(store.descriptor, ObjectPath.path(name), O_RDONLY | O_NOFOLLOW) else { return nil }
+        let file = ViewedFile(descriptor: descriptor)
+        self.init({ offset, buffer in
+            do throws(DiskError) { try FileCalls.tryRead(file.descriptor, offset, buffer) } catch { return false }
+            return true
+        }, checksums: checksums, stamp: stamp)
+    }
 
     /// Reads whole blocks that are in memory and match their checksums; only then is it true. Whether they count the board says, when it is
     /// asked after this.
     package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
         guard (offset | buffer.count) % blockSize == 0 else { return false }
-        guard let descriptor else { return zero(buffer) }
+        guard let bytes else { return zero(buffer) }
         let blocks = offset / blockSize..<(offset + buffer.count) / blockSize
         guard blocks.upperBound <= table.blocks else { return false }
         if table.neverWritten(blocks) { return zero(buffer) }
-        do throws(DiskError) { try FileCalls.tryRead(descriptor, UInt64(offset), buffer) } catch { return false }
-        return table.firstMismatch(first: blocks.lowerBound, buffer) == nil
+        return bytes(UInt64(offset), buffer) && table.firstMismatch(first: blocks.lowerBound, buffer) == nil
     }
 
     private func zero(_ buffer: UnsafeMutableRawBufferPointer) -> Bool {

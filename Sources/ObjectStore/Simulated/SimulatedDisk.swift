@@ -130,6 +130,12 @@ package final class SimulatedDisk: Disk {
         }
     }
 
+    /// A file as another process of the machine sees it that opens it now, also after it has lost its path.
+    package func view(_ name: String) -> ((_ offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Void)? {
+        guard let contents = try? file(name) else { return nil }
+        return { contents.read(at: $0, into: $1) }
+    }
+
     /// From now on there is room for so many blocks more.
     package func fillUp(leaving blocks: Int) { capacity = usedBlocks + blocks }
 

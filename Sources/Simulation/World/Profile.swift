@@ -140,6 +140,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
 package struct Counters: Sendable {
     package var faults: [FaultKind: Int] = [:]
     package var requests = 0
+    /// Of these, reads of files that a sheep vouched for.
+    package var shortCircuitReads = 0
     package var failedRequests = 0
     package var orders = 0
     package var events: UInt64 = 0
@@ -150,6 +152,7 @@ package struct Counters: Sendable {
     package mutating func add(_ other: Counters) {
         faults.merge(other.faults) { $0 + $1 }
         requests += other.requests
+        shortCircuitReads += other.shortCircuitReads
         failedRequests += other.failedRequests
         orders += other.orders
         events += other.events

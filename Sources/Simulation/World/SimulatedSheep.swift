@@ -26,6 +26,8 @@ package final class SimulatedSheep {
     private(set) var node: SheepNode<SimulatedEnvironment>?
     private(set) var directory: VolumeDirectory<SimulatedEnvironment>?
     private(set) var store: ObjectStore<SimulatedDisk>?
+    /// What those on its machine see of the last run that had a store.
+    private(set) var shared: (board: SimulatedBoard, boot: BootID)?
     private var lostPower = false
     /// The last run that joined ended in an orderly way: there is nothing that a power cut could take.
     private var endedCleanly = false
@@ -110,6 +112,10 @@ package final class SimulatedSheep {
             engine: SheepEngine(log.engine(for: process), process), store: store, report: report,
             lostPower: lostPower, random: { random.next() }, logger: logger)
         (self.node, self.store) = (node, store)
+        if store != nil {
+            let board = SimulatedBoard(boot: process.boot)
+            (shared, node.readBoard) = ((board, process.boot), board.board)
+        }
         directory = VolumeDirectory(node: node)
         node.ended = { [unowned self] in ended($0, of: process) }
         node.joined = { [unowned self] in if !process.isDying { (lostPower, endedCleanly) = (false, false) } }
@@ -184,7 +190,7 @@ package final class SimulatedSheep {
         log.ended(process)
         switchboard.processEnded(process)
         node?.dismantle()
-        (node, store, directory) = (nil, nil, nil)
+        (node, store, directory, shared) = (nil, nil, nil, nil)
     }
 
     /// The process stands still for a while: by SIGSTOP, which the engine of the others can see, or for some other reason.
