@@ -14,6 +14,14 @@ import Testing
         try expectRoundTrip(DeviceOpened(
             handle: handle, gateway: NodeID(high: 5, low: 6), name: "alice", description: "a volume", size: 5, isReadOnly: false,
             preferredBlockSize: 4096, maximumRequest: 1 << 25, objectShift: 22, origin: origin))
+        let offer = ShortCircuitOffer(board: "/proc/1/fd/2", store: "/proc/1/fd/3", boot: BootID(rawValue: 9))
+        try expectRoundTrip(DeviceOpened(
+            handle: handle, gateway: NodeID(high: 5, low: 6), name: "alice", description: "", size: 5, isReadOnly: true,
+            preferredBlockSize: 4096, maximumRequest: 1 << 25, objectShift: 22, origin: origin, shortCircuit: offer))
+        try expectRoundTrip(DeviceReadGrant(handle: handle, index: 5))
+        try expectRoundTrip(DeviceReadGranted(object: nil, place: 5, changes: 6, generation: 7))
+        let object = ObjectName(family: origin.family, index: 3, birth: origin.birth)
+        try expectRoundTrip(DeviceReadGranted(object: object, place: 5, changes: 6, generation: 7))
         try expectRoundTrip(DeviceReference(handle: handle))
         try expectRoundTrip(DeviceRead(handle: handle, offset: 5, length: 6))
         try expectRoundTrip(DeviceWrite(handle: handle, offset: 5, durable: true, identity: identity))

@@ -163,13 +163,12 @@ extension FUSEServer {
     private func write(_ data: ByteBuffer, to file: File, at start: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
         guard let device = file.device else { return completion(SheepError(.inputOutput, "volume \(file.name) was closed")) }
         file.isUnflushed = true
-        let offsets = Array(stride(from: 0, to: data.readableBytes, by: Self.pieceSize))
-        var remaining = offsets.count
+        let pieces = pieces(of: start..<start + UInt64(data.readableBytes))
+        var remaining = pieces.count
         var failure: SheepError?
-        for offset in offsets {
-            let count = min(Self.pieceSize, data.readableBytes - offset)
-            let piece = data.getSlice(at: data.readerIndex + offset, length: count)!
-            device.write(piece, at: start + UInt64(offset), durable: durable) { error in
+        for piece in pieces {
+            let bytes = data.getSlice(at: data.readerIndex + Int(piece.lowerBound - start), length: piece.count)!
+            device.write(bytes, at: piece.lowerBound, durable: durable) { error in
                 failure = failure ?? error
                 remaining -= 1
                 guard remaining == 0 else { return }
@@ -178,6 +177,20 @@ extension FUSEServer {
                 completion(failure)
             }
         }
+    }
+
+    /// What is not a whole block at either end goes by itself, for it is completed with what is there: the rest need not be copied for that.
+    private func pieces(of range: Range<UInt64>) -> [Range<UInt64>] {
+        let block = UInt64(blockSize)
+        guard range.count > Self.pieceSize else { return [range] }
+        let body = (range.lowerBound + block - 1) / block * block..<range.upperBound / block * block
+        var pieces: [Range<UInt64>] = []
+        if range.lowerBound < body.lowerBound { pieces.append(range.lowerBound..<body.lowerBound) }
+        for start in stride(from: body.lowerBound, to: body.upperBound, by: Self.pieceSize) {
+            pieces.append(start..<min(start + UInt64(Self.pieceSize), body.upperBound))
+        }
+        if body.upperBound < range.upperBound { pieces.append(body.upperBound..<range.upperBound) }
+        return pieces
     }
 
     /// True durability: every member has it on its disk.

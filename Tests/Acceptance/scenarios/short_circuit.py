@@ -1,0 +1,202 @@
+"""sheepfs reads the files of a sheep on its machine by itself: never what others have overwritten, and not from one that is stopped or dead"""
+
+import fcntl
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import threading
+
+import nbd
+from acceptance import MiB, check
+from doors import BLOCK, content, number_in
+from sheepfs_mount import Sheepfs
+from waiting import wait_until
+
+SHEEP, COPIES, LIMIT = 3, 3, 300
+
+SIZE = 16 * MiB
+BLOCKS = SIZE // BLOCK
+READS = 4000
+# Of the board that a sheep shares with its readers (Sources/ObjectStore/ShortCircuit): where the word of its life stands.
+LIFE, OWNER_DIED, TID = 64, 0x40000000, 0x3FFFFFFF
+
+
+def scenario(bed):
+    bed.create("volume", SIZE)
+    doors = [Door(sheep) for sheep in bed.sheep[:2]]
+    with Sheepfs(bed.directory, bed.sheep[0], "--auto-mount", by_socket=True) as fs:
+        file = os.open(fs.volume("volume"), os.O_RDONLY)
+        try:
+            rarely_asks(bed, file, doors[0])
+            what_others_write(bed, file, doors)
+            snapshot(bed, file, doors[0])
+            stopped(bed, file, doors[1])
+        finally:
+            os.close(file)
+    for door in doors:
+        door.close()
+    dead_before_its_locks_go(bed)
+    bed.dog("vdi", "check", "volume")
+
+
+class Door:
+    """A volume by NBD."""
+
+    def __init__(self, sheep):
+        self.handle = nbd.NBD()
+        self.handle.connect_uri(sheep.unix("volume"))
+
+    def write(self, block, number):
+        self.handle.pwrite(content(number), block * BLOCK)
+
+    def close(self):
+        self.handle.shutdown()
+
+
+def read(file, block):
+    return number_in(os.pread(file, BLOCK, block * BLOCK))
+
+
+def reads_served(bed, sheep):
+    return json.loads(bed.dog("node", "stat", "--json", through=sheep))["client"]["reads"]
+
+
+def rarely_asks(bed, file, door):
+    """Reads of what nobody changes come from the files."""
+    for block in range(BLOCKS):
+        door.write(block, block)
+    before = reads_served(bed, bed.sheep[0])
+    chance = random.Random(1)
+    for _ in range(READS):
+        block = chance.randrange(BLOCKS)
+        check(read(file, block) == block, f"block {block} is wrong")
+    # At any offset, of any length, over the borders of objects too.
+    whole = b"".join(content(block) for block in range(BLOCKS))
+    for _ in range(READS // 4):
+        start = chance.randrange(SIZE)
+        length = chance.randrange(1, 3 * MiB)
+        check(os.pread(file, length, start) == whole[start:start + length], f"{length} bytes at {start} are wrong")
+    asked = reads_served(bed, bed.sheep[0]) - before
+    print(f"{READS * 5 // 4} reads, of which the sheep was asked for {asked}")
+    check(asked < READS // 10, f"the sheep was asked for {asked} of the reads")
+
+
+def what_others_write(bed, file, doors):
+    """What is acknowledged is seen, through whichever gateway it came, also by a reader that reads all the time."""
+    written = {block: block for block in range(8)}
+    ended = threading.Event()
+    seen = Seen(file, written, ended)
+    seen.start()
+    chance = random.Random(2)
+    for number in range(BLOCKS, BLOCKS + (4000 if bed.full else 800)):
+        block = chance.choice(sorted(written))
+        chance.choice(doors).write(block, number)
+        written[block] = number
+        found = read(file, block)
+        check(found == number, f"block {block}: {number} was acknowledged, and {found} read after it")
+    ended.set()
+    seen.finish()
+
+
+class Seen(threading.Thread):
+    """Reads blocks whose numbers only grow: never less than was acknowledged before the read."""
+
+    def __init__(self, file, written, ended):
+        super().__init__(daemon=True)
+        (self.file, self.written, self.ended) = (file, written, ended)
+        (self.count, self.error) = (0, None)
+
+    def run(self):
+        chance = random.Random(3)
+        blocks = sorted(self.written)
+        try:
+            while not self.ended.is_set():
+                block = chance.choice(blocks)
+                acknowledged = self.written[block]
+                found = read(self.file, block)
+                check(found >= acknowledged, f"block {block}: {found} was read after {acknowledged} had been acknowledged")
+                self.count += 1
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+    def finish(self):
+        self.join(60)
+        check(self.error is None and not self.is_alive(), f"a reader: {self.error}")
+        print(f"a reader beside the writers read {self.count} times")
+
+
+def snapshot(bed, file, door):
+    """A snapshot gives the volume other objects; the file goes on with the volume."""
+    block = 2048
+    door.write(block, 1 << 40)
+    for _ in range(100):
+        check(read(file, block) == 1 << 40, "the block before the snapshot")
+    bed.dog("vdi", "snapshot", "-s", "tag", "volume")
+    for _ in range(100):
+        check(read(file, block) == 1 << 40, "the block after the snapshot")
+    door.write(block, 2 << 40)
+    for _ in range(100):
+        check(read(file, block) == 2 << 40, "the block that was written after the snapshot")
+
+
+def stopped(bed, file, other):
+    """The owner stands still, another takes over: from then on nothing is read of what the stopped one has."""
+    first = 3 << 40
+    block = 9
+    other.write(block, first)
+    while_grants_hold = [read(file, block) for _ in range(100)]
+    check(set(while_grants_hold) == {first}, "what was written is not read")
+    written = {block: first}
+    ended = threading.Event()
+    seen = Seen(file, written, ended)
+    seen.start()
+    bed.sheep[0].signal(signal.SIGSTOP)
+    try:
+        for number in range(first + 1, first + 200):
+            other.write(block, number)
+            written[block] = number
+        # It goes on through another sheep; until then it reads nothing.
+        count = seen.count
+        wait_until(lambda: seen.error or seen.count > count + 10, "sheepfs goes on elsewhere", 60)
+    finally:
+        bed.sheep[0].signal(signal.SIGCONT)
+    ended.set()
+    seen.finish()
+    bed.cluster.wait_recovered()
+
+
+def dead_before_its_locks_go(bed):
+    """A sheep's death is told to its readers before its lock lets others take over, however it dies."""
+    for _ in range(100 if bed.full else 15):
+        sheep = bed.sheep[0]
+        folder = f"/proc/{sheep.pid}/fd"
+        descriptors = {name: os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
+        board_name = next(name for name, target in descriptors.items() if "memfd:sheep-reads" in target)
+        lock_path = next(target for target in descriptors.values() if target.endswith(".alive"))
+        with open(f"{folder}/{board_name}", "rb") as board, open(lock_path, "rb") as lock:
+            with mmap.mmap(board.fileno(), 0, prot=mmap.PROT_READ) as memory:
+                check(lives(memory), "the board of a living sheep says that it is dead")
+                os.kill(sheep.pid, signal.SIGKILL)
+                while not locks(lock):
+                    pass
+                check(not lives(memory), "the lock of a dead sheep was given up before its readers could know")
+        sheep.wait_ended()
+        sheep.start()
+        sheep.wait_listening()
+    bed.cluster.wait_recovered()
+
+
+def lives(memory):
+    (word,) = struct.unpack_from("<I", memory, LIFE)
+    return word & TID != 0 and word & OWNER_DIED == 0
+
+
+def locks(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
