@@ -65,7 +65,7 @@ let package = Package(
             name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Authentication", "Cluster", "Gateway", "FrontendKit", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
-            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "ObjectStore", "Authentication", "FrontendKit", nio, nioPosix, logging],
+            name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "ObjectStore", "Authentication", "FrontendKit", "CLinux", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
             name: "FUSEFrontend", dependencies: ["ObjectModel", "FrontendKit", "CFuse3", "CLinux", nio, nioPosix, logging],

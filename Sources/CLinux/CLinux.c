@@ -66,13 +66,18 @@ uint64_t clinux_boottime_ns(void) { return nanoseconds(CLOCK_BOOTTIME); }
 
 uint64_t clinux_realtime_ns(void) { return nanoseconds(CLOCK_REALTIME); }
 
+uint64_t clinux_file_limit(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
 uint64_t clinux_raise_file_limit(void) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return clinux_file_limit();
 }
 
 void clinux_close_on_exec(int first) {
@@ -112,7 +117,23 @@ void clinux_syslog(const char *program, int priority, const char *text) {
     syslog(priority, "%s", text);
 }
 
-int clinux_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int clinux_memory_file(const char *name, off_t size) {
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -1;
+    if (ftruncate(fd, size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int clinux_is_memory_file(int fd, off_t size) {
+    struct stat status;
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &status) == 0 && status.st_size == size;
+}
+
+int clinux_o_path(void) { return O_PATH; }
 
 uint64_t clinux_shared_load(const uint64_t *place) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -446,6 +446,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private func lookLater(_ link: Link, ticks: Int = 1) {
         eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [self] in
             guard isPresent(link) else { return }
+            if ticks == Self.ticksBetweenLooks { link.shortCircuit?.tick() }
             guard !fences.isEmpty || ticks >= Self.ticksBetweenLooks else { return lookLater(link, ticks: ticks + 1) }
             nodes(on: link.connection, limit: Self.silenceLimit) { [self] result in
                 guard isPresent(link) else { return }

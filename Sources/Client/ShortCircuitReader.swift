@@ -1,3 +1,4 @@
+import CLinux
 import NIOCore
 import ObjectModel
 import ObjectStore
@@ -6,7 +7,8 @@ import SheepProtocol
 /// Reads objects of a sheep on this machine from its files, without asking it each time, as long as it vouches for them (``ReadBoard``).
 ///
 /// What is read often and seldom changed is worth it: the sheep is asked for an object (``Operation/deviceReadGrant``) after some reads of
-/// it, the more of them the shorter the last grant was of use. One of the connection; used on the event loop only.
+/// it, the more of them the shorter the last grant was of use. Every few seconds a read of each volume goes to the sheep all the same, so that it sees that the
+/// volume is in use (``tick()``). One of the connection; used on the event loop only.
 final class ShortCircuitReader {
     private struct Key: Hashable {
         let device: DeviceHandle
@@ -19,8 +21,8 @@ final class ShortCircuitReader {
         var isAsked = false
         /// Through the sheep since there was no grant.
         var reads = 0
-        /// By the present grant.
-        var uses = 0
+        /// By the present grant, and when last looked at.
+        var (uses, usesSeen) = (0, 0)
         /// Reads through the sheep before it is asked for the next grant.
         var patience = ShortCircuitReader.leastPatience
         /// Second-chance mark.
@@ -31,8 +33,10 @@ final class ShortCircuitReader {
     private static var mostPatience: Int { 64 }
     /// Uses after which a grant was worth its cost.
     private static var goodUses: Int { 8 }
-    /// Objects that are known at once: each has a file open and a table of 4 KiB.
-    private static var mostEntries: Int { 2048 }
+    /// Objects that are known at once, each of which may have a file open; a quarter of what this process may have open.
+    private static let mostEntries = min(2048, Int(clamping: clinux_file_limit() / 4))
+    /// Bytes of their tables: 4 KiB for an object of 4 MiB.
+    private static var mostTableBytes: Int { 16 << 20 }
 
     private let shared: SharedReadBoard
     private let store: StoreView
@@ -40,6 +44,9 @@ final class ShortCircuitReader {
     private var entries: [Key: Entry] = [:]
     private var ring: [Key] = []
     private var hand = 0
+    private var tableBytes = 0
+    /// Devices whose next read goes to the sheep.
+    private var due: Set<DeviceHandle> = []
 
     /// Nil when this process cannot see what is offered.
     init?(_ offer: ShortCircuitOffer, on connection: SheepConnection) {
@@ -49,6 +56,7 @@ final class ShortCircuitReader {
 
     /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked.
     func read(_ device: DeviceHandle, shift: ObjectShift, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+        if !due.isEmpty, due.remove(device) != nil { return false }
         let start = buffer.writerIndex
         let size = UInt64(shift.objectSize)
         var (offset, rest) = (offset, length)
@@ -85,31 +93,56 @@ final class ShortCircuitReader {
         return isRead
     }
 
+    /// To be called every few seconds: what is not vouched for any more is let go, for an object may be deleted and its file keep its space for us;
+    /// and of what is in use the sheep hears, which gives back the lease of a volume that nobody uses.
+    func tick() {
+        for (key, entry) in entries {
+            if let object = entry.object, !shared.vouches(for: object.stamp) { ended(entry) }
+            if entry.uses != entry.usesSeen { due.insert(key.device) }
+            entry.usesSeen = entry.uses
+        }
+    }
+
     /// The device is not used any more.
     func closed(_ device: DeviceHandle) {
+        for (key, entry) in entries where key.device == device {
+            drop(entry)
+            entries[key] = nil
+        }
         ring.removeAll { $0.device == device }
-        entries = entries.filter { $0.key.device != device }
+        due.remove(device)
         hand = 0
     }
 
     private func ended(_ entry: Entry) {
         entry.patience = entry.uses >= Self.goodUses ? Self.leastPatience : min(2 * entry.patience, Self.mostPatience)
-        (entry.object, entry.reads, entry.uses) = (nil, 0, 0)
+        drop(entry)
+    }
+
+    private func drop(_ entry: Entry) {
+        tableBytes -= entry.object?.tableBytes ?? 0
+        (entry.object, entry.reads, entry.uses, entry.usesSeen) = (nil, 0, 0, 0)
     }
 
     private func remember(_ key: Key) {
-        if ring.count < Self.mostEntries { ring.append(key) } else {
-            while let entry = entries[ring[hand]], entry.wasUsed {
-                entry.wasUsed = false
-                hand = (hand + 1) % ring.count
-            }
-            entries[ring[hand]] = nil
-            ring[hand] = key
-            hand = (hand + 1) % ring.count
-        }
+        if ring.count >= Self.mostEntries { evict() }
+        ring.append(key)
         let entry = Entry()
         entry.reads = 1
         entries[key] = entry
+    }
+
+    /// One that was not used since the hand came by last.
+    private func evict() {
+        while let entry = entries[ring[hand]], entry.wasUsed {
+            entry.wasUsed = false
+            hand = (hand + 1) % ring.count
+        }
+        let key = ring[hand]
+        ring[hand] = ring[ring.count - 1]
+        ring.removeLast()
+        if hand >= ring.count { hand = 0 }
+        if let entry = entries.removeValue(forKey: key) { drop(entry) }
     }
 
     private func countRead(_ entry: Entry, _ key: Key) {
@@ -118,9 +151,16 @@ final class ShortCircuitReader {
         entry.isAsked = true
         connection.send(.deviceReadGrant, body: DeviceReadGrant(handle: key.device, index: key.index).wire, timeLimit: nil) { [weak self] result in
             guard let self, entries[key] === entry else { return }
-            (entry.isAsked, entry.reads, entry.uses) = (false, 0, 0)
-            entry.object = object(result)
-            if entry.object == nil { entry.patience = min(2 * entry.patience, Self.mostPatience) }
+            entry.isAsked = false
+            drop(entry)
+            guard let object = object(result) else {
+                entry.patience = min(2 * entry.patience, Self.mostPatience)
+                return
+            }
+            while tableBytes + object.tableBytes > Self.mostTableBytes, ring.count > 1 { evict() }
+            guard entries[key] === entry else { return }
+            entry.object = object
+            tableBytes += object.tableBytes
         }
     }
 

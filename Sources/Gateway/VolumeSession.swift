@@ -256,6 +256,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
             durable: durable, origin: sender.origin, startedAt: node.clock.now(), coversObject: coversObject,
             completion: completion)
         nextSequence = nextSequence.next
+        // Before anything of it is on any disk.
         node.readBoard?.changing(family: slot.family, index: index)
         if case .rollingForward = mode { change.mayBeSomewhere = true }
         window.insert(change)

@@ -29,6 +29,8 @@ uint64_t clinux_boottime_ns(void);
 uint64_t clinux_realtime_ns(void);
 /// Raises the soft limit of open files to the hard one and returns it.
 uint64_t clinux_raise_file_limit(void);
+/// The soft limit of open files.
+uint64_t clinux_file_limit(void);
 /// Marks every descriptor from `first` on to be closed by the next execve(2).
 void clinux_close_on_exec(int first);
 /// errno of the last call on this thread.
@@ -48,8 +50,12 @@ int clinux_fork(void);
 int clinux_wait(int child);
 /// memmem(3): where `needle` first stands in `bytes`, or NULL.
 const void *clinux_find(const void *bytes, size_t length, const void *needle, size_t needle_length);
-/// memfd_create(2): memory that other processes can map by way of /proc; -1 and errno when there is none.
-int clinux_memory_file(const char *name);
+/// memfd_create(2): so much memory, which other processes can map by way of /proc and nobody can shrink; -1 and errno when there is none.
+int clinux_memory_file(const char *name, long size);
+/// 1 when it is such memory of that size; only looks, at a descriptor of open(2) for reading.
+int clinux_is_memory_file(int fd, long size);
+/// O_PATH of open(2): names a file without opening it, whatever it is.
+int clinux_o_path(void);
 /// Reads a number that another process writes, after all that this thread has read before.
 uint64_t clinux_shared_load(const uint64_t *place);
 /// Writes a number that other processes read, before anything that this thread writes after.

@@ -25,8 +25,8 @@ package struct ReadStamp: Hashable, Sendable {
 /// - the sheep's node lease lasts (``leaseUntil``, CLOCK_BOOTTIME in nanoseconds).
 ///
 /// That the sheep's process lives is another matter, see ``SharedReadBoard``: its death ends its leases at once.
-/// The words are the machine's own, since nobody else reads them: magic, boot id, lease, generation, 64 bytes of the process's life; from byte
-/// 4096 on the counters of changes.
+/// The words are the machine's own, since nobody else reads them: magic, boot id, lease, generation, the clock's namespace; from byte 64 on the process's
+/// life; from byte 4096 on the counters of changes.
 package struct ReadBoard {
     /// Bytes, whole pages.
     package static var size: Int { 4096 + places * 8 }
@@ -35,7 +35,7 @@ package struct ReadBoard {
     static var lifeOffset: Int { 64 }
 
     private enum Word: Int {
-        case magic, boot, leaseUntil, generation
+        case magic, boot, leaseUntil, generation, clock
     }
 
     /// Of ``size`` bytes; whoever made the board frees it.
@@ -43,9 +43,10 @@ package struct ReadBoard {
 
     init(memory: UnsafeMutableRawPointer) { self.memory = memory }
 
-    /// A board of a sheep that begins, in memory that is all zeros.
-    package init(memory: UnsafeMutableRawPointer, boot: BootID) {
+    /// A board of a sheep that begins, in memory that is all zeros. `clock` names what its CLOCK_BOOTTIME counts from.
+    package init(memory: UnsafeMutableRawPointer, boot: BootID, clock: UInt64 = 0) {
         self.memory = memory
+        store(.clock, clock)
         store(.boot, boot.rawValue)
         store(.magic, Self.magic)
     }
@@ -85,7 +86,9 @@ package struct ReadBoard {
 
     // MARK: The reader's
 
-    func isOf(_ boot: BootID) -> Bool { load(.magic) == Self.magic && load(.boot) == boot.rawValue }
+    func isOf(_ boot: BootID, clock: UInt64) -> Bool {
+        load(.magic) == Self.magic && load(.boot) == boot.rawValue && load(.clock) == clock
+    }
 
     /// What was read before this call, and vouched for by the stamp, is what the sheep would have answered at `now`.
     package func vouches(for stamp: ReadStamp, at now: UInt64) -> Bool {

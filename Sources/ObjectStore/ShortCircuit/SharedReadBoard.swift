@@ -22,19 +22,25 @@ package final class SharedReadBoard {
         return memory == MAP_FAILED ? nil : memory
     }
 
+    /// The clocks of another time namespace count from another moment: leases of there mean nothing here.
+    private static var clockNamespace: UInt64 {
+        var status = stat()
+        return stat("/proc/self/ns/time", &status) == 0 ? UInt64(status.st_ino) : 0
+    }
+
     // MARK: The sheep's
 
     /// A board of this process, for as long as the calling thread runs. Nil: the system has none to give, and clients read through the sheep.
     package static func make(boot: BootID) -> SharedReadBoard? {
-        let descriptor = clinux_memory_file("sheep-reads")
+        let descriptor = clinux_memory_file("sheep-reads", ReadBoard.size)
         guard descriptor >= 0 else { return nil }
-        guard ftruncate(descriptor, off_t(ReadBoard.size)) == 0, let memory = map(descriptor, PROT_READ | PROT_WRITE) else {
+        guard let memory = map(descriptor, PROT_READ | PROT_WRITE) else {
             close(descriptor)
             return nil
         }
         let shared = SharedReadBoard(memory: memory, descriptor: descriptor)
         guard clinux_life_begin(memory + ReadBoard.lifeOffset) == 0 else { return nil }
-        _ = ReadBoard(memory: memory, boot: boot)
+        _ = ReadBoard(memory: memory, boot: boot, clock: clockNamespace)
         return shared
     }
 
@@ -45,16 +51,18 @@ package final class SharedReadBoard {
 
     /// The board of another process, by its path. Nil: it is not there, or not that of this run.
     package static func find(_ path: String, boot: BootID) -> SharedReadBoard? {
-        // Whatever else may have that path must not hold this up.
-        let descriptor = clinux_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
+        // Whatever else may have that path is only named by this, not opened.
+        let place = clinux_open(path, clinux_o_path() | O_CLOEXEC, 0)
+        guard place >= 0 else { return nil }
+        defer { close(place) }
+        var status = stat()
+        guard fstat(place, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        let descriptor = clinux_open("/proc/self/fd/\(place)", O_RDONLY | O_CLOEXEC, 0)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size == ReadBoard.size,
-            let memory = map(descriptor, PROT_READ)
-        else { return nil }
+        guard clinux_is_memory_file(descriptor, ReadBoard.size) != 0, let memory = map(descriptor, PROT_READ) else { return nil }
         let shared = SharedReadBoard(memory: memory, descriptor: -1)
-        return shared.board.isOf(boot) && shared.isAlive ? shared : nil
+        return shared.board.isOf(boot, clock: clockNamespace) && shared.isAlive ? shared : nil
     }
 
     /// The sheep has not ended: nobody has the proof of its death yet.

@@ -31,6 +31,9 @@ package final class ShortCircuitObject {
     /// Nil: nothing is stored there.
     private let bytes: Bytes?
 
+    /// What its checksums take.
+    package var tableBytes: Int { table.byteCount }
+
     /// - Parameters:
     ///   - bytes: of the file that is shown; nil: all of it reads as zeros.
     ///   - checksums: of its blocks, as ``ObjectStore/openTable(of:)`` gives them.

@@ -45,6 +45,8 @@ final class BlockClient {
             for _ in 0..<burst { request(use, device) }
             return
         }
+        // Whoever reads its files does not stand still with the gateway.
+        if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.3) { readHere(use, device) }
         // What comes in while the gateway stands still is there when it goes on, and others have written since.
         if use.process.pausedUntil > world.now, inFlight < depth + 8, world.chance(0.03) { read(use, device, drawRange()) }
     }
@@ -245,6 +247,14 @@ final class BlockClient {
             guard let found = shortCircuit.read(at: offset, length: range.count * sectorSize) else { return ask() }
             take(found, shortCircuit, use, range, call: call, calledAt: called, else: ask)
         }
+    }
+
+    /// Only what the gateway vouches for.
+    private func readHere(_ use: GatewayUse, _ device: VolumeDevice<SimulatedEnvironment>) {
+        let (range, called) = (drawRange(), world.now)
+        guard let shortCircuit, let found = shortCircuit.read(at: range.lowerBound * UInt64(sectorSize), length: range.count * sectorSize) else { return }
+        let call = began("reads \(range)")
+        take(found, shortCircuit, use, range, call: call, calledAt: called) { [self] in readThere(use, device, range, call: call, calledAt: called) }
     }
 
     /// Short-circuit reads count when the sheep vouches for them after they were read; the reader itself may stand still before it asks.

@@ -31,6 +31,8 @@ package final class DirectedCluster {
     /// The volume as it is open at a sheep, for the client and for a second one that shares the device.
     private var devices: [Int: (use: GatewayUse, device: VolumeDevice<SimulatedEnvironment>)] = [:]
     private var seconds: [Int: VolumeDevice<SimulatedEnvironment>] = [:]
+    /// On a sheep's machine, for the client there.
+    private var readers: [Int: ShortCircuitUse] = [:]
 
     /// A formatted cluster with one empty volume, of as many copies as the profile says.
     package init(seed: UInt64, profile: Profile) {
@@ -57,7 +59,7 @@ package final class DirectedCluster {
 
     /// To be called last.
     package func end() {
-        (devices, seconds) = ([:], [:])
+        (devices, seconds, readers) = ([:], [:], [:])
         cluster.forget()
     }
 
@@ -230,6 +232,35 @@ package final class DirectedCluster {
             }
         }
         return request
+    }
+
+    /// Asks a sheep for the volume's first object, to be read on its machine without it; fails when it would not answer at once itself.
+    package func grant(at number: Int) -> Request {
+        let request = begin()
+        open(number) { [self] use, device in
+            let reader = ShortCircuitUse(use, objectSize: Int(volume.objectSize))
+            readers[number] = reader
+            use.call({ done in done(.success(device.readGrant(index: 0))) }) { (result: Result<ReadGrant?, SheepError>) in
+                guard case .success(let grant?) = result, let reader else {
+                    request.outcome = .failure(SheepError(.busy, "nothing is granted"))
+                    return
+                }
+                reader.granted(grant, index: 0)
+                request.outcome = .success(())
+            }
+        }
+        return request
+    }
+
+    /// What was granted may be read there; if so it is read, and what is not what was written there last is a failure of the run.
+    package func readsGranted(_ sectors: Range<UInt64>, at number: Int) -> Bool {
+        run(for: 1)
+        let offset = sectors.lowerBound * UInt64(sectorSize)
+        guard let reader = readers[number], let found = reader.read(at: offset, length: sectors.count * sectorSize), reader.vouches(for: found) else {
+            return false
+        }
+        volume.read(found.bytes, at: offset, calledAt: world.now, by: "the client on sheep\(number)'s machine")
+        return true
     }
 
     /// Later than what was answered before: the checkers take what happens at one moment for concurrent.

@@ -114,12 +114,13 @@ final class DiskTrouble {
             }
         }
         use.close()
-        world.log("check at \(use.sheep.name)", "\(progress.objectsDone) objects, \(progress.repaired) repaired, \(progress.lost) lost")
-        if progress.lost == 0 {
+        world.log("check at \(use.sheep.name)", "\(progress.objectsDone) objects, \(progress.repaired) repaired, \(progress.lost) lost, \(progress.incomplete) incomplete")
+        // What a copy that was away has was not read.
+        if progress.lost == 0, progress.incomplete == 0 {
             for one in cluster.sheep { one.isSick = false }
             state = .well
         } else if checks > 40 {
-            world.fail("after \(checks) checks \(progress.lost) objects are not good: \(progress.findings.prefix(3))")
+            world.fail("after \(checks) checks \(progress.lost) objects are not good, \(progress.incomplete) incomplete: \(progress.findings.prefix(3))")
             state = .well
         } else {
             checkLater()

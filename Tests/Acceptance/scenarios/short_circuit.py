@@ -32,7 +32,8 @@ def scenario(bed):
         try:
             rarely_asks(bed, file, doors[0])
             what_others_write(bed, file, doors)
-            snapshot(bed, file, doors[0])
+            snapshot(bed, fs, file, doors[0])
+            stays_in_use(bed, file)
             stopped(bed, file, doors[1])
         finally:
             os.close(file)
@@ -86,12 +87,14 @@ def rarely_asks(bed, file, door):
 
 def what_others_write(bed, file, doors):
     """What is acknowledged is seen, through whichever gateway it came, also by a reader that reads all the time."""
-    written = {block: block for block in range(8)}
+    written = {block: block for block in (0, 1, 1024, 1025, 2048, 2049, 3072, 3073)}
+    before = reads_served(bed, bed.sheep[0])
     ended = threading.Event()
     seen = Seen(file, written, ended)
     seen.start()
     chance = random.Random(2)
-    for number in range(BLOCKS, BLOCKS + (4000 if bed.full else 800)):
+    count = 4000 if bed.full else 800
+    for number in range(BLOCKS, BLOCKS + count):
         block = chance.choice(sorted(written))
         chance.choice(doors).write(block, number)
         written[block] = number
@@ -99,6 +102,9 @@ def what_others_write(bed, file, doors):
         check(found == number, f"block {block}: {number} was acknowledged, and {found} read after it")
     ended.set()
     seen.finish()
+    asked = reads_served(bed, bed.sheep[0]) - before
+    print(f"of {count + seen.count} reads beside {count} writes the sheep was asked for {asked}")
+    check(asked < (count + seen.count) * 9 // 10, "what was read beside the writers was all asked for")
 
 
 class Seen(threading.Thread):
@@ -128,8 +134,8 @@ class Seen(threading.Thread):
         print(f"a reader beside the writers read {self.count} times")
 
 
-def snapshot(bed, file, door):
-    """A snapshot gives the volume other objects; the file goes on with the volume."""
+def snapshot(bed, fs, file, door):
+    """A snapshot gives the volume other objects; the file goes on with the volume, and the snapshot's own shows what was."""
     block = 2048
     door.write(block, 1 << 40)
     for _ in range(100):
@@ -140,6 +146,34 @@ def snapshot(bed, file, door):
     door.write(block, 2 << 40)
     for _ in range(100):
         check(read(file, block) == 2 << 40, "the block that was written after the snapshot")
+    frozen = os.open(fs.volume("volume@tag"), os.O_RDONLY)
+    try:
+        before = reads_served(bed, bed.sheep[0])
+        for _ in range(500):
+            check(read(frozen, block) == 1 << 40, "the block in the snapshot")
+            check(read(file, block) == 2 << 40, "the block beside the snapshot")
+        asked = reads_served(bed, bed.sheep[0]) - before
+        check(asked < 100, f"the sheep was asked for {asked} of 1000 reads of a snapshot and its volume")
+        bed.dog("vdi", "delete", "-s", "tag", "volume")
+        try:
+            os.pread(frozen, BLOCK, block * BLOCK)
+            check(False, "a deleted snapshot can be read")
+        except OSError:
+            pass
+    finally:
+        os.close(frozen)
+
+
+def stays_in_use(bed, file):
+    """A volume that is read only from the files is in use: a sheep hears of it every few seconds."""
+    for _ in range(100):
+        read(file, 9)
+    before = reads_served(bed, bed.sheep[0])
+
+    def hears():
+        read(file, 9)
+        return reads_served(bed, bed.sheep[0]) > before
+    wait_until(hears, "the sheep hears of a volume that is read from its files", 20)
 
 
 def stopped(bed, file, other):
