@@ -15,6 +15,8 @@ enum Process {
     static func run(_ options: SheepfsOptions) -> Int32 {
         signal(SIGPIPE, SIG_IGN)
         cfuse_keep_memory()
+        // For the objects of many volumes, see ``ShortCircuitReader``.
+        _ = clinux_raise_file_limit()
         return options.foreground ? serve(options, ready: nil) : runInBackground(options)
     }
 
