@@ -17,16 +17,24 @@ CHANGED = 100 * MiB
 CLIENT_SIZE = 256 * MiB
 # What a client of a busy volume asks for: a steady rate that the cluster can carry with one node less.
 PACE = 500
+# Seconds in which its latencies are measured before a recovery, and again after it.
+CALM = 4
 
 
 @dataclass
 class Sample:
-    """Of one recovery: its bytes, and the 99th percentile of a client's writes before and meanwhile, in microseconds."""
+    """Of one recovery: its bytes, and the 99th percentile of a client's writes without it (before and after) and meanwhile, in microseconds;
+    and how much of the processors the host gave to others meanwhile, in per cent."""
 
     seconds: float
     fetched: int
     calm: float
     busy: float
+    stolen: float
+
+    @property
+    def slower(self):
+        return self.busy / self.calm if self.calm else 0
 
 
 def change(cluster, block):
@@ -67,10 +75,31 @@ class Client:
             self.samples.append((started, time.monotonic() - started))
         handle.shutdown()
 
-    def tail(self, since):
-        """The 99th percentile, in microseconds, of writes begun since then."""
-        latencies = sorted(latency for started, latency in list(self.samples) if started >= since)
-        return 1e6 * latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)] if latencies else 0
+    def latencies(self, since, until):
+        """In microseconds, of writes begun in that time."""
+        return [1e6 * latency for started, latency in list(self.samples) if since <= started < until]
+
+
+def tail(latencies):
+    """The 99th percentile."""
+    return sorted(latencies)[min(len(latencies) - 1, len(latencies) * 99 // 100)] if latencies else 0
+
+
+class Stolen:
+    """What the host took of the processors' time since it was made."""
+
+    def __init__(self):
+        self.before = self.read()
+
+    @staticmethod
+    def read():
+        with open("/proc/stat") as file:
+            return [int(field) for field in file.readline().split()[1:9]]
+
+    @property
+    def percent(self):
+        spent = [after - before for before, after in zip(self.before, self.read())]
+        return 100 * spent[7] / max(1, sum(spent))
 
 
 def fetched(sheep):
@@ -96,21 +125,29 @@ def timed(cluster, sheep, start):
     return time.monotonic() - started
 
 
-def timed_beside_client(cluster, sheep, start):
-    """The same, and the client's p99 before and meanwhile."""
+def sample(cluster, sheep, start, beside_client):
+    if not beside_client:
+        stolen = Stolen()
+        return Sample(timed(cluster, sheep, start), fetched(sheep), 0, 0, stolen.percent)
     with Client(cluster) as client:
-        time.sleep(5)
+        time.sleep(1 + CALM)
         began = time.monotonic()
-        calm = client.tail(began - 4)
-        return timed(cluster, sheep, start), calm, client.tail(began)
+        stolen = Stolen()
+        seconds = timed(cluster, sheep, start)
+        ended, stolen = time.monotonic(), stolen.percent
+        # The disk comes to rest: what was fetched was synced, but what clients and logs wrote after that was not.
+        os.sync()
+        rested = time.monotonic()
+        time.sleep(CALM)
+        calm = client.latencies(began - CALM, began) + client.latencies(rested, rested + CALM)
+        return Sample(seconds, fetched(sheep), tail(calm), tail(client.latencies(began, ended)), stolen)
 
 
 def returning(cluster, block):
     sheep = cluster.sheep[2]
     sheep.kill()
     change(cluster, block)
-    seconds, calm, busy = timed_beside_client(cluster, sheep, sheep.start)
-    return Sample(seconds, fetched(sheep), calm, busy)
+    return sample(cluster, sheep, sheep.start, True)
 
 
 def empty(cluster, beside_client):
@@ -119,17 +156,11 @@ def empty(cluster, beside_client):
     number = cluster.number(gone)
     gone.kill()
     cluster.dog("node", "remove", str(number))
-    fresh = []
-    start = lambda: fresh.extend(cluster.add())  # noqa: E731
-    if beside_client:
-        seconds, calm, busy = timed_beside_client(cluster, FreshLog(cluster), start)
-    else:
-        seconds, calm, busy = timed(cluster, FreshLog(cluster), start), 0, 0
-    return Sample(seconds, fetched(fresh[0]), calm, busy)
+    return sample(cluster, NextSheep(cluster), cluster.add, beside_client)
 
 
-class FreshLog:
-    """The log of the sheep that will be started next."""
+class NextSheep:
+    """The sheep that will be added next; what is asked of it is its log."""
 
     def __init__(self, cluster):
         self.log = cluster.directory / f"sheep{len(cluster.sheep)}.log"
@@ -159,23 +190,29 @@ def measure(directory, rounds):
             fill(cluster, "bench", SIZE)
             fill(cluster, "client", CLIENT_SIZE)
             for title, act in ACTS.items():
-                sample = act(cluster)
-                samples[title].append(sample)
-                print(f"recovery, {title}: {sample.seconds:.1f} s, {sample.fetched / MiB:,.0f} MiB fetched, "
-                      f"client p99 {sample.calm:,.0f} and {sample.busy:,.0f} µs", flush=True)
+                seen = act(cluster)
+                samples[title].append(seen)
+                print(f"recovery, {title}: {seen.seconds:.1f} s, {seen.fetched / MiB:,.0f} MiB fetched, "
+                      f"client p99 {seen.calm:,.0f} and {seen.busy:,.0f} µs, {seen.stolen:.0f} % stolen", flush=True)
     return samples
 
 
 def recovery_section(directory, quick):
     """Measures, and returns the section's text."""
     rows = []
-    for title, samples in measure(directory, 1 if quick else 3).items():
-        middle = {name: statistics.median(getattr(sample, name) for sample in samples) for name in ("seconds", "fetched", "calm", "busy")}
+    for title, samples in measure(directory, 1 if quick else 5).items():
+        def middle(name, unit):
+            values = [getattr(one, name) for one in samples]
+            digits = 0 if max(values) >= 100 else 1
+            return f"{statistics.median(values):,.{digits}f}{unit} ({min(values):,.{digits}f} – {max(values):,.{digits}f})" if any(values) else "-"
+        fetched_bytes, seconds = (statistics.median(getattr(one, name) for one in samples) for name in ("fetched", "seconds"))
         rows.append([
-            title, f"{middle['seconds']:.1f} s", f"{middle['fetched'] / MiB:,.0f} MiB", f"{middle['fetched'] / MiB / middle['seconds']:,.0f} MiB/s",
-            *(f"{middle[when]:,.0f} µs" if middle[when] else "-" for when in ("calm", "busy"))])
+            title, middle("seconds", " s"), f"{fetched_bytes / MiB:,.0f} MiB", f"{fetched_bytes / MiB / seconds:,.0f} MiB/s",
+            middle("calm", " µs"), middle("busy", " µs"), middle("slower", ""), middle("stolen", " %")])
     note = f"""Three sheep with three copies of 1 GiB and of 256 MiB, which a client writes to all the while: {PACE} random writes of 4 KiB a second, one at
 a time. The time is from the start of the process to the last group in sync; for an empty sheep it holds two seconds in which joins
-are gathered into one epoch. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""
+are gathered into one epoch. The client's p99 without recovery is of {CALM} s before and {CALM} s after; the ratio is the median of the rounds' own.
+Medians, and in brackets the least and the most. The last column is the part of the processors' time that the host gave to others meanwhile:
+where it is high, all else in the row is the host's doing. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""
     return f"## Recovery: until all copies are there again\n\n{note}\n\n" + table(
-        ["a sheep", "time", "fetched", "rate", "client's p99 before", "and meanwhile"], rows)
+        ["a sheep", "time", "fetched", "rate", "client's p99 without", "and meanwhile", "ratio", "stolen"], rows)
