@@ -6,7 +6,6 @@ package import SheepProtocol
 /// others wrote since, nor does a first copy that had to wait come after what the client wrote next.
 ///
 /// Kept for one volume at one sheep. A repeat through another sheep is carried out; see `ChangeFence` for when it may be sent.
-/// What such a client had asked for before it lost its connection waits for it, see ``ReturningClients``.
 package struct ClientChanges {
     /// A client has a few dozen changes under way; what it has the answer to, it does not repeat.
     static let remembered = 1024

@@ -200,7 +200,7 @@ extension VolumeSession {
     }
 
     /// After 50 ms of silence the owner learns by a message of its own which replies were seen.
-    func confirmLater() {
+    private func confirmLater() {
         guard !confirmationPending else { return }
         confirmationPending = true
         node.clock.schedule(after: 50_000_000) { [weak self] in

@@ -102,9 +102,7 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         _ identity: WriteIdentity, completion: @escaping (SheepError?) -> Void, change: (@escaping (SheepError?) -> Void) -> Void
     ) {
         switch target {
-        case .volume(let session):
-            session.connected(client, as: identity.client)
-            session.submitOnce(identity, completion, change: change)
+        case .volume(let session): session.submitOnce(identity, completion, change: change)
         case .snapshot: change(completion)
         }
     }
@@ -172,14 +170,6 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         session.trimUnlessChanged(at: offset, length: length, after: delay)
     }
 
-    /// The connection of a client is lost that may come back and send again what was not answered (``once(_:completion:change:)``). Until then
-    /// nothing of that is begun; after a minute it is forgotten.
-    package func leave() {
-        let id = client.id
-        close()
-        client.id = id
-    }
-
     package func abandon() {
         client.isGone = true
         close()
@@ -190,9 +180,6 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
         guard !isClosed else { return }
         isAttached = false
         isClosed = true
-        if let id = client.id, case .volume(let session) = target { session.returning.left(id) }
-        // What it asked for before it closed the device is done.
-        client.id = nil
     }
 }
 

@@ -6,8 +6,6 @@ import SheepProtocol
 /// another gateway must not find its writes undone by what it had asked for here.
 final class VolumeClient {
     var isGone = false
-    /// Of one that comes back, see ``ReturningClients``.
-    var id: ClientID?
 }
 
 /// Whom a change is from.

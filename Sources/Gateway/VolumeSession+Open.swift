@@ -71,7 +71,7 @@ extension VolumeSession {
     func becomeDeleted() {
         mode = .deleted
         let error = SheepError(.noSuchVolume, "volume \(volume.name) was deleted")
-        let requests = waiting + forwarder.takePending() + returning.takeAll()
+        let requests = waiting + forwarder.takePending()
         waiting = []
         for request in requests { request.fail(error) }
         let waiters = parked + holds.holds.flatMap(\.dependents)

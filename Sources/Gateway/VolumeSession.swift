@@ -52,7 +52,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
     var forwarder = Forwarder()
     var forwarded = ForwardedChanges()
     var clientChanges = ClientChanges()
-    var returning = ReturningClients()
     /// Forwarded changes that are done everywhere but whose gateway has not confirmed the reply: not settled yet.
     var unconfirmed: [(sequence: Sequence, origin: ChangeOrigin)] = []
     /// What other gateways send for this term they sent after they knew this entry.
@@ -91,7 +90,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
     /// See ``SheepNode/dismantle()``.
     func dismantle() {
         (waiting, parked, flushes, orders) = ([], [], [], [])
-        returning = ReturningClients()
         (window, forwarder, drained, delayedTrims) = (ChangeWindow(), Forwarder(), nil, DelayedTrims())
     }
 
@@ -115,7 +113,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
         lastUse = max(lastUse, request.receivedAt)
         if !delayedTrims.isEmpty, case .change(_, let length, _, _, _) = request.work { changeComes(at: request.offset, length: length) }
         if request.sender.isGone { return request.fail(ChangeSender.gone) }
-        if case .change = request.work, returning.isAway(request.client) { return returning.keep(request, since: node.clock.now()) }
         if request.isInDoubt {
             return request.fail(
                 SheepError(
@@ -236,10 +233,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
         }
         if isDone(sender.origin) { return completion(nil) }
         if sender.isGone { return completion(ChangeSender.gone) }
-        if hold == nil, returning.isAway(sender.client) {
-            return submitAgain(
-                kind, index: index, offset: offset, length: length, data: data, durable: durable, from: sender, completion: completion)
-        }
         if isOrphaned(sender.origin) {
             return completion(SheepError(.stale, "the gateway that passed it on was called down, and its client may have gone on elsewhere"))
         }
@@ -567,7 +560,6 @@ package final class VolumeSession<Env: NodeEnvironment> {
             }
         }
         for flush in flushes { flush.tick(now: now) }
-        forgetAwayClients(now: now)
         guard limit > 0 else { return }
         failWaiters(now: now, limit: limit)
         guard !waiting.isEmpty else { return }

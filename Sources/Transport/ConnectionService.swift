@@ -56,7 +56,7 @@ final class ConnectionService<Env: NodeEnvironment> {
 
     func closed() {
         if let peer { connections.closed(self, of: peer) }
-        for device in devices.values { device.leave() }
+        for device in devices.values { device.close() }
         devices = [:]
     }
 

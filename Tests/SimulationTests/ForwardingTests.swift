@@ -131,58 +131,6 @@ import Testing
         endQuietly(run)
     }
 
-    @Test(
-        "a client that could come back does not: what waited at its gateway, or comes back there from a dead owner, is not begun, and fails in the end",
-        arguments: 1...5 as ClosedRange<UInt64>, [false, true])
-    func clientLeaves(seed: UInt64, isPassedOn: Bool) {
-        let run = begin(seed, durable: false)
-        defer { run.end() }
-        for sheep in Self.storing + (isPassedOn ? [] : [Self.owner]) { run.kill(sheep) }
-        let former = run.write(0..<16, through: Self.gateway, asChange: 1)
-        run.run(for: Self.second)
-        expect(!former.isAnswered, "it was answered")
-        if isPassedOn { run.kill(Self.owner) }
-        run.leave(Self.gateway)
-        let newer = run.write(0..<16, through: Self.successor)
-        run.run(for: Self.second)
-        for sheep in Self.storing { run.start(sheep) }
-        run.succeed(newer)
-        run.run(for: 10 * Self.second)
-        for sheep in Self.storing { expect(run.holds(newer, 0..<16, at: sheep), "the former write came after the newer one") }
-        expect(run.run(atMost: 80 * Self.second) { former.isAnswered }, "what waits for a client that is gone is never forgotten")
-        expect(!former.hasSucceeded, "the write of the client that left was done")
-        for sheep in Self.storing { expect(run.holds(newer, 0..<16, at: sheep), "the former write came in the end") }
-        endQuietly(run)
-    }
-
-    @Test(
-        "a client comes back by a new connection: what waited is done then, and not before; also when the former one ends later",
-        arguments: 1...5 as ClosedRange<UInt64>, [false, true])
-    func clientComesBack(seed: UInt64, isLateToLeave: Bool) {
-        let run = begin(seed, durable: false)
-        defer { run.end() }
-        for sheep in Self.storing + [Self.owner] { run.kill(sheep) }
-        let former = run.write(0..<16, through: Self.gateway, asChange: 1)
-        run.run(for: Self.second)
-        let leave = run.leaveLater(Self.gateway)
-        if !isLateToLeave { leave() }
-        run.run(for: Self.second)
-        if !isLateToLeave {
-            for sheep in Self.storing { run.start(sheep) }
-            run.run(for: 12 * Self.second)
-            expect(!former.isAnswered, "it was done while nobody asked for it")
-        }
-        let again = run.sendAgain(former, through: Self.gateway)
-        run.run(for: Self.second)
-        if isLateToLeave {
-            leave()
-            for sheep in Self.storing { run.start(sheep) }
-        }
-        run.succeed(again)
-        expect(run.run(atMost: 60 * Self.second) { run.holds(former, 0..<16, at: 1) && run.holds(former, 0..<16, at: 2) }, "what was acknowledged is not there")
-        endQuietly(run)
-    }
-
     @Test("of clients that share a device one goes away: its waiting write is not begun, the other one's is", arguments: 1...5 as ClosedRange<UInt64>)
     func oneOfTwoClientsGoes(seed: UInt64) {
         let run = begin(seed, durable: false)

@@ -14,8 +14,6 @@ package final class DirectedCluster {
         fileprivate var outcome: Result<Void, SheepError>?
         /// Of a write.
         fileprivate var stamp: UInt64?
-        /// Of one that its client can send again.
-        fileprivate var repeatable: (identity: WriteIdentity, offset: UInt64, data: ByteBuffer)?
         /// Of an order: the sheep that answered has in its log what was made.
         package fileprivate(set) var isKnownThere = false
 
@@ -110,18 +108,6 @@ package final class DirectedCluster {
         open.use.close()
     }
 
-    /// The same of a client that may come back (``sendAgain(_:through:)``).
-    package func leave(_ number: Int) { leaveLater(number)() }
-
-    /// From now on a new connection is used; the sheep learns of the former one's end when what is returned is called.
-    package func leaveLater(_ number: Int) -> () -> Void {
-        guard let open = devices.removeValue(forKey: number), !open.use.isBroken else { return {} }
-        return { [self] in
-            world.schedule(after: 0, in: open.use.process) { open.device.leave() }
-            open.use.close()
-        }
-    }
-
     /// That of the second client, as long as the first one's lasts.
     package func disconnectSecond(_ number: Int) {
         guard let second = seconds.removeValue(forKey: number), let open = devices[number] else { return }
@@ -137,9 +123,8 @@ package final class DirectedCluster {
 
     // MARK: The client
 
-    /// Writes something new to these sectors; `asSecond`: as a second client of the same device, which must be open there already;
-    /// `asChange`: under this number of a client that may send it again.
-    package func write(_ sectors: Range<UInt64>, through number: Int, asSecond: Bool = false, asChange change: UInt64? = nil) -> Request {
+    /// Writes something new to these sectors; `asSecond`: as a second client of the same device, which must be open there already.
+    package func write(_ sectors: Range<UInt64>, through number: Int, asSecond: Bool = false) -> Request {
         let request = begin()
         open(number) { [self] use, device in
             var device = device
@@ -152,36 +137,14 @@ package final class DirectedCluster {
             let write = volume.called(sectors, stamp: stamp)
             var data = ByteBuffer()
             for sector in sectors { data.writeBytes(SectorContents.bytes(stamp, sector: sector)) }
-            let offset = sectors.lowerBound * UInt64(sectorSize)
-            let identity = change.map { WriteIdentity(client: ClientID(high: 1, low: 1), number: $0) }
-            request.repeatable = identity.map { ($0, offset, data) }
-            use.call({ done in Self.write(data, at: offset, to: device, as: identity, done) }) { [self] (result: Result<Void, SheepError>) in
+            use.call({ done in
+                device.write(data, at: sectors.lowerBound * UInt64(sectorSize), durable: false) { done($0.map { .failure($0) } ?? .success(())) }
+            }) { [self] (result: Result<Void, SheepError>) in
                 request.outcome = result
                 volume.ended(write, sectors, acknowledged: request.hasSucceeded, durable: false)
             }
         }
         return request
-    }
-
-    /// Sends a write once more, by a new connection after ``leave(_:)``; the answer is this one's.
-    package func sendAgain(_ write: Request, through number: Int) -> Request {
-        let request = begin()
-        guard let (identity, offset, data) = write.repeatable else { return request }
-        open(number) { use, device in
-            use.call({ done in Self.write(data, at: offset, to: device, as: identity, done) }) { (result: Result<Void, SheepError>) in
-                request.outcome = result
-            }
-        }
-        return request
-    }
-
-    private static func write(
-        _ data: ByteBuffer, at offset: UInt64, to device: VolumeDevice<SimulatedEnvironment>, as identity: WriteIdentity?,
-        _ done: @escaping (Result<Void, SheepError>) -> Void
-    ) {
-        let ended: (SheepError?) -> Void = { done($0.map { .failure($0) } ?? .success(())) }
-        guard let identity else { return device.write(data, at: offset, durable: false, completion: ended) }
-        device.once(identity, completion: ended) { device.write(data, at: offset, durable: false, completion: $0) }
     }
 
     /// Makes durable what was answered before.
