@@ -7,7 +7,7 @@ import time
 
 import nbd
 from contents import connect
-from waiting import wait_until
+from waiting import TimedOut, wait_until
 
 BLOCK = 4096
 MiB = 1 << 20
@@ -67,9 +67,22 @@ def one_try(bed, fault, number, volume):
     owner.wait_listening()
     writer.join(30)
     bed.cluster.wait_recovered()
-    wait_until(
-        lambda: bed.cluster.run_dog("vdi", "delete", volume, through=heir).returncode == 0, "the heir knows that its client has left")
+    delete(bed, volume, heir)
     return taken
+
+
+def delete(bed, volume, heir):
+    """Once the heir knows that its client has left."""
+    said = []
+
+    def is_deleted():
+        result = bed.cluster.run_dog("vdi", "delete", volume, through=heir)
+        said[:] = [result.stderr.strip()]
+        return result.returncode == 0
+    try:
+        wait_until(is_deleted, f"{volume} can be deleted")
+    except TimedOut as error:
+        raise TimedOut(f"{error}: {said[0]}") from error
 
 
 def measure(bed, kind, tries, tell=lambda number, seconds: None):
