@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -90,8 +91,18 @@ def measure(directory, quick):
         while subjects:
             ended.append(subjects.popitem()[1])
             ended[-1].close()
-        report.write(target, questions, ended[::-1], rounds, seconds, directory, takeover_section(quick), recovery_section(directory, quick))
+        sections, failures = [], []
+        for section in (lambda: takeover_section(quick), lambda: recovery_section(directory, quick)):
+            # What was measured until then is written all the same.
+            try:
+                sections.append(section())
+            except Exception as error:
+                traceback.print_exc()
+                failures.append(str(error))
+        report.write(target, questions, ended[::-1], rounds, seconds, directory, *sections)
         print(target.read_text() if quick else f"wrote {target}")
+        if failures:
+            sys.exit(f"Sections are missing: {'; '.join(failures)}")
     finally:
         for subject in reversed(subjects.values()):
             subject.close()

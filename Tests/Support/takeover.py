@@ -66,6 +66,8 @@ def one_try(bed, fault, number, volume):
     undo()
     owner.wait_listening()
     writer.join(30)
+    if writer.is_alive():
+        raise AssertionError("the former owner's client hears nothing of its end")
     bed.cluster.wait_recovered()
     delete(bed, volume, heir)
     return taken
