@@ -126,6 +126,7 @@ def timed(cluster, sheep, start):
 
 
 def sample(cluster, sheep, start, beside_client):
+    """Of the recovery that `start` begins and `sheep` tells the end of."""
     if not beside_client:
         stolen = Stolen()
         return Sample(timed(cluster, sheep, start), fetched(sheep), 0, 0, stolen.percent)
@@ -213,6 +214,6 @@ def recovery_section(directory, quick):
 a time. The time is from the start of the process to the last group in sync; for an empty sheep it holds two seconds in which joins
 are gathered into one epoch. The client's p99 without recovery is of {CALM} s before and {CALM} s after; the ratio is the median of the rounds' own.
 Medians, and in brackets the least and the most. The last column is the part of the processors' time that the host gave to others meanwhile:
-where it is high, all else in the row is the host's doing. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""
+where it is high, the host has a part in all else of the row. The original takes a returning node back in 8-20 s and fills an empty one with 1 GiB in 5-8 s."""
     return f"## Recovery: until all copies are there again\n\n{note}\n\n" + table(
         ["a sheep", "time", "fetched", "rate", "client's p99 without", "and meanwhile", "ratio", "stolen"], rows)
