@@ -62,7 +62,7 @@ let package = Package(
         .target(
             name: "Authentication", dependencies: ["ObjectModel", "SheepProtocol", "CLinux", crypto, nio], swiftSettings: settings),
         .target(
-            name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Authentication", "Cluster", "Gateway", "FrontendKit", nio, nioPosix, logging],
+            name: "Transport", dependencies: ["ObjectModel", "SheepProtocol", "Authentication", "Cluster", "ObjectStore", "Gateway", "FrontendKit", nio, nioPosix, logging],
             swiftSettings: settings),
         .target(
             name: "Client", dependencies: ["ObjectModel", "SheepProtocol", "ObjectStore", "Authentication", "FrontendKit", "CLinux", nio, nioPosix, logging],

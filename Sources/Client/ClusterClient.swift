@@ -27,6 +27,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         var gateway: NodeID?
         /// The sheep is on this machine, and this process may see its store.
         var shortCircuit: ShortCircuitReader?
+        private(set) var payloads: SharedPayloads?
         private var isOffered = false
         let since = ContinuousClock.now
         init(connection: SheepConnection, nodes: [NodeRecord]) { (self.connection, self.nodes) = (connection, nodes) }
@@ -37,6 +38,14 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
             guard !isOffered, case .unix = endpoint, let offer = opened.shortCircuit else { return }
             isOffered = true
             shortCircuit = ShortCircuitReader(offer, on: connection)
+            if shortCircuit != nil { sharePayloads() }
+        }
+
+        private func sharePayloads() {
+            connection.send(.devicePayloads, body: [], timeLimit: nil) { [weak self] result in
+                guard case .success(let reply) = result, let offer = try? PayloadMemory(wire: reply.body) else { return }
+                self?.payloads = SharedPayloads(offer)
+            }
         }
     }
 
@@ -118,11 +127,20 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     // MARK: Requests
 
     func submit(
-        _ operation: Operation, volume: ClusterVolume?, payload: ByteBuffer? = nil, body: @escaping (DeviceHandle) -> [UInt8],
+        _ operation: Operation, volume: ClusterVolume?, body: @escaping (DeviceHandle) -> [UInt8],
         completion: @escaping (Result<SheepReply, SheepError>) -> Void
     ) {
         lastSerial += 1
-        send(ClusterRequest(operation, serial: lastSerial, volume: volume, payload: payload, body: body, completion: completion))
+        send(ClusterRequest(
+            operation, serial: lastSerial, volume: volume, payload: nil, body: { handle, _ in body(handle) }, completion: completion))
+    }
+
+    func submitWrite(
+        _ data: ByteBuffer, volume: ClusterVolume, body: @escaping (DeviceHandle, PayloadPlace?) -> [UInt8],
+        completion: @escaping (Result<SheepReply, SheepError>) -> Void
+    ) {
+        lastSerial += 1
+        send(ClusterRequest(.deviceWrite, serial: lastSerial, volume: volume, payload: data, body: body, completion: completion))
     }
 
     private func send(_ request: ClusterRequest) {
@@ -141,7 +159,11 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
 
     private func send(_ request: ClusterRequest, handle: DeviceHandle, on link: Link) {
         inFlight[ObjectIdentifier(request)] = request
-        link.connection.send(request.operation, body: request.body(handle), payload: request.payload, timeLimit: nil) { [self] in
+        let place = request.payload.flatMap { link.payloads?.put($0) }
+        link.connection.send(
+            request.operation, body: request.body(handle, place), payload: place == nil ? request.payload : nil, timeLimit: nil
+        ) { [self] in
+            if let place, $0.isAnswer { link.payloads?.done(place) }
             answered(request, $0, on: link)
         }
     }
@@ -446,8 +468,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private func lookLater(_ link: Link, ticks: Int = 1) {
         eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [self] in
             guard isPresent(link) else { return }
-            if ticks == Self.ticksBetweenLooks { link.shortCircuit?.tick() }
             guard !fences.isEmpty || ticks >= Self.ticksBetweenLooks else { return lookLater(link, ticks: ticks + 1) }
+            link.shortCircuit?.tick()
             nodes(on: link.connection, limit: Self.silenceLimit) { [self] result in
                 guard isPresent(link) else { return }
                 switch result {
@@ -524,6 +546,16 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         guard case .moving(let link, _) = state else { return }
         leave(link)
         adopt(next)
+    }
+}
+
+extension Result where Success == SheepReply, Failure == ClientError {
+    /// The sheep has done with the request, whatever it says.
+    fileprivate var isAnswer: Bool {
+        switch self {
+        case .success, .failure(.refused): true
+        case .failure: false
+        }
     }
 }
 

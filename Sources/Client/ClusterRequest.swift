@@ -5,8 +5,8 @@ import SheepProtocol
 /// A request that is sent until it is answered, through whatever sheep there is.
 final class ClusterRequest {
     let operation: Operation
-    /// Of the volume's handle on the present connection.
-    let body: (DeviceHandle) -> [UInt8]
+    /// Of the volume's handle on the present connection, and where the payload is if it does not follow.
+    let body: (DeviceHandle, PayloadPlace?) -> [UInt8]
     let payload: ByteBuffer?
     /// Nil: of the cluster.
     let volume: ClusterVolume?
@@ -16,7 +16,7 @@ final class ClusterRequest {
 
     init(
         _ operation: Operation, serial: UInt64, volume: ClusterVolume?, payload: ByteBuffer?,
-        body: @escaping (DeviceHandle) -> [UInt8], completion: @escaping (Result<SheepReply, SheepError>) -> Void
+        body: @escaping (DeviceHandle, PayloadPlace?) -> [UInt8], completion: @escaping (Result<SheepReply, SheepError>) -> Void
     ) {
         (self.operation, self.serial, self.volume, self.payload) = (operation, serial, volume, payload)
         (self.body, self.completion) = (body, completion)

@@ -80,8 +80,8 @@ package final class ClusterVolume: BlockDevice {
 
     package func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {
         let identity = nextIdentity()
-        client.submit(.deviceWrite, volume: self, payload: data) { handle in
-            DeviceWrite(handle: handle, offset: offset, durable: durable, identity: identity).wire
+        client.submitWrite(data, volume: self) { handle, place in
+            DeviceWrite(handle: handle, offset: offset, durable: durable, identity: identity, place: place).wire
         } completion: { completion($0.error) }
     }
 

@@ -611,7 +611,7 @@ extension SheepNode: PeerNetworkDelegate {
             reply(result.map { PeerReply(body: $0.wire) })
         }
         case .hello, .authenticate, .prove, .deviceOpen, .deviceRead, .deviceWrite, .deviceFlush, .deviceZero, .deviceStatus,
-            .deviceReadGrant, .deviceClose:
+            .deviceReadGrant, .devicePayloads, .deviceClose:
             reply(.failure(SheepError(.invalidArgument, "\(operation) is no request between sheep")))
         }
     }

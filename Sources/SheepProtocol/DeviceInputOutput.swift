@@ -24,7 +24,7 @@ package struct DeviceRead: Hashable, Sendable, WireCodable {
     }
 }
 
-/// Body of ``Operation/deviceWrite``; the request's payload is the data. Answered by an empty frame.
+/// Body of ``Operation/deviceWrite``; the data is the request's payload, or in shared memory. Answered by an empty frame.
 package struct DeviceWrite: Hashable, Sendable, WireCodable {
     package var handle: DeviceHandle
     /// Bytes.
@@ -32,9 +32,11 @@ package struct DeviceWrite: Hashable, Sendable, WireCodable {
     /// It survives a power cut once answered.
     package var durable: Bool
     package var identity: WriteIdentity
+    /// Of the data; nil: it is the payload.
+    package var place: PayloadPlace?
 
-    package init(handle: DeviceHandle, offset: UInt64, durable: Bool, identity: WriteIdentity) {
-        (self.handle, self.offset, self.durable, self.identity) = (handle, offset, durable, identity)
+    package init(handle: DeviceHandle, offset: UInt64, durable: Bool, identity: WriteIdentity, place: PayloadPlace? = nil) {
+        (self.handle, self.offset, self.durable, self.identity, self.place) = (handle, offset, durable, identity, place)
     }
 
     package init(from reader: inout WireReader) throws(WireError) {
@@ -42,6 +44,7 @@ package struct DeviceWrite: Hashable, Sendable, WireCodable {
         offset = try reader.read()
         durable = try reader.readBool()
         identity = try reader.readValue()
+        place = try reader.readOptional()
     }
 
     package func encode(to writer: inout WireWriter) {
@@ -49,6 +52,7 @@ package struct DeviceWrite: Hashable, Sendable, WireCodable {
         writer.write(offset)
         writer.write(durable)
         writer.write(identity)
+        writer.write(optional: place)
     }
 }
 

@@ -23,7 +23,7 @@ package struct ShortCircuitOffer: Hashable, Sendable, WireCodable {
         writer.write(boot)
     }
 
-    private static var longestPath: Int { 64 }
+    static var longestPath: Int { 64 }
 }
 
 /// Body of ``Operation/deviceReadGrant``; answered by ``DeviceReadGranted``, or ``SheepError/Code/busy`` when the sheep would not answer from its own

@@ -86,6 +86,8 @@ package enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case deviceClose = 0x16
     /// ``DeviceReadGrant`` in, ``DeviceReadGranted`` out: an object that a process of the sheep's machine reads by itself.
     case deviceReadGrant = 0x17
+    /// Nothing in, ``PayloadMemory`` out: where a process of the sheep's machine may put the data of writes.
+    case devicePayloads = 0x18
 
     // Between sheep.
     case ping = 0x20

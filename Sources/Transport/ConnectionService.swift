@@ -2,6 +2,7 @@ import FrontendKit
 import Gateway
 import NIOCore
 import ObjectModel
+import ObjectStore
 import SheepProtocol
 
 /// The newest connection of each run of a peer, which is the only one that is listened to.
@@ -31,6 +32,8 @@ final class ConnectionService<Env: NodeEnvironment> {
     private let connections: PeerConnections<Env>
     /// Of a client on this machine that may see the store.
     private let shortCircuit: ShortCircuitOffer?
+    /// Made when it is asked for.
+    private var payloads: SharedMemory?
     private var peer: Hello?
     /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
     private var isSuperseded = false
@@ -101,6 +104,7 @@ final class ConnectionService<Env: NodeEnvironment> {
         case .deviceZero: zero(try DeviceZero(wire: frame.body), frame)
         case .deviceStatus: status(try DeviceStatus(wire: frame.body), frame)
         case .deviceReadGrant: grantRead(try DeviceReadGrant(wire: frame.body), frame)
+        case .devicePayloads: sharePayloads(frame)
         case .deviceClose:
             devices.removeValue(forKey: try DeviceReference(wire: frame.body).handle)?.close()
             done(frame, nil)
@@ -194,15 +198,33 @@ final class ConnectionService<Env: NodeEnvironment> {
         }
     }
 
+    /// Bytes, in pages that nobody has before they are written.
+    private static var payloadMemorySize: Int { 8 << 20 }
+
+    private func sharePayloads(_ frame: Frame) {
+        if payloads == nil, shortCircuit != nil { payloads = SharedMemory.make("sheep-payloads", size: Self.payloadMemorySize) }
+        guard let payloads else { return done(frame, SheepError(.unavailable, "this sheep shares no memory with this client")) }
+        reply(to: frame, .success(PeerReply(body: PayloadMemory(path: payloads.path, size: UInt32(payloads.bytes.count)).wire)))
+    }
+
+    /// A copy of what is there now: the client may use the place for something else once it is answered, or break and do so before.
+    private func payload(_ place: PayloadPlace) -> ByteBuffer? {
+        guard let payloads, Int(place.offset) + Int(place.length) <= payloads.bytes.count else { return nil }
+        return ByteBuffer(bytes: UnsafeRawBufferPointer(payloads.bytes)[Int(place.offset)..<Int(place.offset) + Int(place.length)])
+    }
+
     private func write(_ request: DeviceWrite, _ frame: Frame) {
         withDevice(request.handle, frame) { device in
-            let length = UInt64(frame.payload.readableBytes)
+            let length = request.place.map { UInt64($0.length) } ?? UInt64(frame.payload.readableBytes)
             if let refusal = refusal(device, offset: request.offset, length: length, longest: UInt64(VolumeLimits.largestRequest)) {
                 return done(frame, refusal)
             }
             guard length > 0 else { return done(frame, nil) }
+            guard let data = request.place.map(payload) ?? frame.payload else {
+                return done(frame, SheepError(.invalidArgument, "the data is said to be in shared memory, past the end of what there is"))
+            }
             device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
-                device.write(frame.payload, at: request.offset, durable: request.durable, completion: $0)
+                device.write(data, at: request.offset, durable: request.durable, completion: $0)
             }
         }
     }

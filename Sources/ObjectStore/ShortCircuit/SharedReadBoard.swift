@@ -8,19 +8,9 @@ package import ObjectModel
 /// left of its lease: so the mark of its end must come before the locks go, see `clinux_life_begin`.
 package final class SharedReadBoard {
     package let board: ReadBoard
-    private let descriptor: Int32
+    private let memory: SharedMemory
 
-    private init(memory: UnsafeMutableRawPointer, descriptor: Int32) {
-        (board, self.descriptor) = (ReadBoard(memory: memory), descriptor)
-    }
-
-    /// What ``make(boot:)`` made stays mapped: the kernel writes there when the thread ends.
-    deinit { if descriptor < 0 { munmap(board.memory, ReadBoard.size) } }
-
-    private static func map(_ descriptor: Int32, _ protection: Int32) -> UnsafeMutableRawPointer? {
-        let memory = mmap(nil, ReadBoard.size, protection, MAP_SHARED, descriptor, 0)
-        return memory == MAP_FAILED ? nil : memory
-    }
+    private init(_ memory: SharedMemory, _ board: ReadBoard) { (self.memory, self.board) = (memory, board) }
 
     /// The clocks of another time namespace count from another moment: leases of there mean nothing here.
     private static var clockNamespace: UInt64 {
@@ -32,36 +22,23 @@ package final class SharedReadBoard {
 
     /// A board of this process, for as long as the calling thread runs. Nil: the system has none to give, and clients read through the sheep.
     package static func make(boot: BootID) -> SharedReadBoard? {
-        let descriptor = clinux_memory_file("sheep-reads", ReadBoard.size)
-        guard descriptor >= 0 else { return nil }
-        guard let memory = map(descriptor, PROT_READ | PROT_WRITE) else {
-            close(descriptor)
-            return nil
-        }
-        let shared = SharedReadBoard(memory: memory, descriptor: descriptor)
-        guard clinux_life_begin(memory + ReadBoard.lifeOffset) == 0 else { return nil }
-        _ = ReadBoard(memory: memory, boot: boot, clock: clockNamespace)
-        return shared
+        guard let memory = SharedMemory.make("sheep-reads", size: ReadBoard.size), let start = memory.bytes.baseAddress,
+            clinux_life_begin(start + ReadBoard.lifeOffset) == 0
+        else { return nil }
+        // It stays mapped: the kernel writes there when the thread ends.
+        _ = Unmanaged.passRetained(memory)
+        return SharedReadBoard(memory, ReadBoard(memory: start, boot: boot, clock: clockNamespace))
     }
 
     /// Where others find it while this process runs.
-    package var path: String { "/proc/\(getpid())/fd/\(descriptor)" }
+    package var path: String { memory.path }
 
     // MARK: The reader's
 
     /// The board of another process, by its path. Nil: it is not there, or not that of this run.
     package static func find(_ path: String, boot: BootID) -> SharedReadBoard? {
-        // Whatever else may have that path is only named by this, not opened.
-        let place = clinux_open(path, clinux_o_path() | O_CLOEXEC, 0)
-        guard place >= 0 else { return nil }
-        defer { close(place) }
-        var status = stat()
-        guard fstat(place, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        let descriptor = clinux_open("/proc/self/fd/\(place)", O_RDONLY | O_CLOEXEC, 0)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        guard clinux_is_memory_file(descriptor, ReadBoard.size) != 0, let memory = map(descriptor, PROT_READ) else { return nil }
-        let shared = SharedReadBoard(memory: memory, descriptor: -1)
+        guard let memory = SharedMemory.find(path, size: ReadBoard.size, isWritable: false), let start = memory.bytes.baseAddress else { return nil }
+        let shared = SharedReadBoard(memory, ReadBoard(memory: start))
         return shared.board.isOf(boot, clock: clockNamespace) && shared.isAlive ? shared : nil
     }
 
