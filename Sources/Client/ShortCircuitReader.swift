@@ -1,5 +1,6 @@
 import CLinux
 import NIOCore
+import NIOPosix
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -7,7 +8,8 @@ import SheepProtocol
 /// Reads objects of a sheep on this machine from its files, without asking it each time, as long as it vouches for them (``ReadBoard``).
 ///
 /// What is read often and seldom changed is worth it: the sheep is asked for an object (``Operation/deviceReadGrant``) after some reads of
-/// it, the more of them the shorter the last grant was of use. Every few seconds a read of each volume goes to the sheep all the same, so that it sees that the
+/// it, the more of them the shorter the last grant was of use; a long read counts as many short ones. Where one read follows the other the next
+/// object is asked for before it is reached. Every few seconds a read of each volume goes to the sheep all the same, so that it sees that the
 /// volume is in use (``tick()``). One of the connection; used on the event loop only.
 final class ShortCircuitReader {
     private struct Key: Hashable {
@@ -41,24 +43,33 @@ final class ShortCircuitReader {
     private let shared: SharedReadBoard
     private let store: StoreView
     private unowned let connection: SheepConnection
+    private let helper = NIOThreadPool(numberOfThreads: 1)
     private var entries: [Key: Entry] = [:]
     private var ring: [Key] = []
     private var hand = 0
     private var tableBytes = 0
     /// Devices whose next read goes to the sheep.
     private var due: Set<DeviceHandle> = []
+    /// Where the last read of all ended.
+    private var lastEnd: (device: DeviceHandle, offset: UInt64)?
 
     /// Nil when this process cannot see what is offered.
     init?(_ offer: ShortCircuitOffer, on connection: SheepConnection) {
         guard let shared = SharedReadBoard.find(offer.board, boot: offer.boot), let store = StoreView(path: offer.store) else { return nil }
         (self.shared, self.store, self.connection) = (shared, store, connection)
+        helper.start()
     }
+
+    deinit { helper.shutdownGracefully { _ in } }
 
     /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked.
     func read(_ device: DeviceHandle, shift: ObjectShift, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+        let size = UInt64(shift.objectSize)
+        let isInSequence = lastEnd.map { $0 == (device, offset) } ?? false
+        lastEnd = (device, offset + UInt64(length))
+        if isInSequence, let next = UInt32(exactly: (offset + UInt64(length) - 1) / size + 1) { expect(Key(device: device, index: next)) }
         if !due.isEmpty, due.remove(device) != nil { return false }
         let start = buffer.writerIndex
-        let size = UInt64(shift.objectSize)
         var (offset, rest) = (offset, length)
         while rest > 0 {
             let piece = min(rest, Int(size - offset % size))
@@ -74,13 +85,11 @@ final class ShortCircuitReader {
     }
 
     private func readObject(_ key: Key, at offset: Int, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
-        guard let entry = entries[key] else {
-            remember(key)
-            return false
-        }
+        let entry = entries[key] ?? remember(key)
         entry.wasUsed = true
         guard let object = entry.object else {
-            countRead(entry, key)
+            entry.reads += Self.worth(length)
+            if entry.reads >= entry.patience { ask(for: entry, key) }
             return false
         }
         // Looked at before as well, so that nothing is read in vain.
@@ -88,9 +97,20 @@ final class ShortCircuitReader {
             ended(entry)
             return false
         }
-        let isRead = buffer.appendBlocks(of: offset..<offset + length) { object.read(at: $0, into: $1) && shared.vouches(for: object.stamp) }
-        if isRead { entry.uses += 1 }
+        let isRead = buffer.appendBlocks(of: offset..<offset + length) {
+            SharedRead.read(object, at: $0, into: $1, helper: helper) && shared.vouches(for: object.stamp)
+        }
+        if isRead { entry.uses += Self.worth(length) }
         return isRead
+    }
+
+    /// In short reads: what it saves not to ask the sheep.
+    private static func worth(_ length: Int) -> Int { 1 + length / (32 << 10) }
+
+    /// The object is likely to be read soon. One whose grants were of no use waits for its reads.
+    private func expect(_ key: Key) {
+        let entry = entries[key] ?? remember(key)
+        if entry.object == nil, entry.patience == Self.leastPatience { ask(for: entry, key) }
     }
 
     /// To be called every few seconds: what is not vouched for any more is let go, for an object may be deleted and its file keep its space for us;
@@ -124,12 +144,12 @@ final class ShortCircuitReader {
         (entry.object, entry.reads, entry.uses, entry.usesSeen) = (nil, 0, 0, 0)
     }
 
-    private func remember(_ key: Key) {
+    private func remember(_ key: Key) -> Entry {
         if ring.count >= Self.mostEntries { evict() }
         ring.append(key)
         let entry = Entry()
-        entry.reads = 1
         entries[key] = entry
+        return entry
     }
 
     /// One that was not used since the hand came by last.
@@ -145,9 +165,8 @@ final class ShortCircuitReader {
         if let entry = entries.removeValue(forKey: key) { drop(entry) }
     }
 
-    private func countRead(_ entry: Entry, _ key: Key) {
-        entry.reads += 1
-        guard entry.reads >= entry.patience, !entry.isAsked else { return }
+    private func ask(for entry: Entry, _ key: Key) {
+        guard !entry.isAsked else { return }
         entry.isAsked = true
         connection.send(.deviceReadGrant, body: DeviceReadGrant(handle: key.device, index: key.index).wire, timeLimit: nil) { [weak self] result in
             guard let self, entries[key] === entry else { return }
