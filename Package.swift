@@ -111,6 +111,7 @@ let package = Package(
             linkerSettings: staticRuntime),
         .executableTarget(
             name: "bare-passthrough", path: "Benchmarks/BarePassthrough", linkerSettings: [.linkedLibrary("fuse3")]),
+        .executableTarget(name: "bare-store", path: "Benchmarks/BareStore"),
         .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
         // Tests.
         .testTarget(name: "ObjectModelTests", dependencies: ["ObjectModel"], swiftSettings: settings),

@@ -35,7 +35,7 @@ def all_questions(s, seconds, source):
         Question("Copying 1 GiB out", peers, copy_out()),
         *relay_questions(s, seconds),
         *file_questions(s, seconds),
-        *(Question(f"iSCSI through tgt: 4 KiB random reads, depth {depth}", [s["tgt, file"], s["tgt, volume"]], iscsi_perf(depth, seconds))
+        *(Question(f"iSCSI through tgt: 4 KiB random reads, depth {depth}", [s["tgt, file"], s["tgt, bare store"], s["tgt, volume"]], iscsi_perf(depth, seconds))
           for depth in (1, 16)),
         Question("4 KiB random writes over a sparse volume of 64 GiB, depth 32",
                  [s["qemu-nbd"], s["nbdkit file"], s["one copy"]], load("write", 32, seconds, volume="sparse"),

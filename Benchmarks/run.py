@@ -23,7 +23,7 @@ from measuring import copy_in  # noqa: E402
 from questions import all_questions  # noqa: E402
 from recovery_section import recovery_section  # noqa: E402
 from takeover_section import takeover_section  # noqa: E402
-from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs, tgt_file, tgt_volume  # noqa: E402
+from subjects import SIZE, BareRelay, SheepServer, bare_passthrough, fill, nbdkit_file, qemu_nbd, sheepfs, tgt_bare_store, tgt_file, tgt_volume  # noqa: E402
 
 # After this time each remaining question gets one round, so that the whole stays under 25 minutes.
 HURRY_AFTER = 20 * 60
@@ -44,6 +44,7 @@ def start_subjects(directory, subjects):
         lambda: sheepfs(directory, subjects["one copy"], True),
         lambda: tgt_file(directory),
         lambda: tgt_volume(subjects["one copy"]),
+        lambda: tgt_bare_store(directory, subjects["one copy"]),
         lambda: BareRelay("bare relay, synced", "the same with an fdatasync for each received burst", directory, True),
     ):
         subject = make()
@@ -113,7 +114,7 @@ def main():
     if sys.argv[1:]:
         print(__doc__.strip())
         sys.exit(0 if sys.argv[1] in ("-h", "--help") else 2)
-    for program in ("sheep", "dog", "sheepfs", "bare-relay", "bare-passthrough"):
+    for program in ("sheep", "dog", "sheepfs", "bare-relay", "bare-passthrough", "bare-store"):
         if not (binaries() / program).exists():
             sys.exit(f"There is no {program} in {binaries()}: run `make build` first.")
     base = os.environ.get("BENCH_DIR") or "/var/tmp"

@@ -189,6 +189,20 @@ def tgt_volume(server):
     return Target("tgt, volume", "tgtd with the volume of the sheep with one copy (sheepdog)", store, "sheepdog", behind=server.pids())
 
 
+def tgt_bare_store(directory, server):
+    """On the file of `tgt_file`."""
+    socket = directory / "bare-store.sock"
+    bare = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", binaries() / "bare-store", socket, server.cluster.sheep[0].store / "sock", directory / "tgt.data"])
+    wait_until(socket.exists, "the bare store listens")
+    target = Target(
+        "tgt, bare store", "tgtd with our program of Benchmarks/BareStore, a server that answers each read with one of a file (sheepdog)",
+        f"unix:{socket}:bench", "sheepdog")
+    target.children.insert(0, bare)
+    target.idle_bytes = target.resident_bytes()
+    return target
+
+
 class BareRelay(Subject):
     """A front and three backends, see BareRelay/: the least that three copies can cost."""
 

@@ -1,15 +1,18 @@
 /// Looks for the next request for a moment before the event loop sleeps: a client that keeps one request in flight sends the
 /// next within microseconds of its reply, and to wake a sleeping thread takes longer than that.
 ///
-/// Kept up only while it pays: after a miss it is left out for twice as many replies as after the one before, up to 1,024, and for four times
-/// as many, sixteen at least, when others needed the processor meanwhile.
+/// Kept up only while it pays: after some misses in a row it is left out for twice as many replies as the time before, up to 1,024, and for four
+/// times as many, sixteen at least, when others needed the processor meanwhile. One miss says little: the scheduler needs some turns to find
+/// the client's threads a processor beside one that does not sleep any more.
 package struct NextRequestPoll {
     /// Nanoseconds; what a client on this machine takes from a reply to its next request, when its own thread must be woken too.
     private static let patience: UInt64 = 150_000
     private static let longestPause = 1024
+    private static let missesInARow = 4
 
     private var pause = 0
     private var skipped = 0
+    private var misses = 0
 
     package init() {}
 
@@ -23,15 +26,16 @@ package struct NextRequestPoll {
             skipped += 1
             return false
         }
-        skipped = 0
-        switch SystemCall.readability(anyOf: descriptors, within: Self.patience) {
-        case .readable:
-            pause = 0
+        let outcome = SystemCall.readability(anyOf: descriptors, within: Self.patience)
+        guard outcome != .readable else {
+            (pause, misses) = (0, 0)
             return true
-        case .notReadable: pause = min(max(1, 2 * pause), Self.longestPause)
-        // On a busy machine who never sleeps is the first to be held up.
-        case .interrupted: pause = min(max(16, 4 * pause), Self.longestPause)
         }
+        misses += 1
+        guard misses == Self.missesInARow else { return false }
+        (skipped, misses) = (0, 0)
+        // On a busy machine who never sleeps is the first to be held up.
+        pause = min(outcome == .interrupted ? max(16, 4 * pause) : max(1, 2 * pause), Self.longestPause)
         return false
     }
 }
