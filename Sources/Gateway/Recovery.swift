@@ -340,6 +340,7 @@ package final class Recovery<Env: NodeEnvironment> {
         listed = true
         phase = .copying
         sortByNeed()
+        pace.began(among: node.control.state.nodes.values.lazy.filter(\.isUp).count, now: node.clock.now())
         node.logger.info("recovery: \(queue.count) slots to compare")
         advance()
     }

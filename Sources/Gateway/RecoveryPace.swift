@@ -25,7 +25,17 @@ package struct RecoveryPace {
     private var begun: UInt32 = 0
     private var intervalBegan: UInt64 = 0
 
+    /// Until so many sheep were heard of, or this time, nobody knows that no client is there.
+    private var (sheep, cautiousUntil): (Int, UInt64) = (0, 0)
+    private static let caution: UInt64 = 1_000_000_000
+
     package init() {}
+
+    /// Copying begins, among so many sheep whose clients may suffer from it: gently, until all of them have told what their clients ask for.
+    package mutating func began(among sheep: Int, now: UInt64) {
+        (self.sheep, cautiousUntil) = (sheep, now + Self.caution)
+        rate = rate ?? Self.slowest
+    }
 
     /// What a sheep sees of clients.
     package mutating func noted(_ load: ClientLoad, at sheep: NodeID, now: UInt64) { loads[sheep] = (load, now) }
@@ -34,7 +44,10 @@ package struct RecoveryPace {
     package mutating func adapt(now: UInt64) {
         loads = loads.filter { now < $0.value.at + Self.loadLifetime }
         let busy = loads.values.lazy.map(\.load).filter { $0.requests >= LatencyWindow.fewest }
-        guard !busy.isEmpty else { return rate = nil }
+        guard !busy.isEmpty else {
+            if loads.count >= sheep || now >= cautiousUntil { rate = nil }
+            return
+        }
         guard let before = rate else { return rate = Self.slowest }
         // What the loads show goes back a second: they say nothing yet of a rate that was lowered since.
         if now < loweredAt + Self.hindsight { return }

@@ -16,6 +16,24 @@ import Testing
         #expect(pace.reserve(1 << 30, now: Self.second) == 0 && pace.reserve(1 << 30, now: Self.second) == 0)
     }
 
+    @Test("it begins gently until every sheep has told of its clients, or time is up")
+    func unheard() {
+        var pace = RecoveryPace()
+        let idle = ClientLoad(requests: 0, tail: 0, calmTail: 100)
+        pace.began(among: 2, now: Self.second)
+        pace.noted(idle, at: gateway, now: Self.second)
+        pace.adapt(now: Self.second)
+        #expect(pace.rate == RecoveryPace.slowest, "one of two")
+        pace.noted(idle, at: NodeID(high: 1, low: 2), now: Self.second)
+        pace.adapt(now: Self.second)
+        #expect(pace.rate == nil)
+        pace.began(among: 3, now: Self.second)
+        pace.adapt(now: 2 * Self.second - 1)
+        #expect(pace.rate == RecoveryPace.slowest)
+        pace.adapt(now: 2 * Self.second)
+        #expect(pace.rate == nil, "the third may hang")
+    }
+
     @Test("the rate halves while clients suffer, to a floor, and grows when they do not")
     func follows() {
         var pace = RecoveryPace()
