@@ -1,11 +1,11 @@
-import NIOCore
+package import NIOCore
 import ObjectStore
-import SheepProtocol
+package import SheepProtocol
 
 /// Places in memory that is shared with a sheep on this machine, for the data of long writes: it crosses no socket then. Of one connection.
 ///
 /// A place is taken until its write is answered, or the connection is lost: the sheep that had it may use it until then.
-final class SharedPayloads {
+package final class SharedPayloads {
     /// Shorter data goes with its request. Bytes.
     private static var shortest: Int { 32 << 10 }
     /// Bytes of a place; longer data goes with its request.
@@ -15,7 +15,7 @@ final class SharedPayloads {
     private var free: [UInt32]
 
     /// Nil when this process cannot see what is offered.
-    init?(_ offer: PayloadMemory) {
+    package init?(_ offer: PayloadMemory) {
         guard let memory = SharedMemory.find(offer.path, size: Int(offer.size), isWritable: true) else { return nil }
         self.memory = memory
         // The lowest is the next: what is in use often stays in the processors' caches.
@@ -23,7 +23,7 @@ final class SharedPayloads {
     }
 
     /// Puts data there; nil: it has to go with its request.
-    func put(_ data: ByteBuffer) -> PayloadPlace? {
+    package func put(_ data: ByteBuffer) -> PayloadPlace? {
         let length = data.readableBytes
         guard length >= Self.shortest, length <= Self.placeSize, let offset = free.popLast() else { return nil }
         data.withUnsafeReadableBytes { UnsafeMutableRawBufferPointer(rebasing: memory.bytes[Int(offset)...]).copyMemory(from: $0) }
@@ -31,5 +31,5 @@ final class SharedPayloads {
     }
 
     /// The write of what is there was answered.
-    func done(_ place: PayloadPlace) { free.append(place.offset) }
+    package func done(_ place: PayloadPlace) { free.append(place.offset) }
 }

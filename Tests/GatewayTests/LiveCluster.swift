@@ -37,6 +37,8 @@ final class LiveCluster: @unchecked Sendable {
         var listener: Listener<LiveEnvironment>?
         var nbd: NBDServer<VolumeDirectory<LiveEnvironment>>?
         var socket = ""
+        /// A unix socket for tools, which may share memory with the sheep.
+        var door = ""
         /// Of the loopback.
         var port: UInt16 = 0
         init() { loop = NodeLoop(eventLoop: group.next()) }
@@ -124,6 +126,7 @@ final class LiveCluster: @unchecked Sendable {
                 member.directory = VolumeDirectory(node: node)
                 let listener = Listener(node: node, directory: member.directory, loop: member.loop, logger: logger)
                 member.listener = listener
+                listener.shortCircuit = ShortCircuitOffer(board: "", store: "", boot: boot)
                 listener.start(host: "127.0.0.1", port: Int(port)) { error in
                     node.start()
                     done(error.map { .failure($0) } ?? .success(()))
@@ -137,6 +140,10 @@ final class LiveCluster: @unchecked Sendable {
             configuration: NBDConfiguration(listeners: [.unix(path: member.socket)]), logger: logger)
         try nbd.start()
         member.nbd = nbd
+        member.door = path + "/\(number).door"
+        _ = try ServerBootstrap(group: member.loop.eventLoop)
+            .childChannelInitializer { channel in channel.eventLoop.makeCompletedFuture { try member.listener?.accept(channel) } }
+            .bind(unixDomainSocketPath: member.door).wait()
         return member
     }
 
