@@ -1,5 +1,5 @@
-// The least that a logical unit can cost whose store tgt asks over a socket: a server for tgt's store `sheepdog` that answers every
-// read of data with one read of a file. What it takes to open the volume it lets a real sheep answer.
+// The least processor time that a logical unit can cost whose store tgt asks over a socket: a server for tgt's store `sheepdog` that answers
+// every read of data with one read of a file, and sleeps in between. What it takes to open the volume it lets a real sheep answer.
 //
 //   bare-store LISTEN-SOCKET SHEEP-SOCKET FILE     stays in the foreground; data cannot be written
 #define _GNU_SOURCE

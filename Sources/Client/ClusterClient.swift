@@ -27,17 +27,18 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
         var gateway: NodeID?
         /// The sheep is on this machine, and this process may see its store.
         var shortCircuit: ShortCircuitReader?
+        /// Memory that is shared with it, for the data of writes.
         private(set) var payloads: SharedPayloads?
         private var isOffered = false
         let since = ContinuousClock.now
         init(connection: SheepConnection, nodes: [NodeRecord]) { (self.connection, self.nodes) = (connection, nodes) }
         var endpoint: SheepEndpoint { connection.endpoint }
 
-        func learn(_ opened: DeviceOpened) {
+        func learn(_ opened: DeviceOpened, helper: ReadHelper) {
             gateway = opened.gateway
             guard !isOffered, case .unix = endpoint, let offer = opened.shortCircuit else { return }
             isOffered = true
-            shortCircuit = ShortCircuitReader(offer, on: connection)
+            shortCircuit = ShortCircuitReader(offer, on: connection, helper: helper)
             if shortCircuit != nil { sharePayloads() }
         }
 
@@ -82,6 +83,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private var volumes: [ObjectIdentifier: ClusterVolume] = [:]
     private var isTryingAgain = false
     private var saidUnreachable = false
+    private let readHelper = ReadHelper()
 
     package init(eventLoop: any EventLoop, endpoint: SheepEndpoint, key: ClusterKey? = nil, logger: Logger) {
         (self.eventLoop, self.key, self.logger, candidates) = (eventLoop, key, logger, SheepCandidates(given: endpoint))
@@ -203,7 +205,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     /// Appends what the sheep would answer, when it is on this machine and vouches for what its files show; see ``ShortCircuitReader``.
     func readShortCircuit(_ volume: ClusterVolume, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
         guard case .connected(let link) = state, let reader = link.shortCircuit, let handle = volume.handle else { return false }
-        return reader.read(handle, shift: volume.objectShift, at: offset, length: length, appendingTo: &buffer)
+        return reader.read(
+            handle, shift: volume.objectShift, size: volume.information.size, at: offset, length: length, appendingTo: &buffer)
     }
 
     // MARK: Volumes
@@ -236,7 +239,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
                 guard let opened = try? DeviceOpened(wire: reply.body) else {
                     return completion(.failure(SheepError(.unknown, "the sheep's answer to an open cannot be read")))
                 }
-                link.learn(opened)
+                link.learn(opened, helper: readHelper)
                 completion(.success(opened))
             case .failure(.refused(let error)) where !Self.meansAnotherSheep(error.code): completion(.failure(error))
             case .failure(let error): lose(link, "\(error)", isRefusing: error.isRefusal)
@@ -252,7 +255,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
                     guard let opened = try? DeviceOpened(wire: reply.body) else {
                         return .failure(SheepError(.unknown, "the sheep's answer to an open cannot be read"))
                     }
-                    present?.learn(opened)
+                    present?.learn(opened, helper: readHelper)
                     let volume = ClusterVolume(client: self, name: name, opened: opened)
                     volumes[ObjectIdentifier(volume)] = volume
                     return .success(volume)
@@ -468,8 +471,8 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     private func lookLater(_ link: Link, ticks: Int = 1) {
         eventLoop.assumeIsolated().scheduleTask(in: Self.tick) { [self] in
             guard isPresent(link) else { return }
+            if ticks % Self.ticksBetweenLooks == 0 { link.shortCircuit?.tick() }
             guard !fences.isEmpty || ticks >= Self.ticksBetweenLooks else { return lookLater(link, ticks: ticks + 1) }
-            link.shortCircuit?.tick()
             nodes(on: link.connection, limit: Self.silenceLimit) { [self] result in
                 guard isPresent(link) else { return }
                 switch result {
@@ -478,7 +481,7 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
                     link.nodes = nodes
                     _ = candidates.learn(nodes)
                     judgeFences(link)
-                    lookLater(link)
+                    lookLater(link, ticks: ticks % Self.ticksBetweenLooks + 1)
                 }
             }
         }

@@ -4,7 +4,8 @@ package import SheepProtocol
 
 /// Places in memory that is shared with a sheep on this machine, for the data of long writes: it crosses no socket then. Of one connection.
 ///
-/// A place is taken until its write is answered, or the connection is lost: the sheep that had it may use it until then.
+/// A place is taken until its write is answered. When the connection is lost those that are taken stay so for ever: a sheep that still has the
+/// requests in its buffers may copy from there at any time.
 package final class SharedPayloads {
     /// Shorter data goes with its request. Bytes.
     private static var shortest: Int { 32 << 10 }
@@ -16,7 +17,7 @@ package final class SharedPayloads {
 
     /// Nil when this process cannot see what is offered.
     package init?(_ offer: PayloadMemory) {
-        guard let memory = SharedMemory.find(offer.path, size: Int(offer.size), isWritable: true) else { return nil }
+        guard let memory = SharedMemory.find(offer.path, size: Int(offer.size), identity: offer.identity, isWritable: true) else { return nil }
         self.memory = memory
         // The lowest is the next: what is in use often stays in the processors' caches.
         free = stride(from: 0, through: Int(offer.size) - Self.placeSize, by: Self.placeSize).map { UInt32($0) }.reversed()

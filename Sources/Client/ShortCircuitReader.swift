@@ -1,6 +1,5 @@
 import CLinux
 import NIOCore
-import NIOPosix
 import ObjectModel
 import ObjectStore
 import SheepProtocol
@@ -21,6 +20,8 @@ final class ShortCircuitReader {
     private final class Entry {
         var object: ShortCircuitObject?
         var isAsked = false
+        /// The sheep granted nothing when it was asked before the first read: it may not have opened the object yet.
+        var isRefused = false
         /// Through the sheep since there was no grant.
         var reads = 0
         /// By the present grant, and when last looked at.
@@ -43,7 +44,7 @@ final class ShortCircuitReader {
     private let shared: SharedReadBoard
     private let store: StoreView
     private unowned let connection: SheepConnection
-    private let helper = NIOThreadPool(numberOfThreads: 1)
+    private let helper: ReadHelper
     private var entries: [Key: Entry] = [:]
     private var ring: [Key] = []
     private var hand = 0
@@ -54,20 +55,23 @@ final class ShortCircuitReader {
     private var lastEnd: (device: DeviceHandle, offset: UInt64)?
 
     /// Nil when this process cannot see what is offered.
-    init?(_ offer: ShortCircuitOffer, on connection: SheepConnection) {
+    init?(_ offer: ShortCircuitOffer, on connection: SheepConnection, helper: ReadHelper) {
         guard let shared = SharedReadBoard.find(offer.board, boot: offer.boot), let store = StoreView(path: offer.store) else { return nil }
-        (self.shared, self.store, self.connection) = (shared, store, connection)
-        helper.start()
+        (self.shared, self.store, self.connection, self.helper) = (shared, store, connection, helper)
     }
 
-    deinit { helper.shutdownGracefully { _ in } }
-
-    /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked.
-    func read(_ device: DeviceHandle, shift: ObjectShift, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+    /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked. `total` is the volume's size.
+    func read(
+        _ device: DeviceHandle, shift: ObjectShift, size total: UInt64, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer
+    ) -> Bool {
+        guard length > 0 else { return true }
         let size = UInt64(shift.objectSize)
-        let isInSequence = lastEnd.map { $0 == (device, offset) } ?? false
-        lastEnd = (device, offset + UInt64(length))
-        if isInSequence, let next = UInt32(exactly: (offset + UInt64(length) - 1) / size + 1) { expect(Key(device: device, index: next)) }
+        let end = offset + UInt64(length)
+        if let lastEnd, lastEnd == (device, offset) {
+            let next = (end - 1) / size + 1
+            if next * size < total, let index = UInt32(exactly: next) { expect(Key(device: device, index: index)) }
+        }
+        lastEnd = (device, end)
         if !due.isEmpty, due.remove(device) != nil { return false }
         let start = buffer.writerIndex
         var (offset, rest) = (offset, length)
@@ -89,7 +93,7 @@ final class ShortCircuitReader {
         entry.wasUsed = true
         guard let object = entry.object else {
             entry.reads += Self.worth(length)
-            if entry.reads >= entry.patience { ask(for: entry, key) }
+            if entry.reads >= entry.patience { ask(for: entry, key, isExpected: false) }
             return false
         }
         // Looked at before as well, so that nothing is read in vain.
@@ -98,7 +102,7 @@ final class ShortCircuitReader {
             return false
         }
         let isRead = buffer.appendBlocks(of: offset..<offset + length) {
-            SharedRead.read(object, at: $0, into: $1, helper: helper) && shared.vouches(for: object.stamp)
+            helper.read(object, at: $0, into: $1) && shared.vouches(for: object.stamp)
         }
         if isRead { entry.uses += Self.worth(length) }
         return isRead
@@ -110,7 +114,8 @@ final class ShortCircuitReader {
     /// The object is likely to be read soon. One whose grants were of no use waits for its reads.
     private func expect(_ key: Key) {
         let entry = entries[key] ?? remember(key)
-        if entry.object == nil, entry.patience == Self.leastPatience { ask(for: entry, key) }
+        if let object = entry.object, !shared.vouches(for: object.stamp) { ended(entry) }
+        if entry.object == nil, entry.patience == Self.leastPatience, !entry.isRefused { ask(for: entry, key, isExpected: true) }
     }
 
     /// To be called every few seconds: what is not vouched for any more is let go, for an object may be deleted and its file keep its space for us;
@@ -141,7 +146,7 @@ final class ShortCircuitReader {
 
     private func drop(_ entry: Entry) {
         tableBytes -= entry.object?.tableBytes ?? 0
-        (entry.object, entry.reads, entry.uses, entry.usesSeen) = (nil, 0, 0, 0)
+        (entry.object, entry.reads, entry.uses, entry.usesSeen, entry.isRefused) = (nil, 0, 0, 0, false)
     }
 
     private func remember(_ key: Key) -> Entry {
@@ -165,15 +170,16 @@ final class ShortCircuitReader {
         if let entry = entries.removeValue(forKey: key) { drop(entry) }
     }
 
-    private func ask(for entry: Entry, _ key: Key) {
+    private func ask(for entry: Entry, _ key: Key, isExpected: Bool) {
         guard !entry.isAsked else { return }
         entry.isAsked = true
         connection.send(.deviceReadGrant, body: DeviceReadGrant(handle: key.device, index: key.index).wire, timeLimit: nil) { [weak self] result in
             guard let self, entries[key] === entry else { return }
             entry.isAsked = false
             drop(entry)
+            entry.isRefused = false
             guard let object = object(result) else {
-                entry.patience = min(2 * entry.patience, Self.mostPatience)
+                if isExpected { entry.isRefused = true } else { entry.patience = min(2 * entry.patience, Self.mostPatience) }
                 return
             }
             while tableBytes + object.tableBytes > Self.mostTableBytes, ring.count > 1 { evict() }

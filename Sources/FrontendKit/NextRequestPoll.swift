@@ -31,7 +31,7 @@ package struct NextRequestPoll {
             (pause, misses) = (0, 0)
             return true
         }
-        misses += 1
+        misses = outcome == .interrupted ? Self.missesInARow : misses + 1
         guard misses == Self.missesInARow else { return false }
         (skipped, misses) = (0, 0)
         // On a busy machine who never sleeps is the first to be held up.

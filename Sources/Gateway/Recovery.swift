@@ -340,7 +340,7 @@ package final class Recovery<Env: NodeEnvironment> {
         listed = true
         phase = .copying
         sortByNeed()
-        pace.began(among: node.control.state.nodes.values.lazy.filter(\.isUp).count, now: node.clock.now())
+        pace.began(among: node.control.state.nodes.values.filter(\.isUp).map(\.id), now: node.clock.now())
         node.logger.info("recovery: \(queue.count) slots to compare")
         advance()
     }
@@ -394,7 +394,7 @@ package final class Recovery<Env: NodeEnvironment> {
 
     func clientsFare(_ load: ClientLoad, at sheep: NodeID) { pace.noted(load, at: sheep, now: node.clock.now()) }
 
-    /// Clients are busy meanwhile.
+    /// Clients are busy meanwhile, or may be: not all sheep have told yet.
     var isBesideClients: Bool { pace.rate != nil }
 
     /// Runs `fetch` when so many bytes more may be fetched; the permit is given back when what it asked for is done.

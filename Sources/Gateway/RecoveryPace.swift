@@ -1,7 +1,7 @@
 package import ObjectModel
 package import SheepProtocol
 
-/// How fast a sheep that catches up may fetch: as fast as it can while nobody else wants the machines, else at a rate that
+/// How fast a sheep that catches up may fetch: as fast as it can when every sheep has told that no client wants the machines, else at a rate that
 /// begins low, halves when the clients' requests take more than twice as long as without recovery, and grows by an eighth while they do not.
 ///
 /// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
@@ -25,14 +25,14 @@ package struct RecoveryPace {
     private var begun: UInt32 = 0
     private var intervalBegan: UInt64 = 0
 
-    /// Until so many sheep were heard of, or this time, nobody knows that no client is there.
-    private var (sheep, cautiousUntil): (Int, UInt64) = (0, 0)
+    /// Until these sheep were heard of, or this time, nobody knows that no client is there.
+    private var (sheep, cautiousUntil): ([NodeID], UInt64) = ([], 0)
     private static let caution: UInt64 = 1_000_000_000
 
     package init() {}
 
-    /// Copying begins, among so many sheep whose clients may suffer from it: gently, until all of them have told what their clients ask for.
-    package mutating func began(among sheep: Int, now: UInt64) {
+    /// Copying begins, among sheep whose clients may suffer from it: gently, until all of them have told what their clients ask for.
+    package mutating func began(among sheep: [NodeID], now: UInt64) {
         (self.sheep, cautiousUntil) = (sheep, now + Self.caution)
         rate = rate ?? Self.slowest
     }
@@ -45,7 +45,7 @@ package struct RecoveryPace {
         loads = loads.filter { now < $0.value.at + Self.loadLifetime }
         let busy = loads.values.lazy.map(\.load).filter { $0.requests >= LatencyWindow.fewest }
         guard !busy.isEmpty else {
-            if loads.count >= sheep || now >= cautiousUntil { rate = nil }
+            if now >= cautiousUntil || sheep.allSatisfy({ loads[$0] != nil }) { rate = nil }
             return
         }
         guard let before = rate else { return rate = Self.slowest }

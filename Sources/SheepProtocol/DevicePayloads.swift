@@ -6,17 +6,21 @@ package struct PayloadMemory: Hashable, Sendable, WireCodable {
     package var path: String
     /// Bytes.
     package var size: UInt32
+    /// Its inode: the path may be another's by the time it is opened.
+    package var identity: UInt64
 
-    package init(path: String, size: UInt32) { (self.path, self.size) = (path, size) }
+    package init(path: String, size: UInt32, identity: UInt64) { (self.path, self.size, self.identity) = (path, size, identity) }
 
     package init(from reader: inout WireReader) throws(WireError) {
         path = try reader.readString(maximum: ShortCircuitOffer.longestPath)
         size = try reader.read()
+        identity = try reader.read()
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(path)
         writer.write(size)
+        writer.write(identity)
     }
 }
 

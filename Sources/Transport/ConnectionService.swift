@@ -34,6 +34,8 @@ final class ConnectionService<Env: NodeEnvironment> {
     private let shortCircuit: ShortCircuitOffer?
     /// Made when it is asked for.
     private var payloads: SharedMemory?
+    /// Bytes of it that writes which were not answered were in.
+    private var sharedUnderWay = 0
     private var peer: Hello?
     /// The peer has made a newer connection: what still comes by this one was sent again by that, or was given up.
     private var isSuperseded = false
@@ -204,12 +206,16 @@ final class ConnectionService<Env: NodeEnvironment> {
     private func sharePayloads(_ frame: Frame) {
         if payloads == nil, shortCircuit != nil { payloads = SharedMemory.make("sheep-payloads", size: Self.payloadMemorySize) }
         guard let payloads else { return done(frame, SheepError(.unavailable, "this sheep shares no memory with this client")) }
-        reply(to: frame, .success(PeerReply(body: PayloadMemory(path: payloads.path, size: UInt32(payloads.bytes.count)).wire)))
+        reply(to: frame, .success(PeerReply(body: PayloadMemory(path: payloads.path, size: UInt32(payloads.bytes.count), identity: payloads.identity).wire)))
     }
 
     /// A copy of what is there now: the client may use the place for something else once it is answered, or break and do so before.
+    ///
+    /// Nil: there is no such place, or more is under way than there is room for, as when a place is named again before its answer.
     private func payload(_ place: PayloadPlace) -> ByteBuffer? {
-        guard let payloads, Int(place.offset) + Int(place.length) <= payloads.bytes.count else { return nil }
+        guard let payloads, Int(place.offset) + Int(place.length) <= payloads.bytes.count,
+            sharedUnderWay + Int(place.length) <= payloads.bytes.count
+        else { return nil }
         return ByteBuffer(bytes: UnsafeRawBufferPointer(payloads.bytes)[Int(place.offset)..<Int(place.offset) + Int(place.length)])
     }
 
@@ -221,9 +227,14 @@ final class ConnectionService<Env: NodeEnvironment> {
             }
             guard length > 0 else { return done(frame, nil) }
             guard let data = request.place.map(payload) ?? frame.payload else {
-                return done(frame, SheepError(.invalidArgument, "the data is said to be in shared memory, past the end of what there is"))
+                return done(frame, SheepError(.invalidArgument, "the data is said to be in shared memory where there is none, or is not free"))
             }
-            device.once(request.identity) { [weak self] in self?.done(frame, $0) } change: {
+            let shared = Int(request.place?.length ?? 0)
+            sharedUnderWay += shared
+            device.once(request.identity) { [weak self] in
+                self?.sharedUnderWay -= shared
+                self?.done(frame, $0)
+            } change: {
                 device.write(data, at: request.offset, durable: request.durable, completion: $0)
             }
         }

@@ -10,7 +10,7 @@ import Testing
     @Test("places are given once, and again when they are free; what is too short or too long gets none")
     func places() throws {
         let memory = try #require(SharedMemory.make("test", size: 3 * Self.place + 1))
-        let payloads = try #require(SharedPayloads(PayloadMemory(path: memory.path, size: UInt32(memory.bytes.count))))
+        let payloads = try #require(SharedPayloads(PayloadMemory(path: memory.path, size: UInt32(memory.bytes.count), identity: memory.identity)))
         func data(_ byte: UInt8, _ length: Int) -> ByteBuffer { ByteBuffer(repeating: byte, count: length) }
         #expect(payloads.put(data(1, (32 << 10) - 1)) == nil)
         #expect(payloads.put(data(1, Self.place + 1)) == nil)
@@ -30,8 +30,8 @@ import Testing
     @Test("an offer that is not there is none")
     func absent() throws {
         let memory = try #require(SharedMemory.make("test", size: 4096))
-        #expect(SharedPayloads(PayloadMemory(path: memory.path, size: 8192)) == nil, "another size")
-        #expect(SharedPayloads(PayloadMemory(path: "/proc/self/exe", size: 4096)) == nil)
-        #expect(SharedPayloads(PayloadMemory(path: "/nowhere", size: 4096)) == nil)
+        #expect(SharedPayloads(PayloadMemory(path: memory.path, size: 8192, identity: memory.identity)) == nil, "another size")
+        #expect(SharedPayloads(PayloadMemory(path: "/proc/self/exe", size: 4096, identity: memory.identity)) == nil)
+        #expect(SharedPayloads(PayloadMemory(path: "/nowhere", size: 4096, identity: memory.identity)) == nil)
     }
 }

@@ -33,12 +33,20 @@ final class RawConnection {
     deinit { close(descriptor) }
 
     func send(_ operation: SheepProtocol.Operation, id: UInt32, body: [UInt8], payload: [UInt8] = []) {
+        send(Self.frame(operation, id: id, body: body, payload: payload))
+    }
+
+    /// Frames that come together.
+    func send(_ frames: [UInt8]) {
+        // To one that was closed it may fail.
+        _ = Glibc.send(descriptor, frames, frames.count, Int32(MSG_NOSIGNAL))
+    }
+
+    static func frame(_ operation: SheepProtocol.Operation, id: UInt32, body: [UInt8], payload: [UInt8] = []) -> [UInt8] {
         var frame = [UInt8](repeating: 0, count: FrameHeader.size)
         let header = FrameHeader(operation: operation, id: id, bodyLength: body.count, payloadLength: payload.count)
         frame.withUnsafeMutableBytes { header.encode(into: $0) }
-        frame += body + payload
-        // To one that was closed it may fail.
-        _ = Glibc.send(descriptor, frame, frame.count, Int32(MSG_NOSIGNAL))
+        return frame + body + payload
     }
 
     /// Nil: the other side has closed the connection.

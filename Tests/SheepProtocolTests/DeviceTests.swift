@@ -28,7 +28,7 @@ import Testing
         let place = PayloadPlace(offset: 6, length: 7)
         try expectRoundTrip(place)
         try expectRoundTrip(DeviceWrite(handle: handle, offset: 5, durable: true, identity: identity, place: place))
-        try expectRoundTrip(PayloadMemory(path: "/proc/7/fd/8", size: 9))
+        try expectRoundTrip(PayloadMemory(path: "/proc/7/fd/8", size: 9, identity: 10))
         try expectRoundTrip(DeviceZero(
             handle: handle, offset: 5, length: 6, mayDeallocate: true, durable: false, identity: identity))
         try expectRoundTrip(DeviceStatus(handle: handle, offset: 5, length: 6, limit: 7))

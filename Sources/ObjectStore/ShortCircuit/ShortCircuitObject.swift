@@ -57,7 +57,7 @@ package final class ShortCircuitObject {
     }
 
     /// Reads whole blocks that are in memory and match their checksums; only then is it true. Whether they count the board says, when it is
-    /// asked after this.
+    /// asked after this. By any thread.
     package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
         guard (offset | buffer.count) % blockSize == 0 else { return false }
         guard let bytes else { return zero(buffer) }

@@ -4,7 +4,7 @@ import SheepProtocol
 import Testing
 
 /// Writes whose data is in memory that the client shares with its sheep.
-@Suite struct SharedPayloadTests {
+@Suite struct PayloadMemoryTests {
     private static let size: UInt64 = 64 << 20
 
     /// A cluster with a volume, and who has it open.
@@ -16,7 +16,7 @@ import Testing
 
         init(overTCP: Bool = false) throws {
             cluster = try LiveCluster(sheep: 1, copies: 1)
-            try cluster.administer(.volumeCreate(VolumeCreate(name: "v", size: SharedPayloadTests.size)))
+            try cluster.administer(.volumeCreate(VolumeCreate(name: "v", size: PayloadMemoryTests.size)))
             let member = cluster.members[0]
             connection = try overTCP ? RawConnection(port: member.port) : RawConnection(path: member.door)
             connection.send(.deviceOpen, id: 1, body: DeviceOpen(name: "v", readOnly: false).wire)
@@ -31,10 +31,14 @@ import Testing
 
         /// The result of a write: 0, or a ``SheepError/Code``.
         func write(_ place: PayloadPlace?, at offset: UInt64, number: UInt64, payload: [UInt8] = []) throws -> UInt32 {
-            let write = DeviceWrite(
-                handle: handle, offset: offset, durable: false, identity: WriteIdentity(client: client, number: number), place: place)
-            connection.send(.deviceWrite, id: 3, body: write.wire, payload: payload)
+            connection.send(.deviceWrite, id: 3, body: body(place, at: offset, number: number), payload: payload)
             return try #require(try connection.reply()).result
+        }
+
+        func body(_ place: PayloadPlace?, at offset: UInt64, number: UInt64) -> [UInt8] {
+            DeviceWrite(
+                handle: handle, offset: offset, durable: false, identity: WriteIdentity(client: client, number: number), place: place
+            ).wire
         }
 
         func read(at offset: UInt64, length: UInt32) throws -> [UInt8] {
@@ -74,6 +78,19 @@ import Testing
         #expect(try bench.read(at: 0, length: 4096) == [UInt8](repeating: 0, count: 4096))
         #expect(try bench.write(nil, at: 0, number: 21, payload: [7]) == 0, "the connection goes on")
         #expect(try bench.read(at: 0, length: 1) == [7])
+    }
+
+    @Test("places that are named again before their answer are refused: a client makes the sheep keep no more than the memory has")
+    func bounded() throws {
+        let bench = try Bench()
+        let whole = PayloadPlace(offset: 0, length: UInt32(try bench.memory().bytes.count))
+        // New objects take a while, so that the first is not answered when the others come.
+        bench.connection.send((0..<20).flatMap { number in
+            RawConnection.frame(.deviceWrite, id: 10 + UInt32(number), body: bench.body(whole, at: 0, number: 1 + UInt64(number)))
+        })
+        let results = try (0..<20).map { _ in try #require(try bench.connection.reply()).result }
+        #expect(results.contains(0) && results.contains(SheepError.Code.invalidArgument.rawValue))
+        #expect(try bench.write(whole, at: 0, number: 100) == 0, "all are free again")
     }
 
     @Test("who comes by TCP is given no memory")
