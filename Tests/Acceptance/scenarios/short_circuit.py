@@ -19,6 +19,8 @@ SHEEP, COPIES, LIMIT = 3, 3, 300
 
 SIZE = 16 * MiB
 BLOCKS = SIZE // BLOCK
+# Blocks of one.
+OBJECT = 4 * MiB // BLOCK
 READS = 4000
 # Of the board that a sheep shares with its readers (Sources/ObjectStore/ShortCircuit): where the word of its life stands.
 LIFE, OWNER_DIED, TID = 64, 0x40000000, 0x3FFFFFFF
@@ -126,9 +128,13 @@ class Seen(threading.Thread):
         try:
             while not self.ended.is_set():
                 block = chance.choice(blocks)
-                acknowledged = self.written[block]
-                found = read(self.file, block)
-                check(found >= acknowledged, f"block {block}: {found} was read after {acknowledged} had been acknowledged")
+                # A long read is done by two threads.
+                (start, length) = (block // OBJECT * OBJECT, MiB) if chance.randrange(8) == 0 else (block, BLOCK)
+                acknowledged = {here: self.written[here] for here in blocks if start <= here < start + length // BLOCK}
+                data = os.pread(self.file, length, start * BLOCK)
+                for here, number in acknowledged.items():
+                    found = number_in(data[(here - start) * BLOCK:(here - start + 1) * BLOCK])
+                    check(found >= number, f"block {here}: {found} was read after {number} had been acknowledged")
                 self.count += 1
         except (OSError, AssertionError) as error:
             self.error = error
