@@ -11,13 +11,15 @@ enum CatalogueCompaction {
 /// Housekeeping, in small steps.
 extension ObjectStore {
     private static var retiredAtOnce: Int { 64 }
-    private static var verifiedAtOnce: Int { 4 }
+    /// Whoever waits for the store meanwhile waits for a millisecond or so.
+    private static var verifiedAtOnce: Int { 1 }
+    private static var writtenBackAtOnce: Int { 32 }
     private static var compactedAtOnce: Int { 16_384 }
 
     /// Called every so often (some ten times a second) with a clock that does not go back, in nanoseconds.
     ///
-    /// Each call does a bounded amount: retires idle regions from the intent log, recomputes some tables after an
-    /// unclean stop, compacts the logs, removes files of removed objects.
+    /// Each call does a bounded amount: writes tables of idle regions back and retires these from the intent log, recomputes some tables after
+    /// an unclean stop, compacts the logs, removes files of removed objects.
     package func tick(now: UInt64) {
         time = max(time, now)
         guard case .open = phase else { return }
@@ -41,11 +43,25 @@ extension ObjectStore {
         }
         guard !idle.isEmpty else { return }
         // In order, so that a simulated run repeats exactly.
-        for region in idle.sorted(by: { $0.key < $1.key }).prefix(Self.retiredAtOnce) {
+        let inOrder = idle.sorted { $0.key < $1.key }
+        writeBackTables(of: inOrder)
+        for region in inOrder.lazy.filter(\.dirtyTables.isEmpty).prefix(Self.retiredAtOnce) {
             region.isRetiring = true
             nextBatch.regions.append((region, region.generation))
         }
         startBatch()
+    }
+
+    /// Those of a region that was written whole are as many as it has objects: to write all at once would hold everybody up.
+    private func writeBackTables(of idle: [Region<D>]) {
+        var left = Self.writtenBackAtOnce
+        for region in idle {
+            for file in region.dirtyTables.prefix(left) {
+                guard writeBack(file) else { return }
+                left -= 1
+            }
+            if left == 0 { return }
+        }
     }
 
     private func compactIntents() {

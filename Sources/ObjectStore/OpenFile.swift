@@ -47,7 +47,7 @@ final class Region<D: Disk> {
     var generation: UInt64 = 0
     var lastWrite: UInt64 = 0
     var isRetiring = false
-    /// Files whose tables were dirtied; some may have been written back since.
+    /// Files whose tables are not written back.
     var dirtyTables: [OpenFile<D>] = []
     /// A file was closed before it was synced.
     var needsFullSync = false
