@@ -40,4 +40,6 @@ package enum NodeTiming {
     package static let forgetting: UInt64 = 10_000_000_000
     /// The sheep's housekeeping.
     package static let tick: UInt64 = 250_000_000
+    /// The store's own.
+    package static let storeTick: UInt64 = 62_500_000
 }

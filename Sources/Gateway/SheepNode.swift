@@ -124,6 +124,7 @@ package final class SheepNode<Env: NodeEnvironment> {
             guard !isStopped else { return }
             engine.start()
             tick()
+            storeTick()
         }
     }
 
@@ -479,7 +480,6 @@ package final class SheepNode<Env: NodeEnvironment> {
         postLease()
         ticks += 1
         if ticks % 4 == 0 { control.retry() }
-        store?.tick(now: now)
         if store != nil { replica.tick(now: now) }
         for session in orderedSessions {
             session.tick(now: now)
@@ -495,6 +495,13 @@ package final class SheepNode<Env: NodeEnvironment> {
         garbage.tick()
         scrubber.tick(now: now)
         clock.schedule(after: NodeTiming.tick) { [weak self] in self?.tick() }
+    }
+
+    /// Little at a time, and so more often than all else: who waits for the store meanwhile waits for the loop.
+    private func storeTick() {
+        guard !isStopped, let store else { return }
+        store.tick(now: clock.now())
+        clock.schedule(after: NodeTiming.storeTick) { [weak self] in self?.storeTick() }
     }
 
     /// A member answered with an error: perhaps the log says why.

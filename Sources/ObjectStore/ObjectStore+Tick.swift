@@ -13,10 +13,10 @@ extension ObjectStore {
     private static var retiredAtOnce: Int { 64 }
     /// Whoever waits for the store meanwhile waits for a millisecond or so.
     private static var verifiedAtOnce: Int { 1 }
-    private static var writtenBackAtOnce: Int { 32 }
+    private static var writtenBackAtOnce: Int { 16 }
     private static var compactedAtOnce: Int { 16_384 }
 
-    /// Called every so often (some ten times a second) with a clock that does not go back, in nanoseconds.
+    /// Called every so often (sixteen times a second) with a clock that does not go back, in nanoseconds.
     ///
     /// Each call does a bounded amount: writes tables of idle regions back and retires these from the intent log, recomputes some tables after
     /// an unclean stop, compacts the logs, removes files of removed objects.
@@ -52,15 +52,17 @@ extension ObjectStore {
         startBatch()
     }
 
-    /// Those of a region that was written whole are as many as it has objects: to write all at once would hold everybody up.
+    /// Those of a region that was written whole are as many as it has objects: to write all at once would hold everybody up. Where more become idle
+    /// than a few at a time, it is a part of them, so that none waits longer than a few seconds.
     private func writeBackTables(of idle: [Region<D>]) {
-        var left = Self.writtenBackAtOnce
+        var left = max(Self.writtenBackAtOnce, idle.reduce(0) { $0 + $1.dirtyTables.count } / 64)
         for region in idle {
             for file in region.dirtyTables.prefix(left) {
-                guard writeBack(file) else { return }
                 left -= 1
+                // Where the disk is full, another region's tables may have their space.
+                if !writeBack(file) { break }
             }
-            if left == 0 { return }
+            if left == 0 || hasFailed { return }
         }
     }
 
