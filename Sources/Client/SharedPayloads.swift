@@ -9,7 +9,7 @@ package import SheepProtocol
 package final class SharedPayloads {
     /// Shorter data goes with its request. Bytes.
     private static var shortest: Int { 32 << 10 }
-    /// Bytes of a place; longer data goes with its request.
+    /// Bytes of a place; longer data goes with its request. What sheepfs sends at a time is as long.
     private static var placeSize: Int { 256 << 10 }
 
     private let memory: SharedMemory
