@@ -35,8 +35,7 @@ def all_questions(s, seconds, source):
         Question("Copying 1 GiB out", peers, copy_out()),
         *relay_questions(s, seconds),
         *file_questions(s, seconds),
-        *(Question(f"iSCSI through tgt: 4 KiB random reads, depth {depth}", [s["tgt, file"], s["tgt, bare store"], s["tgt, volume"]], iscsi_perf(depth, seconds))
-          for depth in (1, 16)),
+        *iscsi_questions(s, seconds),
         Question("4 KiB random writes over a sparse volume of 64 GiB, depth 32",
                  [s["qemu-nbd"], s["nbdkit file"], s["one copy"]], load("write", 32, seconds, volume="sparse"),
                  note="Nothing was written there before: every write allocates."),
@@ -56,6 +55,12 @@ def relay_questions(s, seconds):
                  note="The relay calls fdatasync once for each burst that a backend received; ours get FUA."),
         Question("Three copies and the bare relay, durable: 4 KiB random writes, depth 32", synced, load("write", 32, seconds, fua=True)),
     ]
+
+
+def iscsi_questions(s, seconds):
+    """The same tgt in front of its own store and of ours."""
+    stores = [s["tgt, file"], s["tgt, bare store"], s["tgt, volume"], s["tgt, volume, 4 threads"]]
+    return [Question(f"iSCSI through tgt: 4 KiB random reads, depth {depth}", stores, iscsi_perf(depth, seconds)) for depth in (1, 16)]
 
 
 def file_questions(s, seconds):

@@ -161,10 +161,10 @@ def sheepfs(directory, server, caches):
 class Target(Subject):
     """A tgtd with one logical unit; the processes behind it count as its own."""
 
-    def __init__(self, name, note, store, kind, behind=()):
+    def __init__(self, name, note, store, kind, behind=(), options=()):
         super().__init__(name, note)
         self.behind = behind
-        self.address = Tgt(self).export("bench", store, kind)
+        self.address = Tgt(self, *options).export("bench", store, kind)
         self.idle_bytes = self.resident_bytes()
 
     def start(self, *command, output):
@@ -183,10 +183,14 @@ def tgt_file(directory):
     return Target("tgt, file", "tgtd with its own file store (rdwr)", data, "rdwr")
 
 
-def tgt_volume(server):
-    """On the volume of a running sheep."""
+def tgt_volume(server, threads=None):
+    """On the volume of a running sheep. With tgt's own number of threads, 16, or another."""
     store = unix_store(server.cluster.sheep[0], "bench")
-    return Target("tgt, volume", "tgtd with the volume of the sheep with one copy (sheepdog)", store, "sheepdog", behind=server.pids())
+    name, note = "tgt, volume", "tgtd with the volume of the sheep with one copy (sheepdog)"
+    if threads is None: return Target(name, note, store, "sheepdog", behind=server.pids())
+    return Target(
+        f"{name}, {threads} threads", f"the same with --nr_iothreads {threads}, as docs/iscsi.md says", store, "sheepdog",
+        behind=server.pids(), options=("--nr_iothreads", threads))
 
 
 def tgt_bare_store(directory, server):

@@ -7,6 +7,29 @@ package enum SystemCall {
         max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT)))
     }
 
+    /// Shows what is there and leaves it there; 0 when nothing is, or when the peer is gone.
+    package static func peekNow(_ socket: CInt, into space: UnsafeMutableRawBufferPointer) -> Int {
+        max(0, recv(socket, space.baseAddress, space.count, CInt(MSG_DONTWAIT | MSG_PEEK)))
+    }
+
+    /// Which of the descriptors, 64 at most, have something to read, or an end or error to tell: a bit for each, from the lowest on.
+    package static func readableSockets(_ descriptors: [CInt]) -> UInt64 {
+        precondition(descriptors.count <= UInt64.bitWidth)
+        return withUnsafeTemporaryAllocation(of: pollfd.self, capacity: descriptors.count) { asked in
+            ask(after: descriptors, asked)
+            guard poll(asked.baseAddress, nfds_t(asked.count), 0) > 0 else { return 0 }
+            return asked.indices.reduce(into: 0) { readable, place in
+                if asked[place].revents != 0 { readable |= 1 << UInt64(place) }
+            }
+        }
+    }
+
+    private static func ask(after descriptors: [CInt], _ asked: UnsafeMutableBufferPointer<pollfd>) {
+        for (place, descriptor) in descriptors.enumerated() {
+            asked.initializeElement(at: place, to: pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+        }
+    }
+
     enum Readability: Equatable {
         case readable
         case notReadable
@@ -17,9 +40,7 @@ package enum SystemCall {
     /// Asks again and again, without sleeping, for so many nanoseconds at most.
     static func readability(anyOf descriptors: [CInt], within patience: UInt64) -> Readability {
         withUnsafeTemporaryAllocation(of: pollfd.self, capacity: descriptors.count) { asked in
-            for (place, descriptor) in descriptors.enumerated() {
-                asked.initializeElement(at: place, to: pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
-            }
+            ask(after: descriptors, asked)
             let start = monotonicNanoseconds()
             var waited: UInt64 = 0
             var isReadable = false

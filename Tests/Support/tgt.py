@@ -13,12 +13,12 @@ class Tgt:
 
     control_ports = iter(range(1, 30))
 
-    def __init__(self, bed):
+    def __init__(self, bed, *options):
         self.bed = bed
         self.control = 100 + next(self.control_ports)
         self.port, = free_ports(1)
         self.process = bed.start(
-            "tgtd", "-f", "-C", self.control, "--iscsi", f"portal=127.0.0.1:{self.port}", output=f"tgtd{self.control}.log")
+            "tgtd", "-f", "-C", self.control, "--iscsi", f"portal=127.0.0.1:{self.port}", *options, output=f"tgtd{self.control}.log")
         wait_until(self._answers, f"tgtd answers on control port {self.control}")
         self.targets = 0
 

@@ -89,34 +89,78 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
         try StreamOptions.set(on: channel)
     }
 
-    // MARK: The next request
+    // MARK: The next requests
 
     private var nextRequest = NextRequestPoll()
     /// Taken from clients and not answered.
     private var underWay = 0
-    private var begunSinceReply = 0
-    /// Of all connections; made anew when one comes or goes.
-    private var sockets: [CInt]?
+    private var isTurnsEndAwaited = false
+    /// Of all connections; made anew when one comes or goes. Empty: they are too many.
+    private var sockets: (connections: [BackingStoreConnection<Backend>], descriptors: [CInt])?
+    /// Counts up when the next request was there as soon as it was looked for, and down when it was not.
+    private var foundAtOnce = 0
 
-    func requestBegan() {
-        underWay += 1
-        begunSinceReply += 1
-    }
+    func requestBegan() { underWay += 1 }
 
     func requestEnded() { underWay -= 1 }
 
-    /// tgt takes one connection for each of its threads and lets any of them do the next request: where just one was under
-    /// way in all, it is looked for on every connection.
+    /// What comes next is looked for once a turn of the loop, after all that this one received.
     func repliesFlushed() {
-        guard underWay == 0 else { return }
-        defer { begunSinceReply = 0 }
-        guard begunSinceReply == 1 else { return }
-        if sockets == nil { sockets = connections.count <= Self.mostPolled ? connections.values.compactMap(\.descriptor) : [] }
-        if let sockets, !sockets.isEmpty { nextRequest.wait(for: sockets) }
+        guard !isTurnsEndAwaited else { return }
+        isTurnsEndAwaited = true
+        eventLoop.assumeIsolatedUnsafeUnchecked().execute { [self] in
+            serveNextRequests()
+            isTurnsEndAwaited = false
+        }
     }
 
-    /// tgt has 16 threads; to ask after more sockets takes longer than to be woken.
+    /// Nothing else on the event loop waits longer for requests that are served past NIO.
+    private static var longestTurn: TimeAmount { .milliseconds(1) }
+    /// tgt has 16 threads; to ask after more sockets takes longer than to be woken. At most 64.
     private static var mostPolled: Int { 32 }
+    private static var deepQueue: Int { 4 }
+
+    /// tgt takes one connection for each of its threads and lets any of them do the next request: it is looked for on every connection.
+    private func serveNextRequests() {
+        let end = NIODeadline.now() + Self.longestTurn
+        while underWay == 0, NIODeadline.now() < end {
+            let (connections, descriptors) = polledSockets()
+            var readable = readableSockets(descriptors)
+            guard readable != 0 else { return }
+            while readable != 0 {
+                guard connections[readable.trailingZeroBitCount].serveNext() else { return }
+                readable &= readable - 1
+            }
+        }
+    }
+
+    /// A bit for each; zero where it does not pay to wait for one.
+    private func readableSockets(_ descriptors: [CInt]) -> UInt64 {
+        guard !descriptors.isEmpty else { return 0 }
+        let readable = SystemCall.readableSockets(descriptors)
+        guard readable == 0 else {
+            foundAtOnce = min(foundAtOnce + 1, 64)
+            return readable
+        }
+        // Who keeps several requests in flight wants the processor to send them.
+        guard foundAtOnce <= Self.deepQueue else {
+            foundAtOnce -= 1
+            return 0
+        }
+        return nextRequest.wait(for: descriptors) ? SystemCall.readableSockets(descriptors) : 0
+    }
+
+    private func polledSockets() -> (connections: [BackingStoreConnection<Backend>], descriptors: [CInt]) {
+        if let sockets { return sockets }
+        var polled: (connections: [BackingStoreConnection<Backend>], descriptors: [CInt]) = ([], [])
+        for connection in connections.values where connections.count <= Self.mostPolled {
+            guard let descriptor = connection.descriptor else { continue }
+            polled.connections.append(connection)
+            polled.descriptors.append(descriptor)
+        }
+        sockets = polled
+        return polled
+    }
 
     func ended(_ connection: BackingStoreConnection<Backend>) {
         connections[ObjectIdentifier(connection)] = nil

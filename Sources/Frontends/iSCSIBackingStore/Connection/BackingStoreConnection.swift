@@ -208,6 +208,31 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         if context.channel.isWritable { resume() }
     }
 
+    /// Serves the request that the socket has, and takes it from there only when it is answered; false: it is left to NIO, as are those
+    /// with data. Linux wakes who waits in a receive on the other end, as each of tgt's threads does, when a request is taken from a unix
+    /// socket; once the reply is there nobody waits.
+    func serveNext() -> Bool {
+        guard backlog.readableBytes == 0, !requests.isInsideRequest, mayRead, let descriptor else { return false }
+        // With room for one byte more it shows whether that is all.
+        var request = ByteBufferAllocator().buffer(capacity: RequestHeader.size + 1)
+        request.writeWithUnsafeMutableBytes(minimumWritableBytes: RequestHeader.size + 1) { SystemCall.peekNow(descriptor, into: $0) }
+        guard request.readableBytes == RequestHeader.size, !request.withUnsafeReadableBytes(RequestHeader.init(from:)).flags.contains(.write)
+        else { return false }
+        isInsideRead = true
+        backlog = request
+        work()
+        isInsideRead = false
+        flushNow()
+        guard let descriptor = self.descriptor else { return false }
+        let taken = withUnsafeTemporaryAllocation(byteCount: RequestHeader.size, alignment: 1) { SystemCall.receiveNow(descriptor, into: $0) }
+        // The client is gone, or what was answered would come again.
+        guard taken == RequestHeader.size else {
+            closeNow()
+            return false
+        }
+        return true
+    }
+
     /// Goes on after a wait.
     private func resume() {
         guard !isWorking, context != nil else { return }
