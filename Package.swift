@@ -127,7 +127,8 @@ let package = Package(
         .testTarget(name: "ObjectStoreTests", dependencies: ["ObjectStore", "ObjectModel"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(
-            name: "ClientTests", dependencies: ["Client", "SheepProtocol", "ObjectStore", "FrontendKit", "ObjectModel", nio, nioPosix, logging],
+            name: "ClientTests",
+            dependencies: ["ConformanceKit", "Client", "SheepProtocol", "ObjectStore", "FrontendKit", "ObjectModel", nio, nioPosix, logging],
             swiftSettings: settings),
         // What test targets share.
         .target(

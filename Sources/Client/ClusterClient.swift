@@ -203,10 +203,13 @@ package final class ClusterClient: BlockDeviceProvider, @unchecked Sendable {
     }
 
     /// Appends what the sheep would answer, when it is on this machine and vouches for what its files show; see ``ShortCircuitReader``.
-    func readShortCircuit(_ volume: ClusterVolume, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+    func readShortCircuit(
+        _ volume: ClusterVolume, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer, whileWaiting mayWait: () -> Bool
+    ) -> Bool {
         guard case .connected(let link) = state, let reader = link.shortCircuit, let handle = volume.handle else { return false }
         return reader.read(
-            handle, shift: volume.objectShift, size: volume.information.size, at: offset, length: length, appendingTo: &buffer)
+            handle, shift: volume.objectShift, size: volume.information.size, at: offset, length: length, appendingTo: &buffer,
+            whileWaiting: mayWait)
     }
 
     // MARK: Volumes

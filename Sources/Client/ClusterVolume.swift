@@ -74,8 +74,8 @@ package final class ClusterVolume: BlockDevice {
         }
     }
 
-    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
-        client.readShortCircuit(self, at: offset, length: length, appendingTo: &buffer)
+    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer, whileWaiting mayWait: () -> Bool) -> Bool {
+        client.readShortCircuit(self, at: offset, length: length, appendingTo: &buffer, whileWaiting: mayWait)
     }
 
     package func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void) {

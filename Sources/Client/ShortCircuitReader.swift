@@ -61,8 +61,10 @@ final class ShortCircuitReader {
     }
 
     /// Appends the bytes if they are here for the taking; else the buffer stays as it was, and the sheep is to be asked. `total` is the volume's size.
+    /// A short read waits for the disk while it may, see ``ReadHelper``.
     func read(
-        _ device: DeviceHandle, shift: ObjectShift, size total: UInt64, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer
+        _ device: DeviceHandle, shift: ObjectShift, size total: UInt64, at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer,
+        whileWaiting mayWait: () -> Bool
     ) -> Bool {
         guard length > 0 else { return true }
         let size = UInt64(shift.objectSize)
@@ -78,7 +80,7 @@ final class ShortCircuitReader {
         while rest > 0 {
             let piece = min(rest, Int(size - offset % size))
             guard let index = UInt32(exactly: offset / size),
-                readObject(Key(device: device, index: index), at: Int(offset % size), length: piece, appendingTo: &buffer)
+                readObject(Key(device: device, index: index), at: Int(offset % size), length: piece, appendingTo: &buffer, mayWait)
             else {
                 buffer.moveWriterIndex(to: start)
                 return false
@@ -88,7 +90,9 @@ final class ShortCircuitReader {
         return true
     }
 
-    private func readObject(_ key: Key, at offset: Int, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool {
+    private func readObject(
+        _ key: Key, at offset: Int, length: Int, appendingTo buffer: inout ByteBuffer, _ mayWait: () -> Bool
+    ) -> Bool {
         let entry = entries[key] ?? remember(key)
         entry.wasUsed = true
         guard let object = entry.object else {
@@ -102,7 +106,7 @@ final class ShortCircuitReader {
             return false
         }
         let isRead = buffer.appendBlocks(of: offset..<offset + length) {
-            helper.read(object, at: $0, into: $1) && shared.vouches(for: object.stamp)
+            helper.read(object, at: $0, into: $1) { mayWait() && shared.vouches(for: object.stamp) } && shared.vouches(for: object.stamp)
         }
         if isRead { entry.uses += Self.worth(length) }
         return isRead

@@ -54,7 +54,8 @@ package protocol BlockDevice: AnyObject {
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void)
 
     /// Appends the bytes when they are here for the taking, without asking anybody. False: nothing is appended, and ``read`` is the way.
-    func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool
+    /// While `mayWait` says so, a disk may be waited for, a quarter of a millisecond at most, instead of others being woken.
+    func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer, whileWaiting mayWait: () -> Bool) -> Bool
 
     /// Writes the readable bytes. Acknowledged writes survive any process crash; `durable`: a power cut too.
     func write(_ data: ByteBuffer, at offset: UInt64, durable: Bool, completion: @escaping (SheepError?) -> Void)
@@ -89,7 +90,7 @@ package protocol BlockDevice: AnyObject {
 
 extension BlockDevice {
     package func abandon() { close() }
-    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer) -> Bool { false }
+    package func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer, whileWaiting mayWait: () -> Bool) -> Bool { false }
 }
 
 /// Where front-ends find volumes.

@@ -24,6 +24,11 @@ package enum SystemCall {
         }
     }
 
+    package static func isReadable(_ descriptor: CInt) -> Bool {
+        var asked = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&asked, 1, 0) > 0
+    }
+
     private static func ask(after descriptors: [CInt], _ asked: UnsafeMutableBufferPointer<pollfd>) {
         for (place, descriptor) in descriptors.enumerated() {
             asked.initializeElement(at: place, to: pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))

@@ -83,6 +83,11 @@ enum FileCalls {
         zero(buffer, from: count)
     }
 
+    /// Has the kernel read a range soon. It may wait, for the disk or for who changes the file.
+    static func readAhead(_ descriptor: Int32, _ offset: UInt64, _ length: Int) {
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(length), POSIX_FADV_WILLNEED)
+    }
+
     /// Bytes of one `pwrite`. A kernel with large folios makes one of each write's length, and ext4 then walks all buffer heads
     /// of the folio for every 4 KiB that is written into it later: 256 KiB at once halve the rate of random writes after them.
     private static let largestWrite = 64 << 10

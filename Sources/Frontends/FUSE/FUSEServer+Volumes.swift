@@ -92,7 +92,7 @@ extension FUSEServer {
 
     private func read(_ device: Backend.Device, at offset: UInt64, count: Int, _ request: FUSERequest) {
         scratch.clear()
-        if device.readNow(at: offset, length: count, appendingTo: &scratch) { return request.bytes(scratch) }
+        if device.readNow(at: offset, length: count, appendingTo: &scratch, whileWaiting: session.isAskedForNothingElse) { return request.bytes(scratch) }
         guard count > Self.pieceSize else {
             return device.read(at: offset, length: count, appendingTo: ByteBuffer()) { result in
                 switch result {

@@ -25,20 +25,24 @@ private final class ViewedFile {
 package final class ShortCircuitObject {
     /// Reads a range that is in memory; false when it is not.
     package typealias Bytes = (_ offset: UInt64, _ buffer: UnsafeMutableRawBufferPointer) -> Bool
+    /// Has a range brought into memory.
+    package typealias Fetch = (_ offset: UInt64, _ length: Int) -> Void
 
     package let stamp: ReadStamp
     private let table: ChecksumTable
     /// Nil: nothing is stored there.
     private let bytes: Bytes?
+    private let fetch: Fetch?
 
     /// What its checksums take.
     package var tableBytes: Int { table.byteCount }
 
     /// - Parameters:
     ///   - bytes: of the file that is shown; nil: all of it reads as zeros.
+    ///   - fetch: of the same file; nil: what is not in memory does not come there.
     ///   - checksums: of its blocks, as ``ObjectStore/openTable(of:)`` gives them.
-    package init(_ bytes: Bytes?, checksums: [UInt32], stamp: ReadStamp) {
-        (self.bytes, self.stamp) = (bytes, stamp)
+    package init(_ bytes: Bytes?, fetch: Fetch? = nil, checksums: [UInt32], stamp: ReadStamp) {
+        (self.bytes, self.fetch, self.stamp) = (bytes, fetch, stamp)
         table = ChecksumTable(values: checksums)
     }
 
@@ -53,8 +57,14 @@ package final class ShortCircuitObject {
         self.init({ offset, buffer in
             do throws(DiskError) { try FileCalls.tryRead(file.descriptor, offset, buffer) } catch { return false }
             return true
-        }, checksums: checksums, stamp: stamp)
+        }, fetch: { FileCalls.readAhead(file.descriptor, $0, $1) }, checksums: checksums, stamp: stamp)
     }
+
+    /// Has a range brought into memory, soon; may itself wait for the disk. By any thread.
+    package func fetch(_ range: Range<Int>) { fetch?(UInt64(range.lowerBound), range.count) }
+
+    /// Whether ``fetch(_:)`` does anything.
+    package var canFetch: Bool { fetch != nil }
 
     /// Reads whole blocks that are in memory and match their checksums; only then is it true. Whether they count the board says, when it is
     /// asked after this. By any thread.

@@ -175,6 +175,9 @@ final class FUSESession: @unchecked Sendable {
 
     private static let longData = 32 << 10
 
+    /// One request is under way, and the kernel has no other.
+    func isAskedForNothingElse() -> Bool { underWay == 1 && !SystemCall.isReadable(device) }
+
     /// Nothing is under way, and the next request follows the last answer at once.
     private func comesAtOnce() -> Bool { underWay == 0 && nextRequest.wait(for: device) }
 
