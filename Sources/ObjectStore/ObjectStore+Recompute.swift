@@ -48,12 +48,11 @@ extension ObjectStore {
         var rest = parts
         // Parts in memory are done in this loop; one that is not goes on from its completion.
         while let part = rest.popFirst() {
-            let bytes = AlignedBytes(count: part.count * blockSize)
             do {
-                try disk.tryRead(file.handle, at: UInt64(part.lowerBound * blockSize), into: bytes.buffer)
-                file.table.record(first: part.lowerBound, bytes.bytes)
+                try recomputeNow(file, part)
             } catch .wouldBlock {
                 let later = rest
+                let bytes = AlignedBytes(count: part.count * blockSize)
                 return read(file, at: UInt64(part.lowerBound * blockSize), bytes) { [self] error in
                     if let error { return completion(error) }
                     file.table.record(first: part.lowerBound, bytes.bytes)
@@ -64,6 +63,19 @@ extension ObjectStore {
             }
         }
         completion(nil)
+    }
+
+    /// By way of little memory that stays: to get new pages for all of an object takes longer than to read it.
+    private func recomputeNow(_ file: OpenFile<D>, _ part: Range<Int>) throws(DiskError) {
+        let most = recomputing.buffer.count / blockSize
+        var first = part.lowerBound
+        while first < part.upperBound {
+            let count = min(most, part.upperBound - first)
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: recomputing.buffer[..<(count * blockSize)])
+            try disk.tryRead(file.handle, at: UInt64(first * blockSize), into: bytes)
+            file.table.record(first: first, UnsafeRawBufferPointer(bytes))
+            first += count
+        }
     }
 
     /// After a write that failed halfway: notes what the blocks hold now, whichever bytes these are.

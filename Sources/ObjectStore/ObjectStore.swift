@@ -82,6 +82,8 @@ package final class ObjectStore<D: Disk> {
     var shallWipe = false
     var counters = StoreStatistics()
     let trailer = AlignedBytes(count: ObjectFile.trailerSize(ObjectShift(rawValue: ObjectShift.allowed.upperBound)!))
+    /// For tables that are made anew.
+    let recomputing = AlignedBytes(count: 16 * blockSize)
 
     init(disk: D, configuration: StoreConfiguration, opened: OpenedStore<D>) {
         self.disk = disk
