@@ -71,7 +71,8 @@ package final class ReadHelper {
                 lastFetchRest = 0
                 return true
             }
-        } while mayWait() && clinux_boottime_ns() - start < Self.longestFetch
+            guard mayWait() else { return false }
+        } while clinux_boottime_ns() - start < Self.longestFetch
         lastFetchRest = min(max(1, 2 * lastFetchRest), Self.longestFetchRest)
         fetchResting = lastFetchRest
         return false

@@ -54,7 +54,7 @@ package protocol BlockDevice: AnyObject {
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void)
 
     /// Appends the bytes when they are here for the taking, without asking anybody. False: nothing is appended, and ``read`` is the way.
-    /// While `mayWait` says so, a disk may be waited for, a quarter of a millisecond at most, instead of others being woken.
+    /// While `mayWait` says so, a disk may be waited for, a quarter of a millisecond at most for each object, instead of others being woken.
     func readNow(at offset: UInt64, length: Int, appendingTo buffer: inout ByteBuffer, whileWaiting mayWait: () -> Bool) -> Bool
 
     /// Writes the readable bytes. Acknowledged writes survive any process crash; `durable`: a power cut too.

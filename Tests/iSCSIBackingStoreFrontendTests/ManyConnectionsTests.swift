@@ -61,13 +61,35 @@ struct ManyConnectionsTests {
         return [header] + (value.map { [ByteBuffer(repeating: $0, count: sector)] } ?? [])
     }
 
+    @Test("what comes while another request is served is served in the same turn, once, also when its client leaves meanwhile", arguments: [false, true])
+    func sameTurn(leaves: Bool) throws {
+        let server = try TestServer()
+        let (one, other) = (try server.client(), try server.client())
+        let object = SheepdogObjectID(.data, try one.new("a", size: 16 << 20).vid, index: 0)
+        #expect(try other.write(object, [1], flags: .tgt, create: true) == .success)
+        nonisolated(unsafe) let raw = other.raw
+        let request = Self.request(object, 0, 9, write: nil)[0]
+        server.onLoop { volumes in
+            volumes.duringRead = {
+                raw.send(request)
+                if leaves { volumes.duringRead = { raw.disconnect() } }
+            }
+        }
+        #expect(try one.read(object, length: 512, flags: .tgt).result == .success)
+        if leaves { #expect(waitUntil { server.statistics.connections == 1 }) } else { #expect(try other.receive().header.id == 9) }
+        #expect(server.statistics.requestsLookedAt == 1)
+        #expect(server.statistics.requests == 4)
+    }
+
     @Test("who leaves with a request on its way is missed by nobody", arguments: 1...10 as ClosedRange<UInt64>)
     func leaves(_ seed: UInt64) throws {
         let server = try TestServer()
         var random = ConformanceRandom(seed: seed)
         let honest = try server.client()
         let object = SheepdogObjectID(.data, try honest.new("a", size: 16 << 20).vid, index: 0)
+        var requests: UInt64 = 1
         for _ in 0..<30 {
+            requests += 9
             let others = try (0..<8).map { _ in try server.client() }
             for (place, client) in others.enumerated() {
                 for part in Self.request(object, place, 1, write: nil) { client.raw.send(part) }
@@ -76,5 +98,6 @@ struct ManyConnectionsTests {
             #expect(try honest.read(object, length: Self.sector, flags: .tgt).result == .success, "seed \(seed)")
         }
         #expect(waitUntil { server.statistics.connections == 1 }, "seed \(seed)")
+        #expect(server.statistics.requests <= requests, "seed \(seed)")
     }
 }

@@ -94,71 +94,86 @@ package final class BackingStoreServer<Backend: SheepdogVolumes>: Frontend, @unc
     private var nextRequest = NextRequestPoll()
     /// Taken from clients and not answered.
     private var underWay = 0
+    private var hasAnswered = false
     private var isTurnsEndAwaited = false
     /// Of all connections; made anew when one comes or goes. Empty: they are too many.
-    private var sockets: (connections: [BackingStoreConnection<Backend>], descriptors: [CInt])?
+    private var sockets: PolledSockets?
     /// Counts up when the next request was there as soon as it was looked for, and down when it was not.
     private var foundAtOnce = 0
 
+    private struct PolledSockets {
+        var connections: [BackingStoreConnection<Backend>] = []
+        var descriptors: [CInt] = []
+    }
+
     func requestBegan() { underWay += 1 }
 
-    func requestEnded() { underWay -= 1 }
+    func requestEnded() {
+        underWay -= 1
+        hasAnswered = true
+    }
 
     /// What comes next is looked for once a turn of the loop, after all that this one received.
     func repliesFlushed() {
-        guard !isTurnsEndAwaited else { return }
+        guard hasAnswered, !isTurnsEndAwaited else { return }
         isTurnsEndAwaited = true
         eventLoop.assumeIsolatedUnsafeUnchecked().execute { [self] in
+            hasAnswered = false
             serveNextRequests()
             isTurnsEndAwaited = false
+            // Others on the loop come first.
+            repliesFlushed()
         }
     }
 
-    /// Nothing else on the event loop waits longer for requests that are served past NIO.
-    private static var longestTurn: TimeAmount { .milliseconds(1) }
-    /// tgt has 16 threads; to ask after more sockets takes longer than to be woken. At most 64.
-    private static var mostPolled: Int { 32 }
+    /// About what NIO itself does of such requests before it looks at the other connections again.
+    private static var longestTurn: TimeAmount { .microseconds(300) }
+    /// tgt has up to 17 for each logical unit; to ask after more sockets takes longer than to be woken. At most 64.
+    private static var mostPolled: Int { 64 }
     private static var deepQueue: Int { 4 }
 
     /// tgt takes one connection for each of its threads and lets any of them do the next request: it is looked for on every connection.
     private func serveNextRequests() {
         let end = NIODeadline.now() + Self.longestTurn
-        while underWay == 0, NIODeadline.now() < end {
-            let (connections, descriptors) = polledSockets()
-            var readable = readableSockets(descriptors)
-            guard readable != 0 else { return }
-            while readable != 0 {
-                guard connections[readable.trailingZeroBitCount].serveNext() else { return }
+        var (readable, hasWaited) = (UInt64(0), false)
+        while underWay == 0, !hasWaited, NIODeadline.now() < end {
+            let sockets = polledSockets()
+            (readable, hasWaited) = readableSockets(sockets.descriptors)
+            var isAnyServed = false
+            while readable != 0, underWay == 0, NIODeadline.now() < end || hasWaited {
+                if sockets.connections[readable.trailingZeroBitCount].serveNext() { isAnyServed = true }
                 readable &= readable - 1
             }
+            guard isAnyServed else { return }
         }
     }
 
-    /// A bit for each; zero where it does not pay to wait for one.
-    private func readableSockets(_ descriptors: [CInt]) -> UInt64 {
-        guard !descriptors.isEmpty else { return 0 }
+    /// A bit for each, zero where it does not pay to wait for one; and whether one was waited for.
+    private func readableSockets(_ descriptors: [CInt]) -> (readable: UInt64, hasWaited: Bool) {
+        guard !descriptors.isEmpty else { return (0, false) }
         let readable = SystemCall.readableSockets(descriptors)
         guard readable == 0 else {
             foundAtOnce = min(foundAtOnce + 1, 64)
-            return readable
+            return (readable, false)
         }
         // Who keeps several requests in flight wants the processor to send them.
         guard foundAtOnce <= Self.deepQueue else {
             foundAtOnce -= 1
-            return 0
+            return (0, false)
         }
-        return nextRequest.wait(for: descriptors) ? SystemCall.readableSockets(descriptors) : 0
+        return (nextRequest.wait(for: descriptors) ? SystemCall.readableSockets(descriptors) : 0, true)
     }
 
-    private func polledSockets() -> (connections: [BackingStoreConnection<Backend>], descriptors: [CInt]) {
+    private func polledSockets() -> PolledSockets {
         if let sockets { return sockets }
-        var polled: (connections: [BackingStoreConnection<Backend>], descriptors: [CInt]) = ([], [])
+        var polled = PolledSockets()
         for connection in connections.values where connections.count <= Self.mostPolled {
+            // It is not active yet: it is asked again the next time.
             guard let descriptor = connection.descriptor else { continue }
             polled.connections.append(connection)
             polled.descriptors.append(descriptor)
         }
-        sockets = polled
+        if polled.connections.count == connections.count || connections.count > Self.mostPolled { sockets = polled }
         return polled
     }
 

@@ -11,6 +11,8 @@ package struct BackingStoreStatistics: Hashable, Sendable {
     package var timeLimits: UInt64 = 0
     /// Requests taken, refused ones included.
     package var requests: UInt64 = 0
+    /// Of these: served past NIO.
+    package var requestsLookedAt: UInt64 = 0
     /// Requests answered with another result than success.
     package var requestsFailed: UInt64 = 0
     /// Bytes of reads and writes handed to a volume.

@@ -71,8 +71,9 @@ final class MemoryVolumes: SheepdogVolumes {
         let row = rows[volume.vid]!
         guard row.volume.snapshotAt == 0 || row.volume.state == .snapshot else { throw SheepError(.noSuchSnapshot, "deleted") }
         return AttachableDevice(row.data, row.attachments) { [self] in
-            defer { duringRead = nil }
-            duringRead?()
+            let during = duringRead
+            duringRead = nil
+            during?()
             return row.volume.state == .deleted ? SheepError(.noSuchSnapshot, "deleted") : nil
         }
     }

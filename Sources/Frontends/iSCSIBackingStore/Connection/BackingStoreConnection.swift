@@ -42,6 +42,8 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
     private var isReadHeld = false
     private var closing = Closing.no
     private var timeLimit: Scheduled<Void>?
+    /// Of a request that is being served and still in the socket. Bytes.
+    private var lookedAt = 0
     /// Handed to the channel since the beginning.
     private var bytesReplied: UInt64 = 0
     /// The next request waits for the sheep to join the cluster.
@@ -189,6 +191,10 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var received = unwrapInboundIn(data)
+        // The client has gone while its request was served: NIO delivers that too.
+        received.moveReaderIndex(forwardBy: min(lookedAt, received.readableBytes))
+        lookedAt = 0
+        guard received.readableBytes > 0 else { return }
         isInsideRead = true
         if backlog.readableBytes == 0 {
             backlog = received
@@ -218,18 +224,18 @@ final class BackingStoreConnection<Backend: SheepdogVolumes>: ChannelDuplexHandl
         request.writeWithUnsafeMutableBytes(minimumWritableBytes: RequestHeader.size + 1) { SystemCall.peekNow(descriptor, into: $0) }
         guard request.readableBytes == RequestHeader.size, !request.withUnsafeReadableBytes(RequestHeader.init(from:)).flags.contains(.write)
         else { return false }
+        server.statistics.requestsLookedAt &+= 1
+        lookedAt = RequestHeader.size
         isInsideRead = true
         backlog = request
         work()
         isInsideRead = false
         flushNow()
-        guard let descriptor = self.descriptor else { return false }
+        guard lookedAt > 0, let descriptor = self.descriptor else { return true }
+        lookedAt = 0
         let taken = withUnsafeTemporaryAllocation(byteCount: RequestHeader.size, alignment: 1) { SystemCall.receiveNow(descriptor, into: $0) }
         // The client is gone, or what was answered would come again.
-        guard taken == RequestHeader.size else {
-            closeNow()
-            return false
-        }
+        if taken != RequestHeader.size { closeNow() }
         return true
     }
 
