@@ -77,7 +77,8 @@ struct ManyConnectionsTests {
         }
         #expect(try one.read(object, length: 512, flags: .tgt).result == .success)
         if leaves { #expect(waitUntil { server.statistics.connections == 1 }) } else { #expect(try other.receive().header.id == 9) }
-        #expect(server.statistics.requestsLookedAt == 1)
+        // The first request may have been found while the loop looked for one, the other one then comes by way of NIO.
+        #expect(server.statistics.requestsLookedAt >= 1)
         #expect(server.statistics.requests == 4)
     }
 
