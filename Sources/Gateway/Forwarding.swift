@@ -269,7 +269,7 @@ extension VolumeSession {
         if message.length == 0 {
             switch message.kind {
             case .flush, .confirm: break
-            case .read, .write, .trim, .zero, .status: return reply(.success(PeerReply(body: WireList<StoredExtent>([]).wire)))
+            case .read, .write, .trim, .zero, .status, .watch, .trimWatched: return reply(.success(PeerReply(body: WireList<StoredExtent>([]).wire)))
             }
         }
         lastUse = node.clock.now()
@@ -294,6 +294,12 @@ extension VolumeSession {
         case .status:
             submitForwarded(message, .status(length: message.length) { reply($0.map { PeerReply(body: WireList($0).wire) }) })
         case .confirm: reply(.success(PeerReply()))
+        case .watch:
+            let isWatched = watch(at: message.offset, length: message.length, mark: message.origin)
+            reply(isWatched ? .success(PeerReply()) : .failure(SheepError(.busy, "the object is being changed, or too many are watched")))
+        case .trimWatched:
+            trimWatched(at: message.offset, mark: message.origin)
+            reply(.success(PeerReply()))
         }
     }
 

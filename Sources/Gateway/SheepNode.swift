@@ -241,14 +241,18 @@ package final class SheepNode<Env: NodeEnvironment> {
 
     /// Runs `action` when everything was applied here that was committed anywhere before this call, so that what one sheep
     /// acknowledged is known at every other: at once when the log has nothing new, after a second at the latest.
-    package func whenCurrent(_ action: @escaping () -> Void) {
+    package func whenCurrent(_ action: @escaping () -> Void) { whenCurrent { _ in action() } }
+
+    /// The same, and tells whether that is so.
+    func whenCurrent(_ action: @escaping (_ isCurrent: Bool) -> Void) {
         let asked = clock.now()
         engine.look()
         awaitLook(since: asked, action)
     }
 
-    private func awaitLook(since asked: UInt64, _ action: @escaping () -> Void) {
-        if engine.lastLookStarted >= asked || !isServing || clock.now() - asked > 1_000_000_000 { return action() }
+    private func awaitLook(since asked: UInt64, _ action: @escaping (_ isCurrent: Bool) -> Void) {
+        if engine.lastLookStarted >= asked { return action(true) }
+        if !isServing || clock.now() - asked > 1_000_000_000 { return action(false) }
         clock.schedule(after: 1_000_000) { [weak self] in
             guard let self else { return }
             engine.look()

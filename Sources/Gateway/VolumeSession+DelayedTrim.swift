@@ -1,12 +1,15 @@
 // Invariants
 // 1. A trim is entered in the turn in which it is asked for, and leaves the table in the turn in which it gets its number as a change: whatever
 //    comes for its object in between ends it, whatever comes later is ordered after it.
-// 2. It runs only under the term that was the volume's here when it was asked for, or was granted here as the very next one: every change
-//    in between came by this session.
+// 2. It runs only under the term that was the volume's at its owner when it was asked for, or was granted there as the very next one: every
+//    change in between came by the owner's session.
+// 3. Where another sheep is the owner, the gateway keeps the time, and the owner watches for changes from before the client was answered; it
+//    trims when it is told so, if it still watches under that mark. Each message may be lost, late or repeated: then nothing is trimmed.
+// 4. Before a trim runs, the log was looked at: what was acknowledged anywhere until then and ends trims has ended it.
 import Cluster
 import NIOCore
 package import ObjectModel
-import SheepProtocol
+package import SheepProtocol
 
 /// Trims that wait for their time, one an object. They are hints: each may be forgotten at any moment.
 package struct DelayedTrims {
@@ -17,14 +20,33 @@ package struct DelayedTrims {
     /// Between looks at what is due, at least. Nanoseconds.
     static let interval: UInt64 = 500_000_000
 
+    /// How long an owner watches for another gateway, in nanoseconds: longer than any client waits with a discard.
+    static let watching: UInt64 = 60_000_000_000
+
+    package enum Keeper {
+        /// This sheep, as the owner.
+        case here(Term)
+        /// The owner, which was asked to watch under the mark, and said that it does.
+        case owner(NodeID, mark: ChangeOrigin, watches: Bool)
+        /// The gateway that gave the mark; this sheep, as the owner, watches. It does so no longer when the trim is due.
+        case gateway(mark: ChangeOrigin, Term)
+    }
+
     package struct Trim {
         /// Bytes within the object, in whole blocks.
         var range: Range<Int>
         /// Nanoseconds of CLOCK_BOOTTIME.
         var due: UInt64
-        var term: Term
+        var keeper: Keeper
 
-        package init(range: Range<Int>, due: UInt64, term: Term) { (self.range, self.due, self.term) = (range, due, term) }
+        package init(range: Range<Int>, due: UInt64, keeper: Keeper) { (self.range, self.due, self.keeper) = (range, due, keeper) }
+
+        var mark: ChangeOrigin? {
+            switch keeper {
+            case .here: nil
+            case .owner(_, let mark, _), .gateway(let mark, _): mark
+            }
+        }
     }
 
     private var trims: [UInt32: Trim] = [:]
@@ -47,6 +69,12 @@ package struct DelayedTrims {
     }
 
     mutating func take(_ index: UInt32) -> Trim? { trims.removeValue(forKey: index) }
+
+    func has(_ index: UInt32, mark: ChangeOrigin) -> Bool { trims[index]?.mark == mark }
+
+    /// Nil: it was ended since, or another took its place.
+    mutating func take(_ index: UInt32, mark: ChangeOrigin) -> Trim? { has(index, mark: mark) ? take(index) : nil }
+
     package mutating func removeAll() { trims = [:] }
 
     /// Indices, ascending.
@@ -63,19 +91,73 @@ package struct DelayedTrims {
 }
 
 extension VolumeSession {
-    /// See ``VolumeDevice/trimUnlessChanged(at:length:afterNanoseconds:)``.
-    func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64) {
+    /// See ``VolumeDevice/trimUnlessChanged(at:length:afterNanoseconds:completion:)``.
+    func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64, completion: @escaping () -> Void) {
         let now = usedHere()
-        let (within, size) = (Int(offset % UInt64(objectSize)), objectSize)
-        let range = (within + blockSize - 1) / blockSize * blockSize..<min(within + Int(length), size) / blockSize * blockSize
-        let index = UInt32(offset / UInt64(size))
         // A change that is under way may be answered later than this.
-        guard let term = presentOrNextTerm, !range.isEmpty, isFree(index) else { return }
-        delayedTrims.insert(.init(range: range, due: now + delay, term: term), at: index)
-        // Whoever is asked becomes the owner if nobody is.
-        if case .idle = mode { open() }
+        guard let (index, range) = wholeBlocks(at: offset, length: length), isFree(index) else { return completion() }
+        if let term = presentOrNextTerm {
+            keep(.init(range: range, due: now + delay, keeper: .here(term)), at: index)
+            // Whoever is asked becomes the owner if nobody is.
+            if case .idle = mode { open() }
+            return completion()
+        }
+        let size = UInt64(objectSize)
+        guard let owner = node.control.state.owner(of: birth)?.owner, owner != node.identity,
+            !forwarder.changes.contains(where: { $0.touches(index, objectSize: size) })
+        else { return completion() }
+        let mark = node.nextOrigin()
+        keep(.init(range: range, due: now + delay, keeper: .owner(owner, mark: mark, watches: false)), at: index)
+        send(.watch, index, range, mark, to: owner) { [weak self] isWatched in
+            if let self, var trim = delayedTrims.take(index, mark: mark), isWatched {
+                trim.keeper = .owner(owner, mark: mark, watches: true)
+                keep(trim, at: index)
+            }
+            completion()
+        }
+    }
+
+    /// What of a range within one object a trim can take away. Nil: nothing.
+    private func wholeBlocks(at offset: UInt64, length: UInt64) -> (index: UInt32, range: Range<Int>)? {
+        let within = Int(offset % UInt64(objectSize))
+        let start = (within + blockSize - 1) / blockSize * blockSize
+        let end = Int(min(UInt64(within) + length, UInt64(objectSize))) / blockSize * blockSize
+        return start < end ? (UInt32(offset / UInt64(objectSize)), start..<end) : nil
+    }
+
+    private func keep(_ trim: DelayedTrims.Trim, at index: UInt32) {
+        delayedTrims.insert(trim, at: index)
         scheduleTrims()
     }
+
+    private func send(
+        _ kind: ForwardRequest.Kind, _ index: UInt32, _ range: Range<Int>, _ mark: ChangeOrigin, to owner: NodeID,
+        completion: @escaping (_ hasSucceeded: Bool) -> Void
+    ) {
+        let message = ForwardRequest(
+            volume: birth, kind: kind, durable: false, offset: UInt64(index) * UInt64(objectSize) + UInt64(range.lowerBound),
+            length: UInt64(range.count), origin: mark, repliesSeenBelow: forwarder.repliesSeenBelow(), logIndex: node.control.appliedIndex)
+        node.network.send(.forward, body: message.wire, payload: nil, to: owner) { result in
+            if case .success = result { completion(true) } else { completion(false) }
+        }
+    }
+
+    // MARK: As the owner, for another gateway
+
+    /// False: changes of the object are under way, or there is no room for one more.
+    func watch(at offset: UInt64, length: UInt64, mark: ChangeOrigin) -> Bool {
+        guard case .owned(let term) = mode, let (index, range) = wholeBlocks(at: offset, length: length), isFree(index) else { return false }
+        keep(.init(range: range, due: node.clock.now() + DelayedTrims.watching, keeper: .gateway(mark: mark, term)), at: index)
+        return delayedTrims.has(index, mark: mark)
+    }
+
+    func trimWatched(at offset: UInt64, mark: ChangeOrigin) {
+        let index = UInt32(offset / UInt64(objectSize))
+        guard let trim = delayedTrims.take(index, mark: mark), case .gateway(_, let term) = trim.keeper else { return }
+        self.trim(index, trim.range, under: term)
+    }
+
+    // MARK: Time
 
     /// The term in which this sheep is the owner, or will be if it is the next; nil: another one is. Should another have been the owner
     /// in between, the term that this sheep gets is a later one.
@@ -108,22 +190,38 @@ extension VolumeSession {
         }
     }
 
-    /// What there is no room for waits for the next look.
+    /// Not when it cannot be known at present what was acknowledged elsewhere; what there is no room for waits for the next look.
     private func trimWhatIsDue() {
-        for index in delayedTrims.due(at: node.clock.now()) {
-            if delayedTrims.underWay >= DelayedTrims.mostUnderWay || window.isFull { break }
-            trim(index)
+        guard delayedTrims.nextDue <= node.clock.now() else { return scheduleTrims() }
+        delayedTrims.isScheduled = true
+        node.whenCurrent { [weak self] isCurrent in
+            guard let self else { return }
+            delayedTrims.isScheduled = false
+            for index in isCurrent ? delayedTrims.due(at: node.clock.now()) : [] {
+                if delayedTrims.underWay >= DelayedTrims.mostUnderWay || window.isFull { break }
+                trim(index)
+            }
+            scheduleTrims()
         }
-        scheduleTrims()
+    }
+
+    private func trim(_ index: UInt32) {
+        guard let trim = delayedTrims.take(index) else { return }
+        switch trim.keeper {
+        case .here(let term): self.trim(index, trim.range, under: term)
+        case .owner(let owner, let mark, watches: true):
+            delayedTrims.underWay += 1
+            send(.trimWatched, index, trim.range, mark, to: owner) { [weak self] _ in self?.delayedTrims.underWay -= 1 }
+        case .owner, .gateway: break
+        }
     }
 
     /// At once or not at all: a change of its object that is under way, or waits, has ended it.
-    private func trim(_ index: UInt32) {
-        guard let trim = delayedTrims.take(index), case .owned(trim.term) = mode, isFree(index) else { return }
+    private func trim(_ index: UInt32, _ range: Range<Int>, under term: Term) {
+        guard case .owned(term) = mode, isFree(index), !window.isFull else { return }
         delayedTrims.underWay += 1
         startChange(
-            .trim, index: index, offset: trim.range.lowerBound, length: trim.range.count, data: ByteBuffer(), durable: false,
-            from: ChangeSender()
+            .trim, index: index, offset: range.lowerBound, length: range.count, data: ByteBuffer(), durable: false, from: ChangeSender()
         ) { [weak self] _ in self?.delayedTrims.underWay -= 1 }
     }
 
@@ -131,5 +229,12 @@ extension VolumeSession {
     private func isFree(_ index: UInt32) -> Bool {
         holds.conflict(index: index, offset: 0, length: objectSize, coversObject: true) == nil
             && window.conflict(index: index, offset: 0, length: objectSize, coversObject: true) == nil
+    }
+}
+
+extension VolumeRequest {
+    fileprivate func touches(_ index: UInt32, objectSize: UInt64) -> Bool {
+        guard case .change(_, let length, _, _, _) = work, length > 0 else { return false }
+        return (offset / objectSize...(offset + length - 1) / objectSize).contains(UInt64(index))
     }
 }

@@ -7,7 +7,7 @@ import Testing
     private static let objectSize = 4 << 20
 
     private func trim(due: UInt64) -> DelayedTrims.Trim {
-        DelayedTrims.Trim(range: 0..<Self.objectSize, due: due, term: Term(rawValue: 1))
+        DelayedTrims.Trim(range: 0..<Self.objectSize, due: due, keeper: .here(Term(rawValue: 1)))
     }
 
     private func table(_ indices: Range<UInt32>) -> DelayedTrims {

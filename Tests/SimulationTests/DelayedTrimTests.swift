@@ -43,21 +43,21 @@ import Testing
         run.end()
     }
 
-    @Test("nothing comes in between: the object goes, and not before its time", arguments: seeds)
-    func trims(seed: UInt64) {
+    @Test("nothing comes in between: the object goes, and not before its time", arguments: seeds, [owner, other])
+    func trims(seed: UInt64, door: Int) {
         let run = begin(seed)
-        trimLater(run, through: Self.owner, mayHappen: true)
+        trimLater(run, through: door, mayHappen: true)
         run.run(for: Self.delay - Self.second)
         expect(isThere(run), "it was trimmed too early")
         endQuietly(run, isThere: false)
     }
 
-    @Test("asked for again, it waits from then on", arguments: seeds)
-    func repeats(seed: UInt64) {
+    @Test("asked for again, it waits from then on", arguments: seeds, [owner, other])
+    func repeats(seed: UInt64, door: Int) {
         let run = begin(seed)
-        trimLater(run, through: Self.owner, mayHappen: true)
+        trimLater(run, through: door, mayHappen: true)
         run.run(for: Self.delay / 2)
-        trimLater(run, through: Self.owner, mayHappen: true)
+        trimLater(run, through: door, mayHappen: true)
         run.run(for: Self.delay - Self.second)
         expect(isThere(run), "it was trimmed too early")
         endQuietly(run, isThere: false)
@@ -69,6 +69,46 @@ import Testing
         slow(run, Self.owner, by: Self.pause)
         trimLater(run, through: Self.owner)
         run.succeed(run.write(Self.written, through: door))
+        endQuietly(run)
+    }
+
+    @Test("asked of another gateway, it is answered when the owner watches: whoever's write follows ends it", arguments: seeds, [owner, other, 1])
+    func writeFollowsElsewhere(seed: UInt64, door: Int) {
+        let run = begin(seed)
+        // It knows who is the owner.
+        if door == 1 { run.succeed(run.read(Self.written, through: door)) }
+        run.slowLink(from: Self.other, to: Self.owner, by: Self.pause)
+        trimLater(run, through: Self.other)
+        run.succeed(run.write(Self.written, through: door))
+        endQuietly(run)
+    }
+
+    @Test("asked of another gateway while the owner cannot be reached, it is answered and forgotten", arguments: seeds)
+    func ownerDies(seed: UInt64) {
+        let run = begin(seed)
+        run.kill(Self.owner)
+        trimLater(run, through: Self.other)
+        run.start(Self.owner)
+        endQuietly(run)
+    }
+
+    @Test("a snapshot is deleted through a third sheep while the owner watches for another gateway", arguments: seeds)
+    func snapshotIsDeletedElsewhere(seed: UInt64) {
+        let run = begin(seed)
+        run.succeed(run.snapshot("before", through: Self.owner))
+        run.succeed(run.write(Self.written, through: Self.owner))
+        trimLater(run, through: Self.other)
+        run.succeed(run.deleteSnapshot("before", through: 1))
+        endQuietly(run)
+    }
+
+    @Test("the lease leaves the owner that watches, and comes back: nobody knows what came in between", arguments: seeds)
+    func leaseComesBack(seed: UInt64) {
+        let run = begin(seed)
+        trimLater(run, through: Self.other)
+        run.kill(Self.owner)
+        run.succeed(run.write(Self.written, through: 1))
+        run.start(Self.owner)
         endQuietly(run)
     }
 

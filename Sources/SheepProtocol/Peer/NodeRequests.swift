@@ -147,6 +147,10 @@ package struct ForwardRequest: Hashable, WireCodable {
         case read = 0, write, trim, zero, flush, status
         /// Nothing but the news of replies seen.
         case confirm
+        /// To note whether anything comes for a range within one object, under `origin` as the mark.
+        case watch
+        /// To trim what was noted under the mark, at once or not at all: not if anything came.
+        case trimWatched
     }
 
     package var volume: Birth
@@ -154,7 +158,7 @@ package struct ForwardRequest: Hashable, WireCodable {
     package var durable: Bool
     package var offset: UInt64
     package var length: UInt64
-    /// Changes only.
+    /// Changes and marks only.
     package var origin: ChangeOrigin
     /// It was sent before, perhaps to another owner: nobody may be left who knows whether it was done.
     package var isRepeat: Bool

@@ -185,8 +185,7 @@ package final class DirectedCluster {
             let sectors = object * size / UInt64(sectorSize)..<(object + 1) * size / UInt64(sectorSize)
             if mayHappen { _ = volume.called(sectors, stamp: 0) }
             use.call({ done in
-                device.trimUnlessChanged(at: object * size, length: size, afterNanoseconds: delay)
-                done(.success(()))
+                device.trimUnlessChanged(at: object * size, length: size, afterNanoseconds: delay) { done(.success(())) }
             }) { (result: Result<Void, SheepError>) in request.outcome = result }
         }
         return request

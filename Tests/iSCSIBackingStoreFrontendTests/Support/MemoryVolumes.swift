@@ -240,8 +240,8 @@ final class AttachableDevice: SheepdogDevice {
     }
 
     /// The delay is the gateway's to keep.
-    func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64) {
-        trim(at: offset, length: length, durable: false) { _ in }
+    func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64, completion: @escaping () -> Void) {
+        trim(at: offset, length: length, durable: false) { _ in completion() }
     }
 
     func close() {

@@ -58,8 +58,8 @@ extension BackingStoreConnection {
             let start = UInt64(index) << UInt64(volume.objectShift.rawValue)
             device(of: try open.open(in: backend)).trimUnlessChanged(
                 at: start, length: min(UInt64(volume.objectShift.objectSize), volume.size - start),
-                afterNanoseconds: UInt64(bounds.discardSeconds * 1e9))
-            completed(request, .success)
+                afterNanoseconds: UInt64(bounds.discardSeconds * 1e9)
+            ) { [self] in completed(request, .success) }
         } catch {
             completed(request, error)
         }

@@ -139,8 +139,9 @@ package protocol SheepdogDevice: BlockDevice {
 
     /// Trims the range, which lies in one object, after the delay, unless a change of that object is under way or comes before,
     /// here or through another door, or ``SheepdogVolumes/keepDiscarded(ofVolumeNamed:)`` does. Where that cannot be known it is not done.
-    /// Without promise: space alone depends on it.
-    func trimUnlessChanged(at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64)
+    /// Without promise: space alone depends on it. Completes, always, when every change that is asked for from then on ends it.
+    func trimUnlessChanged(
+        at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64, completion: @escaping () -> Void)
 }
 
 /// What the front-end needs beyond the data of a volume: names and VIDs, the tree, and what changes them.
