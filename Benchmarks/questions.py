@@ -59,8 +59,12 @@ def relay_questions(s, seconds):
 
 def iscsi_questions(s, seconds):
     """The same tgt in front of its own store and of ours."""
-    stores = [s["tgt, file"], s["tgt, bare store"], s["tgt, volume"], s["tgt, volume, 4 threads"]]
-    return [Question(f"iSCSI through tgt: 4 KiB random reads, depth {depth}", stores, iscsi_perf(depth, seconds)) for depth in (1, 16)]
+    return [
+        Question(f"iSCSI through tgt{with_threads}: 4 KiB random reads, depth {depth}", [s[name] for name in stores], iscsi_perf(depth, seconds))
+        for depth in (1, 16) for with_threads, stores in (
+            ("", ("tgt, file", "tgt, bare store", "tgt, volume")),
+            (" with 4 threads", ("tgt, file, 4 threads", "tgt, volume, 4 threads")))
+    ]
 
 
 def file_questions(s, seconds):

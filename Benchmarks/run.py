@@ -44,6 +44,7 @@ def start_subjects(directory, subjects):
         lambda: sheepfs(directory, subjects["one copy"], True),
         lambda: tgt_file(directory),
         lambda: tgt_volume(subjects["one copy"]),
+        lambda: tgt_file(directory, threads=4),
         lambda: tgt_volume(subjects["one copy"], threads=4),
         lambda: tgt_bare_store(directory, subjects["one copy"]),
         lambda: BareRelay("bare relay, synced", "the same with an fdatasync for each received burst", directory, True),

@@ -177,20 +177,23 @@ class Target(Subject):
         return super().pids() + list(self.behind)
 
 
-def tgt_file(directory):
+def tgt_file(directory, threads=None):
     data = directory / "tgt.data"
-    fill(data, SIZE)
-    return Target("tgt, file", "tgtd with its own file store (rdwr)", data, "rdwr")
+    if threads is None: fill(data, SIZE)
+    return target("tgt, file", "tgtd with its own file store (rdwr)", data, "rdwr", threads)
 
 
 def tgt_volume(server, threads=None):
-    """On the volume of a running sheep. With tgt's own number of threads, 16, or another."""
-    store = unix_store(server.cluster.sheep[0], "bench")
-    name, note = "tgt, volume", "tgtd with the volume of the sheep with one copy (sheepdog)"
-    if threads is None: return Target(name, note, store, "sheepdog", behind=server.pids())
-    return Target(
-        f"{name}, {threads} threads", f"the same with --nr_iothreads {threads}, as docs/iscsi.md says", store, "sheepdog",
-        behind=server.pids(), options=("--nr_iothreads", threads))
+    """On the volume of a running sheep."""
+    note = "tgtd with the volume of the sheep with one copy (sheepdog)"
+    return target("tgt, volume", note, unix_store(server.cluster.sheep[0], "bench"), "sheepdog", threads, behind=server.pids())
+
+
+def target(name, note, store, kind, threads, behind=()):
+    """With tgt's own number of threads, 16, or another."""
+    if threads is None: return Target(name, note, store, kind, behind=behind)
+    note = f"the same with --nr_iothreads {threads}, as docs/iscsi.md says"
+    return Target(f"{name}, {threads} threads", note, store, kind, behind=behind, options=("--nr_iothreads", threads))
 
 
 def tgt_bare_store(directory, server):
