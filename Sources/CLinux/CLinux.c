@@ -80,6 +80,15 @@ uint64_t clinux_raise_file_limit(void) {
     return clinux_file_limit();
 }
 
+void clinux_expand_file_table(int files) {
+    uint64_t limit = clinux_file_limit();
+    int any = open("/", O_PATH | O_CLOEXEC);
+    if (any < 0) return;
+    int last = fcntl(any, F_DUPFD_CLOEXEC, limit < (uint64_t)files ? (int)limit - 1 : files - 1);
+    if (last >= 0) close(last);
+    close(any);
+}
+
 void clinux_close_on_exec(int first) {
     if (close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
     // Before Linux 5.11.

@@ -268,12 +268,15 @@ extension VolumeSession {
         }
         if message.length == 0 {
             switch message.kind {
-            case .flush, .confirm: break
-            case .read, .write, .trim, .zero, .status, .watch, .trimWatched: return reply(.success(PeerReply(body: WireList<StoredExtent>([]).wire)))
+            case .flush, .confirm, .watch, .trimWatched: break
+            case .read, .write, .trim, .zero, .status: return reply(.success(PeerReply(body: WireList<StoredExtent>([]).wire)))
             }
         }
-        lastUse = node.clock.now()
-        uses.passedOn(by: gateway, at: lastUse)
+        // A client asked for that earlier.
+        if message.kind != .trimWatched {
+            lastUse = node.clock.now()
+            uses.passedOn(by: gateway, at: lastUse)
+        }
         switch message.kind {
         case .read:
             guard message.length <= UInt64(VolumeLimits.largestRequest) else {
@@ -298,8 +301,7 @@ extension VolumeSession {
             let isWatched = watch(at: message.offset, length: message.length, mark: message.origin)
             reply(isWatched ? .success(PeerReply()) : .failure(SheepError(.busy, "the object is being changed, or too many are watched")))
         case .trimWatched:
-            trimWatched(at: message.offset, mark: message.origin)
-            reply(.success(PeerReply()))
+            trimWatched(at: message.offset, mark: message.origin) { reply(.success(PeerReply())) }
         }
     }
 
@@ -314,6 +316,7 @@ extension VolumeSession {
     func forget(gateway boot: BootID) {
         forwarded.forget(boot)
         unconfirmed.removeAll { $0.origin.boot == boot }
+        delayedTrims.forget(gateway: boot)
     }
 
     private func submitForwarded(_ message: ForwardRequest, _ work: VolumeRequest.Work) {

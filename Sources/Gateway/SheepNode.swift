@@ -36,6 +36,7 @@ package final class SheepNode<Env: NodeEnvironment> {
     private var ancestries: [Birth: [Birth]] = [:]
     private(set) var sessions: [Birth: VolumeSession<Env>] = [:]
     private var closedCounts: [UInt8: Bool] = [:]
+    private var groupHealths: [CopyCounts: GroupHealth] = [:]
     private var leaseWaiters: [() -> Void] = []
     private var leaseCheckPending = false
     private var isStopped = false
@@ -179,6 +180,14 @@ package final class SheepNode<Env: NodeEnvironment> {
         return closed
     }
 
+    /// Worked out once per membership: with the ring of a real cluster it takes some milliseconds.
+    func groupHealth(copies counts: CopyCounts) -> GroupHealth {
+        if let known = groupHealths[counts] { return known }
+        let health = control.state.groupHealth(copies: counts)
+        groupHealths[counts] = health
+        return health
+    }
+
     /// What the data path asks of a birth, worked out once per entry of the log.
     func facts(of birth: Birth) -> VolumeFacts? {
         if let known = facts[birth] { return known }
@@ -271,7 +280,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         return session
     }
 
-    /// Of a change that this sheep is about to pass on. No other change of any volume has it, under whatever birth.
+    /// Of a change that this sheep is about to pass on, or the mark of a watch. Nothing else of any volume has it, under whatever birth.
     func nextOrigin() -> ChangeOrigin {
         defer { nextOriginNumber += 1 }
         return ChangeOrigin(boot: boot, request: nextOriginNumber)
@@ -345,7 +354,7 @@ package final class SheepNode<Env: NodeEnvironment> {
         memberLatencies.keep { control.state.disks[$0] != nil }
         storingNodes = Set(nodes.values.lazy.filter { $0.isUp && !$0.isGateway }.map(\.id))
         sets.membershipChanged()
-        closedCounts = [:]
+        (closedCounts, groupHealths) = ([:], [:])
     }
 
     /// The entry opened groups with disks of which these alone kept all that they acknowledged.

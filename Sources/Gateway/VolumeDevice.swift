@@ -164,12 +164,12 @@ package final class VolumeDevice<Env: NodeEnvironment>: BlockDevice {
     }
 
     /// Trims a range within one object after the delay, unless the object changes before, the volume goes over to another
-    /// owner, or a snapshot of its family is deleted. Completes when whatever comes for the object ends it.
+    /// owner, or a snapshot of its family is deleted. Completes, always, when whatever comes for the object ends it, or it will not be done.
     package func trimUnlessChanged(
         at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64, completion: @escaping () -> Void
     ) {
         guard case .volume(let session) = target else { return completion() }
-        session.trimUnlessChanged(at: offset, length: length, after: delay, completion: completion)
+        session.trimUnlessChanged(at: offset, length: length, after: delay, client: client, completion: completion)
     }
 
     package func abandon() {

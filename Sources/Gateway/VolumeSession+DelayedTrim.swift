@@ -1,11 +1,11 @@
 // Invariants
-// 1. A trim is entered in the turn in which it is asked for, and leaves the table in the turn in which it gets its number as a change: whatever
-//    comes for its object in between ends it, whatever comes later is ordered after it.
+// 1. At the owner a trim is entered in the turn in which it is asked for, and leaves the table in the turn in which it gets its number as a
+//    change: whatever comes for its object in between ends it, whatever comes later is ordered after it.
 // 2. It runs only under the term that was the volume's at its owner when it was asked for, or was granted there as the very next one: every
 //    change in between came by the owner's session.
-// 3. Where another sheep is the owner, the gateway keeps the time, and the owner watches for changes from before the client was answered; it
-//    trims when it is told so, if it still watches under that mark. Each message may be lost, late or repeated: then nothing is trimmed.
-// 4. Before a trim runs, the log was looked at: what was acknowledged anywhere until then and ends trims has ended it.
+// 3. Where another sheep is the owner, the gateway keeps the time, which begins when the owner watches for changes; the client is answered
+//    after that. The owner trims when it is told so, if it still watches under that mark. Each of the two messages is sent once.
+// 4. Before a trim runs, the log was looked at: what was acknowledged anywhere before its time, and ends trims, has ended it.
 import Cluster
 import NIOCore
 package import ObjectModel
@@ -13,23 +13,22 @@ package import SheepProtocol
 
 /// Trims that wait for their time, one an object. They are hints: each may be forgotten at any moment.
 package struct DelayedTrims {
-    /// 256 GiB of objects of 4 MiB, in some 4 MiB of memory. What is asked for beyond it is not done.
+    /// 256 GiB of objects of 4 MiB, in some 6 MiB of memory. What is asked for beyond it is not done.
     package static let most = 65_536
     /// Of the 1,024 changes of the window, so that clients' changes find room.
     static let mostUnderWay = 256
     /// Between looks at what is due, at least. Nanoseconds.
     static let interval: UInt64 = 500_000_000
+    /// Who wakes so much later than it was to has stood still, and what ends trims may wait with them. Nanoseconds.
+    static let standstill: UInt64 = 1_000_000_000
+    /// How long an owner watches for another gateway, in nanoseconds: longer than that takes with a full table.
+    package static let watching: UInt64 = 300_000_000_000
 
-    /// How long an owner watches for another gateway, in nanoseconds: longer than any client waits with a discard.
-    static let watching: UInt64 = 60_000_000_000
-
-    package enum Keeper {
+    package enum Keeper: Hashable {
         /// This sheep, as the owner.
         case here(Term)
-        /// The owner, which was asked to watch under the mark, and said that it does.
-        case owner(NodeID, mark: ChangeOrigin, watches: Bool)
-        /// The gateway that gave the mark; this sheep, as the owner, watches. It does so no longer when the trim is due.
-        case gateway(mark: ChangeOrigin, Term)
+        /// The owner, which watches under the mark.
+        case owner(NodeID, mark: ChangeOrigin)
     }
 
     package struct Trim {
@@ -40,26 +39,38 @@ package struct DelayedTrims {
         var keeper: Keeper
 
         package init(range: Range<Int>, due: UInt64, keeper: Keeper) { (self.range, self.due, self.keeper) = (range, due, keeper) }
+    }
 
-        var mark: ChangeOrigin? {
-            switch keeper {
-            case .here: nil
-            case .owner(_, let mark, _), .gateway(let mark, _): mark
-            }
+    /// This sheep, as the owner, looks what comes for an object.
+    package struct Watch {
+        /// Bytes within the object, in whole blocks.
+        var range: Range<Int>
+        /// For whom.
+        var mark: ChangeOrigin
+        var term: Term
+        /// Nanoseconds of CLOCK_BOOTTIME.
+        var end: UInt64
+
+        package init(range: Range<Int>, mark: ChangeOrigin, term: Term, end: UInt64) {
+            (self.range, self.mark, self.term, self.end) = (range, mark, term, end)
         }
     }
 
     private var trims: [UInt32: Trim] = [:]
-    /// A timer runs.
+    /// The owner has been asked to watch, and has not answered.
+    private var asked: [UInt32: ChangeOrigin] = [:]
+    private var watches: [UInt32: Watch] = [:]
+    /// A timer or a look at the log is under way.
     var isScheduled = false
-    /// Changes that are not done.
+    /// Changes that are not done, here or at the owner.
     var underWay = 0
 
     package init() {}
 
-    package var isEmpty: Bool { trims.isEmpty }
+    package var isEmpty: Bool { trims.isEmpty && asked.isEmpty && watches.isEmpty }
+    /// Those that wait for their time.
     package var count: Int { trims.count }
-    /// Of an empty table: never.
+    /// When none waits: never.
     package var nextDue: UInt64 { trims.values.lazy.map(\.due).min() ?? .max }
 
     /// Takes the place of one that waits for the same object.
@@ -70,29 +81,64 @@ package struct DelayedTrims {
 
     mutating func take(_ index: UInt32) -> Trim? { trims.removeValue(forKey: index) }
 
-    func has(_ index: UInt32, mark: ChangeOrigin) -> Bool { trims[index]?.mark == mark }
+    /// False: there is no room for one more. In the place of what waits for the same object.
+    package mutating func ask(_ index: UInt32, mark: ChangeOrigin) -> Bool {
+        trims[index] = nil
+        guard trims.count + asked.count < Self.most else { return false }
+        asked[index] = mark
+        return true
+    }
 
-    /// Nil: it was ended since, or another took its place.
-    mutating func take(_ index: UInt32, mark: ChangeOrigin) -> Trim? { has(index, mark: mark) ? take(index) : nil }
+    /// The owner has answered. False: something came for the object since.
+    package mutating func answered(_ index: UInt32, mark: ChangeOrigin) -> Bool {
+        guard asked[index] == mark else { return false }
+        asked[index] = nil
+        return true
+    }
 
-    package mutating func removeAll() { trims = [:] }
+    /// False: there is no room for one more. In the place of another watch of the object.
+    package mutating func watch(_ index: UInt32, _ watch: Watch, now: UInt64) -> Bool {
+        if watches.count >= Self.most { watches = watches.filter { $0.value.end > now } }
+        guard watches.count < Self.most || watches[index] != nil else { return false }
+        watches[index] = watch
+        return true
+    }
+
+    /// Nil: something came for the object, or another watch took its place, or it lasted too long.
+    package mutating func takeWatch(_ index: UInt32, mark: ChangeOrigin, now: UInt64) -> Watch? {
+        guard let watch = watches[index], watch.mark == mark else { return nil }
+        watches[index] = nil
+        return watch.end > now ? watch : nil
+    }
+
+    /// That run of a gateway is over.
+    mutating func forget(gateway boot: BootID) { watches = watches.filter { $0.value.mark.boot != boot } }
+
+    package mutating func removeAll() { (trims, asked, watches) = ([:], [:], [:]) }
 
     /// Indices, ascending.
     package func due(at now: UInt64) -> [UInt32] { trims.filter { $0.value.due <= now }.keys.sorted() }
 
     /// Something comes for these bytes of the volume.
     package mutating func end(_ bytes: Range<UInt64>, objectSize: Int) {
-        guard !trims.isEmpty, let last = bytes.last else { return }
-        let (first, end) = (bytes.lowerBound / UInt64(objectSize), last / UInt64(objectSize) + 1)
-        if end - first > UInt64(trims.count) { trims = trims.filter { !(first..<end).contains(UInt64($0.key)) } } else {
-            for index in first..<end { trims[UInt32(index)] = nil }
+        guard let last = bytes.last else { return }
+        let indices = bytes.lowerBound / UInt64(objectSize)...last / UInt64(objectSize)
+        Self.remove(indices, from: &trims)
+        Self.remove(indices, from: &asked)
+        Self.remove(indices, from: &watches)
+    }
+
+    private static func remove<Value>(_ indices: ClosedRange<UInt64>, from table: inout [UInt32: Value]) {
+        if table.isEmpty { return }
+        if indices.count > table.count { table = table.filter { !indices.contains(UInt64($0.key)) } } else {
+            for index in indices { table[UInt32(index)] = nil }
         }
     }
 }
 
 extension VolumeSession {
     /// See ``VolumeDevice/trimUnlessChanged(at:length:afterNanoseconds:completion:)``.
-    func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64, completion: @escaping () -> Void) {
+    func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64, client: VolumeClient, completion: @escaping () -> Void) {
         let now = usedHere()
         // A change that is under way may be answered later than this.
         guard let (index, range) = wholeBlocks(at: offset, length: length), isFree(index) else { return completion() }
@@ -102,16 +148,13 @@ extension VolumeSession {
             if case .idle = mode { open() }
             return completion()
         }
-        let size = UInt64(objectSize)
+        let (size, mark) = (UInt64(objectSize), node.nextOrigin())
         guard let owner = node.control.state.owner(of: birth)?.owner, owner != node.identity,
-            !forwarder.changes.contains(where: { $0.touches(index, objectSize: size) })
+            !forwarder.changes.contains(where: { $0.touches(index, objectSize: size) }), delayedTrims.ask(index, mark: mark)
         else { return completion() }
-        let mark = node.nextOrigin()
-        keep(.init(range: range, due: now + delay, keeper: .owner(owner, mark: mark, watches: false)), at: index)
         send(.watch, index, range, mark, to: owner) { [weak self] isWatched in
-            if let self, var trim = delayedTrims.take(index, mark: mark), isWatched {
-                trim.keeper = .owner(owner, mark: mark, watches: true)
-                keep(trim, at: index)
+            if let self, delayedTrims.answered(index, mark: mark), isWatched, !client.isGone {
+                keep(.init(range: range, due: node.clock.now() + delay, keeper: .owner(owner, mark: mark)), at: index)
             }
             completion()
         }
@@ -147,14 +190,17 @@ extension VolumeSession {
     /// False: changes of the object are under way, or there is no room for one more.
     func watch(at offset: UInt64, length: UInt64, mark: ChangeOrigin) -> Bool {
         guard case .owned(let term) = mode, let (index, range) = wholeBlocks(at: offset, length: length), isFree(index) else { return false }
-        keep(.init(range: range, due: node.clock.now() + DelayedTrims.watching, keeper: .gateway(mark: mark, term)), at: index)
-        return delayedTrims.has(index, mark: mark)
+        let now = node.clock.now()
+        return delayedTrims.watch(index, .init(range: range, mark: mark, term: term, end: now + DelayedTrims.watching), now: now)
     }
 
-    func trimWatched(at offset: UInt64, mark: ChangeOrigin) {
+    /// Completes when it is done, or will not be.
+    func trimWatched(at offset: UInt64, mark: ChangeOrigin, completion: @escaping () -> Void) {
         let index = UInt32(offset / UInt64(objectSize))
-        guard let trim = delayedTrims.take(index, mark: mark), case .gateway(_, let term) = trim.keeper else { return }
-        self.trim(index, trim.range, under: term)
+        guard let watch = delayedTrims.takeWatch(index, mark: mark, now: node.clock.now()),
+            delayedTrims.underWay < DelayedTrims.mostUnderWay
+        else { return completion() }
+        trim(index, watch.range, under: watch.term, completion: completion)
     }
 
     // MARK: Time
@@ -180,24 +226,28 @@ extension VolumeSession {
     }
 
     private func scheduleTrims() {
-        guard !delayedTrims.isScheduled, !delayedTrims.isEmpty else { return }
+        guard !delayedTrims.isScheduled, delayedTrims.count > 0 else { return }
         delayedTrims.isScheduled = true
         let now = node.clock.now()
-        node.clock.schedule(after: max(delayedTrims.nextDue, now + DelayedTrims.interval) - now) { [weak self] in
+        let wake = max(delayedTrims.nextDue, now + DelayedTrims.interval)
+        node.clock.schedule(after: wake - now) { [weak self] in
             guard let self else { return }
-            delayedTrims.isScheduled = false
+            if node.clock.now() > wake + DelayedTrims.standstill { delayedTrims.removeAll() }
             trimWhatIsDue()
         }
     }
 
     /// Not when it cannot be known at present what was acknowledged elsewhere; what there is no room for waits for the next look.
     private func trimWhatIsDue() {
-        guard delayedTrims.nextDue <= node.clock.now() else { return scheduleTrims() }
-        delayedTrims.isScheduled = true
+        let asked = node.clock.now()
+        guard delayedTrims.nextDue <= asked else {
+            delayedTrims.isScheduled = false
+            return scheduleTrims()
+        }
         node.whenCurrent { [weak self] isCurrent in
             guard let self else { return }
             delayedTrims.isScheduled = false
-            for index in isCurrent ? delayedTrims.due(at: node.clock.now()) : [] {
+            for index in isCurrent ? delayedTrims.due(at: asked) : [] {
                 if delayedTrims.underWay >= DelayedTrims.mostUnderWay || window.isFull { break }
                 trim(index)
             }
@@ -208,21 +258,23 @@ extension VolumeSession {
     private func trim(_ index: UInt32) {
         guard let trim = delayedTrims.take(index) else { return }
         switch trim.keeper {
-        case .here(let term): self.trim(index, trim.range, under: term)
-        case .owner(let owner, let mark, watches: true):
+        case .here(let term): self.trim(index, trim.range, under: term) {}
+        case .owner(let owner, let mark):
             delayedTrims.underWay += 1
             send(.trimWatched, index, trim.range, mark, to: owner) { [weak self] _ in self?.delayedTrims.underWay -= 1 }
-        case .owner, .gateway: break
         }
     }
 
     /// At once or not at all: a change of its object that is under way, or waits, has ended it.
-    private func trim(_ index: UInt32, _ range: Range<Int>, under term: Term) {
-        guard case .owned(term) = mode, isFree(index), !window.isFull else { return }
+    private func trim(_ index: UInt32, _ range: Range<Int>, under term: Term, completion: @escaping () -> Void) {
+        guard case .owned(term) = mode, isFree(index), !window.isFull else { return completion() }
         delayedTrims.underWay += 1
         startChange(
             .trim, index: index, offset: range.lowerBound, length: range.count, data: ByteBuffer(), durable: false, from: ChangeSender()
-        ) { [weak self] _ in self?.delayedTrims.underWay -= 1 }
+        ) { [weak self] _ in
+            self?.delayedTrims.underWay -= 1
+            completion()
+        }
     }
 
     /// Nothing that is under way touches the object.

@@ -50,9 +50,10 @@ package protocol Disk: AnyObject {
     func read(_ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DiskError)
     /// The same, but throws ``DiskError/wouldBlock`` rather than wait for the device.
     func tryRead(_ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(DiskError)
-    /// The same off the calling thread; the buffer stays valid until the completion, which comes on the calling thread.
+    /// The same off the calling thread; the buffer stays valid until the completion, which comes on the calling thread. What lies from the
+    /// buffer's end to `end` is wanted next: the device may begin with it.
     func readInBackground(
-        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
+        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, aheadTo end: UInt64,
         completion: @escaping (DiskError?) -> Void)
 
     /// What is in memory of the range and durable leaves it, so that the next read comes from the medium. Only a hint.
@@ -86,4 +87,13 @@ package protocol Disk: AnyObject {
 
     /// Bytes in all, and free, of the file system.
     func space() throws(DiskError) -> (total: UInt64, free: UInt64)
+}
+
+extension Disk {
+    /// Nothing is known to be wanted next.
+    func readInBackground(
+        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, completion: @escaping (DiskError?) -> Void
+    ) {
+        readInBackground(file, at: offset, into: buffer, aheadTo: offset + UInt64(buffer.count), completion: completion)
+    }
 }

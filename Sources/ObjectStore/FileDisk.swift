@@ -125,12 +125,13 @@ package final class FileDisk: Disk {
     }
 
     package func readInBackground(
-        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
+        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, aheadTo end: UInt64,
         completion: @escaping (DiskError?) -> Void
     ) {
         let target = Carried(value: buffer)
         background({
-            FileCalls.outcome { () throws(DiskError) in try FileCalls.read(file.descriptor, offset, target.value) }
+            if end > offset + UInt64(target.value.count) { FileCalls.readAhead(file.descriptor, offset, Int(end - offset)) }
+            return FileCalls.outcome { () throws(DiskError) in try FileCalls.read(file.descriptor, offset, target.value) }
         }, completion)
     }
 

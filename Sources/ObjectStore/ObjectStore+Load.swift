@@ -66,16 +66,18 @@ extension ObjectStore {
         }
     }
 
-    /// Reads from memory or, failing that, in the background.
+    /// Reads from memory or, failing that, in the background, where the device may begin with what follows up to `end`. Nil: nothing does.
     func read(
-        _ file: OpenFile<D>, at offset: UInt64, _ bytes: AlignedBytes, _ completion: @escaping (SheepError?) -> Void
+        _ file: OpenFile<D>, at offset: UInt64, _ bytes: AlignedBytes, aheadTo end: UInt64? = nil,
+        _ completion: @escaping (SheepError?) -> Void
     ) {
         do {
             try disk.tryRead(file.handle, at: offset, into: bytes.buffer)
             completion(nil)
         } catch .wouldBlock {
             counters.backgroundReads += 1
-            disk.readInBackground(file.handle, at: offset, into: bytes.buffer) { [self] error in
+            let end = end ?? offset + UInt64(bytes.buffer.count)
+            disk.readInBackground(file.handle, at: offset, into: bytes.buffer, aheadTo: end) { [self] error in
                 // The closure keeps the memory until here.
                 withExtendedLifetime(bytes) { completion(error.map { refusal($0, reading: file.name) }) }
             }

@@ -42,6 +42,9 @@ extension ObjectStore {
         return parts
     }
 
+    /// Bytes that the disk is asked for together. Each part by itself would make it wait for the next.
+    private static var readAhead: UInt64 { 4 << 20 }
+
     private func recompute(
         _ file: OpenFile<D>, _ parts: ArraySlice<Range<Int>>, _ completion: @escaping (SheepError?) -> Void
     ) {
@@ -53,7 +56,8 @@ extension ObjectStore {
             } catch .wouldBlock {
                 let later = rest
                 let bytes = AlignedBytes(count: part.count * blockSize)
-                return read(file, at: UInt64(part.lowerBound * blockSize), bytes) { [self] error in
+                let start = UInt64(part.lowerBound * blockSize)
+                return read(file, at: start, bytes, aheadTo: start + Self.readAhead) { [self] error in
                     if let error { return completion(error) }
                     file.table.record(first: part.lowerBound, bytes.bytes)
                     recompute(file, later, completion)

@@ -59,7 +59,11 @@ enum Daemon {
 
     // MARK: Serving
 
+    /// Those that a store keeps open, and as many connections.
+    private static let openFiles: Int32 = 16_384
+
     private static func serve(_ options: SheepOptions, ready: Int32?) -> Int32 {
+        clinux_expand_file_table(openFiles)
         // Before any thread starts: signals wait for the main thread, which asks for them.
         var signals = sigset_t()
         sigemptyset(&signals)

@@ -57,7 +57,11 @@ enum Process {
 
     // MARK: Serving
 
+    /// More than the objects that it keeps open; see ``ShortCircuitReader``.
+    private static let openFiles: Int32 = 16_384
+
     private static func serve(_ options: SheepfsOptions, ready: Int32?) -> Int32 {
+        clinux_expand_file_table(openFiles)
         // Before any thread starts: signals wait for the main thread, which asks for them.
         var signals = sigset_t()
         sigemptyset(&signals)

@@ -1,5 +1,6 @@
 import Gateway
 import ObjectModel
+import SheepProtocol
 import Testing
 
 /// The trims that wait for their time.
@@ -41,5 +42,43 @@ import Testing
         #expect(trims.count == 8)
         trims.end(8 * size..<1 << 50, objectSize: Self.objectSize)
         #expect(trims.due(at: .max) == [0, 3, 4, 5, 6, 7])
+    }
+
+    private func watch(_ number: UInt64, until end: UInt64 = .max) -> DelayedTrims.Watch {
+        DelayedTrims.Watch(range: 0..<Self.objectSize, mark: mark(number), term: Term(rawValue: 1), end: end)
+    }
+
+    private func mark(_ number: UInt64) -> ChangeOrigin { ChangeOrigin(boot: BootID(rawValue: 7), request: number) }
+
+    @Test("a watch ends by a change, by another one, or when it has lasted too long")
+    func watched() {
+        var trims = DelayedTrims()
+        var isTaken = [watch(1), watch(2), watch(3, until: 10)].enumerated().map { trims.watch(UInt32($0), $1, now: 0) }
+        #expect(isTaken == [true, true, true])
+        isTaken = [2, 1, 1].map { trims.takeWatch(0, mark: mark($0), now: 5) != nil }
+        #expect(isTaken == [false, true, false])
+        isTaken = [trims.takeWatch(2, mark: mark(3), now: 10) != nil]
+        trims.end(UInt64(Self.objectSize)..<UInt64(Self.objectSize) + 1, objectSize: Self.objectSize)
+        isTaken.append(trims.takeWatch(1, mark: mark(2), now: 5) != nil)
+        #expect(isTaken == [false, false] && trims.isEmpty)
+    }
+
+    @Test("watches are bounded; those that have lasted too long make room")
+    func watchesBounded() {
+        var trims = DelayedTrims()
+        let hadRoom = (0..<UInt32(DelayedTrims.most)).map { trims.watch($0, watch(1, until: $0 == 0 ? 10 : 20), now: 0) }
+        #expect(hadRoom.allSatisfy { $0 })
+        let hasRoom = [9, 10].map { trims.watch(UInt32(DelayedTrims.most), watch(2), now: $0) }
+        #expect(hasRoom == [false, true])
+    }
+
+    @Test("what comes while the owner is asked ends what was asked for")
+    func asked() {
+        var trims = DelayedTrims()
+        let hadRoom = [(0, 1), (1, 2), (1, 3)].map { trims.ask($0, mark: mark($1)) }
+        #expect(hadRoom == [true, true, true])
+        trims.end(0..<1, objectSize: Self.objectSize)
+        let counts = [(0, 1), (1, 2), (1, 3)].map { trims.answered($0, mark: mark($1)) }
+        #expect(counts == [false, false, true] && trims.isEmpty)
     }
 }

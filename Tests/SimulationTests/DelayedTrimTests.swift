@@ -1,7 +1,7 @@
 import Simulation
 import Testing
 
-/// A trim for later is answered at once and done after ten seconds: whatever was written in between stays.
+/// A trim for later is answered before it is done, and done ten seconds after that: whatever was written in between stays.
 @Suite struct DelayedTrimTests {
     private static let second = DirectedCluster.second
     private static let delay = 10 * second
@@ -14,17 +14,18 @@ import Testing
     private static let written = 0..<64 as Range<UInt64>
 
     /// The owner is one without storage; whatever is asked of the other goes on to it.
-    private func begin(_ seed: UInt64) -> DirectedCluster {
+    private func begin(_ seed: UInt64, _ adjust: (inout Profile) -> Void = { _ in }) -> DirectedCluster {
         var profile = Profile.network
         (profile.nodes, profile.largestNodes, profile.gateways) = (Self.storing.count, Self.storing.count, 2)
         (profile.copies, profile.leastCopies) = (2, 2)
+        adjust(&profile)
         let run = DirectedCluster(seed: seed, profile: profile)
         for sheep in [Self.owner, Self.other] { run.succeed(run.write(Self.written, through: sheep)) }
         return run
     }
 
-    private func trimLater(_ run: DirectedCluster, through sheep: Int, mayHappen: Bool = false) {
-        run.succeed(run.trimLater(object: 0, through: sheep, after: Self.delay, mayHappen: mayHappen))
+    private func trimLater(_ run: DirectedCluster, object: UInt64 = 0, through sheep: Int, mayHappen: Bool = false) {
+        run.succeed(run.trimLater(object: object, through: sheep, after: Self.delay, mayHappen: mayHappen))
     }
 
     private func slow(_ run: DirectedCluster, _ sheep: Int, by delay: UInt64) {
@@ -83,7 +84,7 @@ import Testing
         endQuietly(run)
     }
 
-    @Test("asked of another gateway while the owner cannot be reached, it is answered and forgotten", arguments: seeds)
+    @Test("the owner dies before it watches: it is answered and forgotten", arguments: seeds)
     func ownerDies(seed: UInt64) {
         let run = begin(seed)
         run.kill(Self.owner)
@@ -92,23 +93,66 @@ import Testing
         endQuietly(run)
     }
 
-    @Test("a snapshot is deleted through a third sheep while the owner watches for another gateway", arguments: seeds)
-    func snapshotIsDeletedElsewhere(seed: UInt64) {
+    @Test("its time begins with the answer, however late that is", arguments: seeds)
+    func answerIsLate(seed: UInt64) {
         let run = begin(seed)
+        run.slowLink(from: Self.other, to: Self.owner, by: Self.pause)
+        trimLater(run, through: Self.other, mayHappen: true)
+        run.run(for: Self.delay - Self.second / 5)
+        expect(isThere(run), "it was trimmed too early")
+        endQuietly(run, isThere: false)
+    }
+
+    @Test("its client goes while the owner is being asked, and writes through the owner", arguments: seeds)
+    func clientGoes(seed: UInt64) {
+        let run = begin(seed)
+        run.slowLink(from: Self.other, to: Self.owner, by: Self.pause)
+        _ = run.trimLater(object: 0, through: Self.other, after: Self.delay, mayHappen: false)
+        run.run(for: Self.second / 10)
+        run.disconnect(Self.other)
+        run.succeed(run.write(Self.written, through: Self.owner))
+        endQuietly(run)
+    }
+
+    @Test("the owner that watches does what its own clients ask for in time", arguments: seeds)
+    func bothDoors(seed: UInt64) {
+        let run = begin(seed)
+        trimLater(run, object: 1, through: Self.other)
+        trimLater(run, through: Self.owner, mayHappen: true)
+        endQuietly(run, isThere: false)
+    }
+
+    @Test("who asked first, and was overtaken by a write, has no say over what is asked for after it", arguments: seeds)
+    func askedAnew(seed: UInt64) {
+        let run = begin(seed)
+        run.succeed(run.read(Self.written, through: 1))
+        trimLater(run, through: Self.other)
+        run.succeed(run.write(Self.written, through: Self.owner))
+        run.run(for: Self.delay / 2)
+        trimLater(run, through: 1, mayHappen: true)
+        run.run(for: Self.delay - Self.second)
+        expect(isThere(run), "it was trimmed too early")
+        endQuietly(run, isThere: false)
+    }
+
+    @Test("a snapshot is deleted through a third sheep just before the time, and nobody else has read the log since", arguments: seeds, [owner, other])
+    func snapshotIsDeletedElsewhere(seed: UInt64, door: Int) {
+        let run = begin(seed) { $0.learnOfEntries(after: 4 * Self.second) }
         run.succeed(run.snapshot("before", through: Self.owner))
         run.succeed(run.write(Self.written, through: Self.owner))
-        trimLater(run, through: Self.other)
+        trimLater(run, through: door)
+        run.run(for: Self.delay - Self.second / 4)
         run.succeed(run.deleteSnapshot("before", through: 1))
         endQuietly(run)
     }
 
-    @Test("the lease leaves the owner that watches, and comes back: nobody knows what came in between", arguments: seeds)
-    func leaseComesBack(seed: UInt64) {
+    @Test("the lease leaves the owner that watches, and comes back: nobody knows what came in between", arguments: seeds, [owner, other])
+    func leaseComesBack(seed: UInt64, door: Int) {
         let run = begin(seed)
-        trimLater(run, through: Self.other)
-        run.kill(Self.owner)
+        trimLater(run, through: door)
+        run.succeed(run.handOver(to: 1, through: Self.owner))
         run.succeed(run.write(Self.written, through: 1))
-        run.start(Self.owner)
+        run.succeed(run.handOver(to: Self.owner, through: Self.owner))
         endQuietly(run)
     }
 

@@ -29,6 +29,10 @@ uint64_t clinux_boottime_ns(void);
 uint64_t clinux_realtime_ns(void);
 /// Raises the soft limit of open files to the hard one and returns it.
 uint64_t clinux_raise_file_limit(void);
+/// Makes room for so many open files, or as many as the limit allows. Later, when there are threads, Linux makes whoever opens the file that
+/// has no place wait for 10 ms and more (RCU's grace period), at each doubling from 64 on. To be called after the last fork, which gives
+/// the child a small table again.
+void clinux_expand_file_table(int files);
 /// The soft limit of open files.
 uint64_t clinux_file_limit(void);
 /// Marks every descriptor from `first` on to be closed by the next execve(2).

@@ -34,7 +34,7 @@ package struct BackingStoreBounds: Sendable {
     package var joinSeconds = 30.0
     /// Seconds for requests under way when the server stops.
     package var drainSeconds = 5.0
-    /// Seconds from a client's zeroing of one slot of an inode to the discard that it means. In it QEMU's deletion of a
+    /// Seconds from the answer to a client's zeroing of one slot of an inode to the discard that it means. In it QEMU's deletion of a
     /// snapshot, which zeroes slots of the working volume by mistake, comes to its end.
     package var discardSeconds = 10.0
 

@@ -53,7 +53,7 @@ extension SheepNode {
     /// Objects that only sheep have which are down: nobody can tell what they are.
     private func unreachable(copies: UInt8?) -> String? {
         let counts = copies.map { CopyCounts(copies: $0) } ?? control.state.copiesInUse
-        let groups = control.state.groupHealth(copies: counts).notReadable
+        let groups = groupHealth(copies: counts).notReadable
         if groups == 0 { return nil }
         return "\(groups) of \(PlacementGroup.count) placement groups have no copy in sync, their objects were not checked; waiting for "
             + waitedFor.joined(separator: ", ")

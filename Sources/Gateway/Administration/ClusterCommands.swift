@@ -65,7 +65,7 @@ extension SheepNode {
             let absent = closed.absentNodes.compactMap { state.nodes[$0] }
             return absent.isEmpty ? ["placement groups to open"] : absent.map { waitText($0, "") }
         }
-        guard state.groupHealth(copies: state.copiesInUse).notWritable > 0 else { return [] }
+        guard groupHealth(copies: state.copiesInUse).notWritable > 0 else { return [] }
         let absent = state.nodes.values.filter { !$0.isUp && !$0.isRemoved && !$0.isGateway }.sorted { $0.id < $1.id }
         let behind = state.nodes.values.filter { node in node.isUp && !node.isGateway && node.diskIDs.contains { !state.isInSync($0) } }
             .sorted { $0.id < $1.id }
@@ -82,7 +82,7 @@ extension SheepNode {
         var redundancy = RedundancyState()
         redundancy.largestCopies = max(state.copiesInUse.largest, state.cluster?.copies ?? 0)
         redundancy.zones = UInt32(state.zones)
-        let health = state.groupHealth(copies: state.copiesInUse)
+        let health = groupHealth(copies: state.copiesInUse)
         redundancy.degradedGroups = UInt32(health.degraded)
         redundancy.unavailableGroups = UInt32(health.notWritable)
         return redundancy

@@ -337,7 +337,7 @@ package final class SimulatedDisk: Disk {
     }
 
     package func readInBackground(
-        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer,
+        _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, aheadTo end: UInt64,
         completion: @escaping (DiskError?) -> Void
     ) {
         later(times: readSlowness) { [self] in

@@ -4,7 +4,7 @@ package import ObjectModel
 package struct ChangeOrigin: Hashable, WireCodable {
     /// The run of the gateway that took the request from its client.
     package var boot: BootID
-    /// Counts that gateway's changes, of whatever volume, from 1.
+    /// Counts that gateway's changes and marks, of whatever volume, from 1.
     package var request: UInt64
 
     package init(boot: BootID, request: UInt64) { (self.boot, self.request) = (boot, request) }

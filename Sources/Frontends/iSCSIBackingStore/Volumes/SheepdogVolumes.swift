@@ -137,9 +137,10 @@ package protocol SheepdogDevice: BlockDevice {
     /// What a power cut took of acknowledged writes is told once to all of them together.
     func forAnotherClient() -> Self
 
-    /// Trims the range, which lies in one object, after the delay, unless a change of that object is under way or comes before,
-    /// here or through another door, or ``SheepdogVolumes/keepDiscarded(ofVolumeNamed:)`` does. Where that cannot be known it is not done.
-    /// Without promise: space alone depends on it. Completes, always, when every change that is asked for from then on ends it.
+    /// Trims the range, which lies in one object, after the delay, unless a change of that object is under way here or comes before,
+    /// through whatever door, or ``SheepdogVolumes/keepDiscarded(ofVolumeNamed:)`` does. Where that cannot be known it is not done.
+    /// Without promise: space alone depends on it. Completes, always, when every change that is asked for from then on ends it, or when it
+    /// will not be done.
     func trimUnlessChanged(
         at offset: UInt64, length: UInt64, afterNanoseconds delay: UInt64, completion: @escaping () -> Void)
 }
