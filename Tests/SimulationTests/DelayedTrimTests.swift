@@ -141,7 +141,9 @@ import Testing
         run.succeed(run.snapshot("before", through: Self.owner))
         run.succeed(run.write(Self.written, through: Self.owner))
         trimLater(run, through: door)
-        run.run(for: Self.delay - Self.second / 4)
+        // What others send shows that there is something to read.
+        for sheep in Self.storing { for gateway in [Self.owner, Self.other] { run.slowLink(from: sheep, to: gateway, by: Self.pause) } }
+        run.run(for: Self.delay - Self.second / 40)
         run.succeed(run.deleteSnapshot("before", through: 1))
         endQuietly(run)
     }
