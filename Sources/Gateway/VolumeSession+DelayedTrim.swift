@@ -13,10 +13,12 @@ package import SheepProtocol
 
 /// Trims that wait for their time, one an object. They are hints: each may be forgotten at any moment.
 package struct DelayedTrims {
-    /// 256 GiB of objects of 4 MiB, in some 6 MiB of memory. What is asked for beyond it is not done.
+    /// 256 GiB of objects of 4 MiB; a full table takes some 8 MiB of memory. What is asked for beyond it is not done.
     package static let most = 65_536
     /// Of the 1,024 changes of the window, so that clients' changes find room.
     static let mostUnderWay = 256
+    /// The same with those that other gateways give the word for, which keep count by themselves.
+    static let mostUnderWayInAll = 512
     /// Between looks at what is due, at least. Nanoseconds.
     static let interval: UInt64 = 500_000_000
     /// Who wakes so much later than it was to has stood still, and what ends trims may wait with them. Nanoseconds.
@@ -60,6 +62,8 @@ package struct DelayedTrims {
     /// The owner has been asked to watch, and has not answered.
     private var asked: [UInt32: ChangeOrigin] = [:]
     private var watches: [UInt32: Watch] = [:]
+    /// None ends earlier. Nanoseconds of CLOCK_BOOTTIME.
+    private var firstEnd = UInt64.max
     /// A timer or a look at the log is under way.
     var isScheduled = false
     /// Changes that are not done, here or at the owner.
@@ -98,8 +102,13 @@ package struct DelayedTrims {
 
     /// False: there is no room for one more. In the place of another watch of the object.
     package mutating func watch(_ index: UInt32, _ watch: Watch, now: UInt64) -> Bool {
-        if watches.count >= Self.most { watches = watches.filter { $0.value.end > now } }
-        guard watches.count < Self.most || watches[index] != nil else { return false }
+        if watches.count >= Self.most, watches[index] == nil {
+            guard firstEnd <= now else { return false }
+            watches = watches.filter { $0.value.end > now }
+            firstEnd = watches.values.lazy.map(\.end).min() ?? .max
+            guard watches.count < Self.most else { return false }
+        }
+        firstEnd = min(firstEnd, watch.end)
         watches[index] = watch
         return true
     }
@@ -110,6 +119,9 @@ package struct DelayedTrims {
         watches[index] = nil
         return watch.end > now ? watch : nil
     }
+
+    /// Another term begins, under which none counts.
+    mutating func endWatches() { (watches, firstEnd) = ([:], .max) }
 
     /// That run of a gateway is over.
     mutating func forget(gateway boot: BootID) { watches = watches.filter { $0.value.mark.boot != boot } }
@@ -140,7 +152,7 @@ extension VolumeSession {
     /// See ``VolumeDevice/trimUnlessChanged(at:length:afterNanoseconds:completion:)``.
     func trimUnlessChanged(at offset: UInt64, length: UInt64, after delay: UInt64, client: VolumeClient, completion: @escaping () -> Void) {
         let now = usedHere()
-        // A change that is under way may be answered later than this.
+        // A change that is under way is answered later than this.
         guard let (index, range) = wholeBlocks(at: offset, length: length), isFree(index) else { return completion() }
         if let term = presentOrNextTerm {
             keep(.init(range: range, due: now + delay, keeper: .here(term)), at: index)
@@ -148,10 +160,10 @@ extension VolumeSession {
             if case .idle = mode { open() }
             return completion()
         }
-        let (size, mark) = (UInt64(objectSize), node.nextOrigin())
-        guard let owner = node.control.state.owner(of: birth)?.owner, owner != node.identity,
-            !forwarder.changes.contains(where: { $0.touches(index, objectSize: size) }), delayedTrims.ask(index, mark: mark)
-        else { return completion() }
+        let mark = node.nextOrigin()
+        guard let owner = node.control.state.owner(of: birth)?.owner, owner != node.identity, delayedTrims.ask(index, mark: mark) else {
+            return completion()
+        }
         send(.watch, index, range, mark, to: owner) { [weak self] isWatched in
             if let self, delayedTrims.answered(index, mark: mark), isWatched, !client.isGone {
                 keep(.init(range: range, due: node.clock.now() + delay, keeper: .owner(owner, mark: mark)), at: index)
@@ -194,11 +206,11 @@ extension VolumeSession {
         return delayedTrims.watch(index, .init(range: range, mark: mark, term: term, end: now + DelayedTrims.watching), now: now)
     }
 
-    /// Completes when it is done, or will not be.
+    /// Completes when it is done, or will not be, for lack of room too.
     func trimWatched(at offset: UInt64, mark: ChangeOrigin, completion: @escaping () -> Void) {
         let index = UInt32(offset / UInt64(objectSize))
         guard let watch = delayedTrims.takeWatch(index, mark: mark, now: node.clock.now()),
-            delayedTrims.underWay < DelayedTrims.mostUnderWay
+            delayedTrims.underWay < DelayedTrims.mostUnderWayInAll
         else { return completion() }
         trim(index, watch.range, under: watch.term, completion: completion)
     }
@@ -206,7 +218,7 @@ extension VolumeSession {
     // MARK: Time
 
     /// The term in which this sheep is the owner, or will be if it is the next; nil: another one is. Should another have been the owner
-    /// in between, the term that this sheep gets is a later one.
+    /// in between, the term that this sheep gets is a later one. A former owner that was called down may order changes until its lease ends.
     private var presentOrNextTerm: Term? {
         switch mode {
         case .owned(let term), .draining(let term), .rollingForward(let term): return term
@@ -214,7 +226,7 @@ extension VolumeSession {
         case .idle, .opening: break
         }
         let state = node.control.state
-        guard let lease = state.owner(of: birth) else { return state.volume(birth)?.term.next }
+        guard let lease = state.owner(of: birth) else { return node.membership.fenceRemaining > 0 ? nil : state.volume(birth)?.term.next }
         return lease.owner == node.identity && lease.boot == node.boot ? lease.term : nil
     }
 
@@ -269,6 +281,8 @@ extension VolumeSession {
     private func trim(_ index: UInt32, _ range: Range<Int>, under term: Term, completion: @escaping () -> Void) {
         guard case .owned(term) = mode, isFree(index), !window.isFull else { return completion() }
         delayedTrims.underWay += 1
+        // With an unused lease what waits would go.
+        lastUse = node.clock.now()
         startChange(
             .trim, index: index, offset: range.lowerBound, length: range.count, data: ByteBuffer(), durable: false, from: ChangeSender()
         ) { [weak self] _ in
@@ -281,12 +295,5 @@ extension VolumeSession {
     private func isFree(_ index: UInt32) -> Bool {
         holds.conflict(index: index, offset: 0, length: objectSize, coversObject: true) == nil
             && window.conflict(index: index, offset: 0, length: objectSize, coversObject: true) == nil
-    }
-}
-
-extension VolumeRequest {
-    fileprivate func touches(_ index: UInt32, objectSize: UInt64) -> Bool {
-        guard case .change(_, let length, _, _, _) = work, length > 0 else { return false }
-        return (offset / objectSize...(offset + length - 1) / objectSize).contains(UInt64(index))
     }
 }

@@ -532,6 +532,7 @@ package final class VolumeSession<Env: NodeEnvironment> {
         unflushed = nil
         knownObjects = []
         unconfirmed = []
+        delayedTrims.endWatches()
     }
 
     // MARK: The passage of time

@@ -96,7 +96,7 @@ import Testing
     @Test("its time begins with the answer, however late that is", arguments: seeds)
     func answerIsLate(seed: UInt64) {
         let run = begin(seed)
-        run.slowLink(from: Self.other, to: Self.owner, by: Self.pause)
+        run.slowLink(from: Self.owner, to: Self.other, by: Self.pause)
         trimLater(run, through: Self.other, mayHappen: true)
         run.run(for: Self.delay - Self.second / 5)
         expect(isThere(run), "it was trimmed too early")
@@ -168,13 +168,13 @@ import Testing
         endQuietly(run)
     }
 
-    @Test("a write is under way when it is asked for, and is answered later", arguments: seeds)
-    func writeIsUnderWay(seed: UInt64) {
+    @Test("a write is under way when it is asked for, and is answered later", arguments: seeds, [owner, other])
+    func writeIsUnderWay(seed: UInt64, door: Int) {
         let run = begin(seed)
         slow(run, Self.owner, by: Self.pause)
         let write = run.write(Self.written, through: Self.owner)
         run.run(for: Self.second / 10)
-        trimLater(run, through: Self.owner)
+        trimLater(run, through: door)
         expect(!write.isAnswered, "it was answered before")
         run.succeed(write)
         endQuietly(run)

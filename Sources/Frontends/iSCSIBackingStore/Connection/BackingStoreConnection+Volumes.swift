@@ -20,9 +20,10 @@ extension BackingStoreConnection {
         named payload: ByteBuffer, _ request: RequestHeader, _ body: @escaping (SheepdogVolume) -> Void
     ) {
         guard let name = NamePayload(from: payload) else { return completed(request, .invalidParameters) }
+        // QEMU zeroes slots of the working volume, looks the snapshot up, and deletes it: whether it finds it or not, it meant no discard. None
+        // waits here of a volume that is not known here.
+        if !name.tag.isEmpty || request.snapshotID != 0 { backend.keepDiscarded(ofVolumeNamed: name.name) }
         backend.whenCurrent { [self] in
-            // QEMU zeroes slots of the working volume, looks the snapshot up, and deletes it: whether it finds it or not, it meant no discard.
-            if !name.tag.isEmpty || request.snapshotID != 0 { backend.keepDiscarded(ofVolumeNamed: name.name) }
             switch find(name, snapshotID: request.snapshotID) {
             case .failure(let result): completed(request, result)
             case .success(let volume): body(volume)
