@@ -124,16 +124,7 @@ extension ObjectStore {
     /// Opens objects of suspect regions, which recomputes their tables, until a region is verified or `limit` are done.
     private func verifySuspects(_ limit: Int) {
         guard !isVerifying, limit > 0, case .open = phase, let region = suspects.last else { return }
-        guard let name = nextUnverified(in: region) else {
-            suspects.removeLast()
-            if hasInterrupted(region) {
-                // Stays suspect until the integrator has decided about them.
-                suspects.insert(region, at: 0)
-            } else {
-                (region.isSuspect, region.verified, region.lastWrite) = (false, [], time)
-            }
-            return
-        }
+        guard let name = nextUnverified(in: region) else { return lastSuspectIsVerified() }
         isVerifying = true
         withFile(name) { [self] _ in
             isVerifying = false
@@ -141,6 +132,44 @@ extension ObjectStore {
             region.verified.insert(name)
             verifySuspects(limit - 1)
         }
+    }
+
+    private func lastSuspectIsVerified() {
+        let region = suspects.removeLast()
+        if hasInterrupted(region) {
+            // Stays suspect until the integrator has decided about them.
+            suspects.insert(region, at: 0)
+        } else {
+            (region.isSuspect, region.verified, region.lastWrite) = (false, [], time)
+        }
+    }
+
+    /// The same for all of them, as long as `goesOn` says so: before anybody uses the store, whose first write to each object would wait.
+    package func verifySuspects(while goesOn: @escaping () -> Bool, completion: @escaping () -> Void) {
+        verifySuspects(suspects.count, while: goesOn, completion: completion)
+    }
+
+    private func verifySuspects(_ regions: Int, while goesOn: @escaping () -> Bool, completion: @escaping () -> Void) {
+        var left = regions
+        while left > 0, !isVerifying, case .open = phase, let region = suspects.last, goesOn() {
+            guard let name = nextUnverified(in: region) else {
+                lastSuspectIsVerified()
+                left -= 1
+                continue
+            }
+            isVerifying = true
+            // What is in memory is done before it returns.
+            var (isInside, isDone) = (true, false)
+            let rest = left
+            withFile(name) { [self] _ in
+                (isVerifying, isDone) = (false, true)
+                region.verified.insert(name)
+                if !isInside { verifySuspects(rest, while: goesOn, completion: completion) }
+            }
+            isInside = false
+            guard isDone else { return }
+        }
+        completion()
     }
 
     private func nextUnverified(in region: Region<D>) -> ObjectName? {

@@ -74,6 +74,10 @@ final class Sheep: @unchecked Sendable {
         }
     }
 
+    /// Tables that were not written back when the machine or the process died are made anew for so long before the sheep joins: no client's
+    /// write waits for it until then. Nanoseconds.
+    private static let longestVerification: UInt64 = 500_000_000
+
     private func openStore(_ done: @escaping @Sendable (Result<StartReport, SheepError>) -> Void) {
         do throws(DiskError) {
             let disk = try FileDisk(path: folder.path) { [loop] work in loop.post(work) }
@@ -85,7 +89,9 @@ final class Sheep: @unchecked Sendable {
                 if case .success(let (_, report)) = result, report.wasRebuilt {
                     logger.critical("the store's metadata were damaged: it is empty now, disk \(report.identity.disk), and is filled from others")
                 }
-                done(result.map(\.1))
+                guard let store else { return done(result.map(\.1)) }
+                let end = loop.now() + Self.longestVerification
+                store.verifySuspects(while: { [loop] in loop.now() < end }) { done(result.map(\.1)) }
             }
         } catch {
             done(.failure(SheepError(.inputOutput, "cannot open the store \(folder.path): \(error.text)")))

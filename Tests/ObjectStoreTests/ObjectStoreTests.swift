@@ -147,6 +147,28 @@ import Testing
         #expect(driver.close() == nil)
     }
 
+    @Test("before the store is used after a kill, tables are recomputed as long as there is time for it", arguments: DiskKind.allCases)
+    func verifiedFirst(kind: DiskKind) throws { try on(kind, simulated: verifiedFirst, files: verifiedFirst) }
+
+    private func verifiedFirst<W>(_ driver: StoreDriver<W>) throws {
+        let names = [name(0), name(1), name(400), name(401)]
+        for (number, name) in names.enumerated() { #expect(driver.write(name, 3, filled(UInt8(number + 1))) == nil) }
+        try driver.killAndOpen()
+        for (left, wanted) in [(0, 0 as UInt64), (2, 2), (Int.max, 4)] {
+            var left = left
+            let goesOn = {
+                left -= 1
+                return left >= 0
+            }
+            #expect(driver.await { done in driver.store.verifySuspects(while: goesOn) { done(nil) } } == nil)
+            #expect(driver.store.statistics.recomputedTables == wanted)
+        }
+        for (number, name) in names.enumerated() { #expect(try driver.block(name, 3) == filled(UInt8(number + 1))) }
+        #expect(driver.store.statistics.recomputedTables == 4)
+        driver.tick { driver.store.statistics.listedRegions == 0 }
+        #expect(driver.close() == nil)
+    }
+
     @Test("durable writes and flushes complete; a flush of nothing at once", arguments: DiskKind.allCases)
     func durability(kind: DiskKind) throws { try on(kind, simulated: durability, files: durability) }
 
