@@ -78,6 +78,20 @@ final class Sheep: @unchecked Sendable {
     /// write waits for it until then. Nanoseconds.
     private static let longestVerification: UInt64 = 500_000_000
 
+    /// A disk that does not answer keeps no sheep from starting.
+    private func verifySuspects(_ done: @escaping () -> Void) {
+        guard let store else { return done() }
+        var isDone = false
+        let once = {
+            if isDone { return }
+            isDone = true
+            done()
+        }
+        let end = loop.now() + Self.longestVerification
+        loop.schedule(after: Self.longestVerification, once)
+        store.verifySuspects(while: { [loop] in loop.now() < end }, completion: once)
+    }
+
     private func openStore(_ done: @escaping @Sendable (Result<StartReport, SheepError>) -> Void) {
         do throws(DiskError) {
             let disk = try FileDisk(path: folder.path) { [loop] work in loop.post(work) }
@@ -89,9 +103,7 @@ final class Sheep: @unchecked Sendable {
                 if case .success(let (_, report)) = result, report.wasRebuilt {
                     logger.critical("the store's metadata were damaged: it is empty now, disk \(report.identity.disk), and is filled from others")
                 }
-                guard let store else { return done(result.map(\.1)) }
-                let end = loop.now() + Self.longestVerification
-                store.verifySuspects(while: { [loop] in loop.now() < end }) { done(result.map(\.1)) }
+                verifySuspects { done(result.map(\.1)) }
             }
         } catch {
             done(.failure(SheepError(.inputOutput, "cannot open the store \(folder.path): \(error.text)")))
