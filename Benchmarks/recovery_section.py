@@ -1,14 +1,14 @@
 """How long copies are missing: a sheep that comes back, one that starts empty, and what clients notice of it."""
 
 import os
-import random
 import statistics
 import subprocess
-import threading
+import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-import nbd
 from cluster import Cluster
 from report import table
 from subjects import SIZE, MiB
@@ -46,38 +46,34 @@ def change(cluster, block):
 
 
 class Client:
-    """A steady client of another volume, one write at a time; its latencies are those of whoever does not care about recovery."""
+    """A steady client of another volume; its latencies are those of whoever does not care about recovery."""
 
     def __init__(self, cluster):
-        self.uri = cluster.sheep[0].unix("client")
-        self.stopping = threading.Event()
+        self.command = [sys.executable, str(Path(__file__).with_name("steady_client.py")), cluster.sheep[0].unix("client"), str(CLIENT_SIZE), str(PACE)]
         self.samples = []
-        self.thread = threading.Thread(target=self.run)
 
     def __enter__(self):
-        self.thread.start()
+        self.output = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.command, stdout=self.output)
         return self
 
     def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join()
+        if self.process.poll() is None:
+            self.stop()
 
-    def run(self):
-        handle = nbd.NBD()
-        handle.connect_uri(self.uri)
-        numbers, block = random.Random(1), bytearray(os.urandom(4096))
-        due = time.monotonic()
-        while not self.stopping.is_set():
-            due = max(due + 1 / PACE, time.monotonic())
-            time.sleep(max(0, due - time.monotonic()))
-            started = time.monotonic()
-            handle.pwrite(block, numbers.randrange(CLIENT_SIZE // 4096) * 4096)
-            self.samples.append((started, time.monotonic() - started))
-        handle.shutdown()
+    def stop(self):
+        """Ends it, and takes what it measured."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the client ended by itself with {self.process.returncode}")
+        self.process.terminate()
+        self.process.wait()
+        self.output.seek(0)
+        # Its last line may be cut.
+        self.samples = [tuple(map(float, line.split())) for line in self.output.read().splitlines()[:-1]]
 
     def latencies(self, since, until):
         """In microseconds, of writes begun in that time."""
-        return [1e6 * latency for started, latency in list(self.samples) if since <= started < until]
+        return [1e6 * latency for started, latency in self.samples if since <= started < until]
 
 
 def tail(latencies):
@@ -141,6 +137,7 @@ def sample(cluster, sheep, start, beside_client):
         os.sync()
         rested = time.monotonic()
         time.sleep(CALM)
+        client.stop()
         calm = client.latencies(began - CALM, began) + client.latencies(rested, rested + CALM)
         return Sample(seconds, fetched(sheep), tail(calm), tail(client.latencies(began, ended)), stolen)
 

@@ -13,8 +13,8 @@ import SheepProtocol
 /// in sync, removes the group's objects in a walk of its own. A disk that is placed again lacks everything, so nothing
 /// ever relies on what is found there.
 package final class GarbageCollector<Env: NodeEnvironment> {
-    private static var slotsPerTick: Int { 4096 }
-    private static var straysPerTick: Int { 512 }
+    private static var slotsPerTick: Int { 256 }
+    private static var straysPerTick: Int { 64 }
 
     private unowned(unsafe) let node: SheepNode<Env>
     private var changedSlots: [ObjectSlot] = []

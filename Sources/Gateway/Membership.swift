@@ -22,6 +22,7 @@ package final class Membership<Env: NodeEnvironment> {
     private var stoodStillUntil: UInt64 = 0
     private var placementPendingSince: UInt64?
     private var proposalUnderWay = false
+    private var knownClosed: (index: LogIndex, groups: ClosedGroups)?
     /// Runs that were called down without proof, and until when they may hold their node lease.
     private var fences: [BootID: (node: NodeID, until: UInt64)] = [:]
     private var fencesAreProbed = false
@@ -370,9 +371,17 @@ package final class Membership<Env: NodeEnvironment> {
         }
     }
 
+    /// Looked at four times a second, and the same until the log goes on.
+    private var closedGroups: ClosedGroups {
+        if let (index, groups) = knownClosed, index == state.appliedIndex { return groups }
+        let groups = state.closedGroups
+        knownClosed = (state.appliedIndex, groups)
+        return groups
+    }
+
     /// After a full stop: groups whose last members are all back open at once, others after a wait for the absent.
     private func openGroups(now: UInt64) {
-        let closed = state.closedGroups
+        let closed = closedGroups
         let present = state.nodes.values.filter { $0.isUp }.flatMap(\.diskIDs).sorted()
         let preferred = present.filter { !state.disks[$0]!.lostPower }
         let wait = preferred.isEmpty ? NodeTiming.openingWaitAfterPowerLoss : NodeTiming.openingWait

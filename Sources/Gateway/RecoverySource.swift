@@ -115,7 +115,7 @@ package final class RecoverySource<Env: NodeEnvironment> {
 
     func digest(_ request: RecoveryDigest, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: .zero, reply: reply) { [self] store in
-            store.digests(of: request.object) { [weak self] result in
+            store.digests(of: request.object, in: request.range.bytes) { [weak self] result in
                 self?.node.whenLeaseHeld { reply(result.map { PeerReply(body: RecoveryDigests($0).wire) }) }
             }
         }

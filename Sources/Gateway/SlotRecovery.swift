@@ -16,6 +16,8 @@ enum SlotOutcome {
 final class SlotRecovery<Env: NodeEnvironment> {
     /// The longest read of a source: what a loop does for it at a time holds up a client's request by some ten microseconds.
     private static var largestRead: Int { 64 << 10 }
+    /// Bytes of an object that are compared by their digests at a time: as much work as to fetch ``largestRead``.
+    private static var digestsTogether: Int { 8 * digestSize }
     /// Bytes written at a time beside clients.
     private static var shortWrite: Int { 16 << 10 }
 
@@ -47,8 +49,8 @@ final class SlotRecovery<Env: NodeEnvironment> {
     private var comparedCounts: Set<UInt8> = []
     private var comparedNames: Set<ObjectName> = []
     private var pieces: [Piece] = []
-    /// Objects of which some blocks were taken as equal because their checksums are.
-    private var believed: [SourceObject] = []
+    /// Objects of which some blocks were taken as equal because their checksums are, and from which byte on that is still to be seen.
+    private var believed: [(object: SourceObject, from: Int)] = []
     private var counts: [UInt8] = []
     /// What the sources know to be in their objects, or to be there in part, of changes that a gateway may send once more.
     private var noted: [ReplicaRecord] = []
@@ -245,7 +247,7 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let isBelieved = object.table.indices.contains { block in
             object.table[block] != ChecksumTable.neverWritten && object.table[block] == ownEntry(block) && !marked.contains(block)
         }
-        if isBelieved { believed.append(object) }
+        if isBelieved { believed.append((object, 0)) }
     }
 
     /// Notes those blocks that did not come by a write: data in pieces of ``largestRead``, never-written ones run by run.
@@ -319,27 +321,34 @@ final class SlotRecovery<Env: NodeEnvironment> {
     /// Blocks with equal checksums are equal but for one in 2^32: a digest over each 64 KiB finds that one.
     private func digestNext(boot: BootID) {
         guard !isEnded, let source else { return }
-        guard let object = believed.popLast() else { return nextCount() }
-        let written = object.table.lazy.filter { $0 != ChecksumTable.neverWritten }.count * blockSize
-        node.recovery.fetch(written / 8) { [weak self] permit in
-            guard let self, !isEnded else { return permit.end() }
-            digest(object, from: source, boot: boot, permit: permit)
+        while let (object, from) = believed.popLast() {
+            let end = object.table.count * blockSize
+            let bytes = from..<min(end, from + Self.digestsTogether)
+            if bytes.upperBound < end { believed.append((object, bytes.upperBound)) }
+            let written = object.table[from / blockSize..<bytes.upperBound / blockSize].count { $0 != ChecksumTable.neverWritten }
+            guard written > 0 else { continue }
+            return node.recovery.fetch(written * blockSize / 8) { [weak self] permit in
+                guard let self, !isEnded else { return permit.end() }
+                digest(object, bytes, from: source, boot: boot, permit: permit)
+            }
         }
+        nextCount()
     }
 
-    private func digest(_ object: SourceObject, from source: NodeID, boot: BootID, permit: FetchPermit) {
-        let request = RecoveryDigest(receiverBoot: boot, object: object.name)
+    private func digest(_ object: SourceObject, _ bytes: Range<Int>, from source: NodeID, boot: BootID, permit: FetchPermit) {
+        let range = RecoveryRead.Range(offset: UInt32(bytes.lowerBound), length: UInt32(bytes.count))
+        let request = RecoveryDigest(receiverBoot: boot, object: object.name, range: range)
         node.network.send(.recoveryDigest, body: request.wire, payload: nil, to: source) { [weak self] result in
             guard let self, !isEnded else { return permit.end() }
             guard case .success(let reply) = result, let theirs = try? RecoveryDigests(wire: reply.body) else {
                 permit.end()
                 return postpone("its source gives no digest of \(object.name)")
             }
-            store.digests(of: object.name) { [weak self] result in
+            store.digests(of: object.name, in: bytes) { [weak self] result in
                 permit.end()
                 guard let self, !isEnded else { return }
                 switch result {
-                case .success(let ours): compareDigests(of: object, ours, theirs.values)
+                case .success(let ours): compareDigests(of: object, from: bytes.lowerBound, ours, theirs.values)
                 case .failure(let error): return postpone(error.message)
                 }
                 fetchNext(boot: boot)
@@ -348,8 +357,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
     }
 
     /// Fetches parts whose digests differ: a write may have passed between the two looks, else checksums are equal by chance.
-    private func compareDigests(of object: SourceObject, _ ours: [UInt64], _ theirs: [UInt64]) {
-        let differing = Set(zip(ours, theirs).enumerated().lazy.filter { $1.0 != $1.1 && $1.0 != 0 && $1.1 != 0 }.map(\.offset))
+    private func compareDigests(of object: SourceObject, from start: Int, _ ours: [UInt64], _ theirs: [UInt64]) {
+        let first = start / digestSize
+        let differing = Set(zip(ours, theirs).enumerated().lazy.filter { $1.0 != $1.1 && $1.0 != 0 && $1.1 != 0 }.map { first + $0.offset })
         guard !differing.isEmpty else { return }
         plan(object) { differing.contains($0 * blockSize / digestSize) && object.table[$0] != ChecksumTable.neverWritten }
     }

@@ -56,6 +56,9 @@ package protocol Disk: AnyObject {
         _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, aheadTo end: UInt64,
         completion: @escaping (DiskError?) -> Void)
 
+    /// Between the pieces of long work on the calling thread: who waits for the processor goes first.
+    func giveWay()
+
     /// What is in memory of the range and durable leaves it, so that the next read comes from the medium. Only a hint.
     func dropCached(_ file: File, at offset: UInt64, length: UInt64)
 
@@ -90,6 +93,8 @@ package protocol Disk: AnyObject {
 }
 
 extension Disk {
+    package func giveWay() {}
+
     /// Nothing is known to be wanted next.
     func readInBackground(
         _ file: File, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, completion: @escaping (DiskError?) -> Void

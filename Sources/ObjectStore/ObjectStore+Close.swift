@@ -20,7 +20,10 @@ extension ObjectStore {
     /// Of a process that is dead as it is: lets go of what refers to itself. Nothing is finished or made durable, and nothing may come to the
     /// store after this.
     package func dismantle() {
-        for region in regions.values { (region.dirtyTables, region.waiters) = ([], []) }
+        for region in regions.values {
+            region.forgetDirty()
+            region.waiters = []
+        }
         (regions, gates, newlyListed, endWhenUnused) = ([:], [:], [], nil)
     }
 

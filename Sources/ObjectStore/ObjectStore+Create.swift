@@ -77,8 +77,7 @@ extension ObjectStore {
     /// Undoes a create whose name is not in the catalogue.
     private func discard(_ file: OpenFile<D>) {
         if file.isUnsynced { volume(of: file.name).remove(file) }
-        if file.tableIsDirty { file.region.dirtyTables.removeAll { $0 === file } }
-        file.tableIsDirty = false
+        if file.tableIsDirty { file.region.removeDirty(file) }
         file.isDetached = true
         if file.pins == 0 { disk.close(file.handle) }
         unnamed.remove(file.name)

@@ -124,8 +124,7 @@ extension ObjectStore {
             _ = refusal(error)
             return false
         }
-        file.tableIsDirty = false
-        file.region.dirtyTables.removeAll { $0 === file }
+        file.region.removeDirty(file)
         if !file.isUnsynced { volume(of: file.name).insert(file) }
         return true
     }
@@ -134,8 +133,7 @@ extension ObjectStore {
     func forget(_ name: ObjectName) {
         guard let file = cache.find(name) else { return }
         if file.isUnsynced { volume(of: name).remove(file) }
-        if file.tableIsDirty { file.region.dirtyTables.removeAll { $0 === file } }
-        file.tableIsDirty = false
+        if file.tableIsDirty { file.region.removeDirty(file) }
         cache.remove(file)
         if file.pins == 0 { disk.close(file.handle) }
     }

@@ -71,14 +71,15 @@ extension ObjectStore {
 
     /// By way of little memory that stays: to get new pages for all of an object takes longer than to read it.
     private func recomputeNow(_ file: OpenFile<D>, _ part: Range<Int>) throws(DiskError) {
-        let most = recomputing.buffer.count / blockSize
+        let most = scratch.buffer.count / blockSize
         var first = part.lowerBound
         while first < part.upperBound {
             let count = min(most, part.upperBound - first)
-            let bytes = UnsafeMutableRawBufferPointer(rebasing: recomputing.buffer[..<(count * blockSize)])
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch.buffer[..<(count * blockSize)])
             try disk.tryRead(file.handle, at: UInt64(first * blockSize), into: bytes)
             file.table.record(first: first, UnsafeRawBufferPointer(bytes))
             first += count
+            disk.giveWay()
         }
     }
 

@@ -13,7 +13,7 @@ extension ObjectStore {
     private static var retiredAtOnce: Int { 64 }
     /// Whoever waits for the store meanwhile waits for a millisecond or so.
     private static var verifiedAtOnce: Int { 1 }
-    private static var writtenBackAtOnce: Int { 16 }
+    private static var writtenBackAtOnce: Int { 4 }
     private static var compactedAtOnce: Int { 16_384 }
 
     /// Called every so often (sixteen times a second) with a clock that does not go back, in nanoseconds.

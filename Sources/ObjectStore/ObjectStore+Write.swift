@@ -240,8 +240,7 @@ extension ObjectStore {
     func markTableDirty(_ file: OpenFile<D>) {
         guard !file.tableIsDirty else { return }
         precondition(file.region.state == .listed)
-        file.tableIsDirty = true
-        file.region.dirtyTables.append(file)
+        file.region.insertDirty(file)
     }
 
     func volume(of name: ObjectName) -> UnsyncedVolume<D> {

@@ -83,7 +83,7 @@ package final class ObjectStore<D: Disk> {
     var counters = StoreStatistics()
     let trailer = AlignedBytes(count: ObjectFile.trailerSize(ObjectShift(rawValue: ObjectShift.allowed.upperBound)!))
     /// For tables that are made anew.
-    let recomputing = AlignedBytes(count: 16 * blockSize)
+    let scratch = AlignedBytes(count: 16 * blockSize)
 
     init(disk: D, configuration: StoreConfiguration, opened: OpenedStore<D>) {
         self.disk = disk

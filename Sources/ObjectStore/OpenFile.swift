@@ -2,9 +2,9 @@ import ObjectModel
 
 /// An object's file while it is open, with its table.
 ///
-/// Invariants: the table in memory is the truth; `tableIsDirty` says that the file's copy is older; `isUnsynced` says
-/// that something written is not durable, and then the file stands in its volume's list of unsynced files at
-/// `unsyncedPosition`. A pinned file is not closed.
+/// Invariants: the table in memory is the truth; `tableIsDirty` says that the file's copy is older, and then the file stands in its
+/// region's list of dirty tables at `dirtyPosition`; `isUnsynced` says that something written is not durable, and then it stands in
+/// its volume's list of unsynced files at `unsyncedPosition`. A pinned file is not closed.
 final class OpenFile<D: Disk> {
     let name: ObjectName
     let handle: D.File
@@ -14,6 +14,7 @@ final class OpenFile<D: Disk> {
     /// The group version of the last write, as in the index.
     var version: LogIndex
     var tableIsDirty = false
+    var dirtyPosition = 0
     var isUnsynced = false
     var unsyncedPosition = 0
     /// The folder does not durably have the file's name yet.
@@ -48,7 +49,7 @@ final class Region<D: Disk> {
     var lastWrite: UInt64 = 0
     var isRetiring = false
     /// Files whose tables are not written back.
-    var dirtyTables: [OpenFile<D>] = []
+    private(set) var dirtyTables: [OpenFile<D>] = []
     /// A file was closed before it was synced.
     var needsFullSync = false
     /// Those who wait for the state `listed`.
@@ -60,6 +61,19 @@ final class Region<D: Disk> {
     init(_ key: ListedRegion) { self.key = key }
 
     func isTrusted(_ name: ObjectName) -> Bool { !isSuspect || verified.contains(name) }
+
+    func insertDirty(_ file: OpenFile<D>) {
+        file.tableIsDirty = true
+        file.dirtyPosition = dirtyTables.count
+        dirtyTables.append(file)
+    }
+
+    func removeDirty(_ file: OpenFile<D>) {
+        file.tableIsDirty = false
+        dirtyTables.remove(file, at: file.dirtyPosition)?.dirtyPosition = file.dirtyPosition
+    }
+
+    func forgetDirty() { dirtyTables = [] }
 }
 
 /// What of one volume is not durable yet.
@@ -79,11 +93,18 @@ final class UnsyncedVolume<D: Disk> {
     }
 
     func remove(_ file: OpenFile<D>) {
-        precondition(files[file.unsyncedPosition] === file)
         file.isUnsynced = false
-        let last = files.removeLast()
-        guard last !== file else { return }
-        files[file.unsyncedPosition] = last
-        last.unsyncedPosition = file.unsyncedPosition
+        files.remove(file, at: file.unsyncedPosition)?.unsyncedPosition = file.unsyncedPosition
+    }
+}
+
+extension Array where Element: AnyObject {
+    /// Takes out what stands at the position; the last one, which is returned, takes its place. Nil: it was the last one.
+    fileprivate mutating func remove(_ element: Element, at position: Int) -> Element? {
+        precondition(self[position] === element)
+        let last = removeLast()
+        guard last !== element else { return nil }
+        self[position] = last
+        return last
     }
 }

@@ -56,7 +56,7 @@ struct PeerTests {
         try expectRoundTrip(RecoveryRead(
                 receiverBoot: context.receiverBoot, object: name,
                 ranges: [.init(offset: 4096, length: 4096), .init(offset: 0, length: 8192)]))
-        try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name))
+        try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name, range: .init(offset: 65_536, length: 131_072)))
         try expectRoundTrip(RecoveryDigests([0, 1, .max]))
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
         let load = ClientLoad(requests: 1, tail: 2, calmTail: 3)

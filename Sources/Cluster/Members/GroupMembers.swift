@@ -32,15 +32,18 @@ extension Membership {
 
     /// Cuts `ranges` so that within a piece no member's list position and no disk's standing changes.
     func pieces(of ranges: [GroupRange], besides other: [UInt16] = []) -> [GroupRange] {
-        var cuts = Set(placement.starts).union(other)
-        for disk in disks.values { cuts.formUnion(disk.standings.starts) }
-        let starts = cuts.sorted()
+        let ranges = GroupRange.merged(ranges)
+        guard !ranges.isEmpty else { return [] }
+        // Some of them more than once. Runs that are sorted already are sorted together quickly.
+        var cuts = placement.starts + other
+        for disk in disks.values where disk.standings.runCount > 1 { cuts += disk.standings.starts }
+        cuts.sort()
         var pieces: [GroupRange] = []
         var next = 0
-        for range in GroupRange.merged(ranges) {
+        for range in ranges {
             var first = range.first
-            while next < starts.count, starts[next] <= range.last {
-                let start = starts[next]
+            while next < cuts.count, cuts[next] <= range.last {
+                let start = cuts[next]
                 next += 1
                 guard start > first else { continue }
                 pieces.append(GroupRange(first: first, last: start - 1))

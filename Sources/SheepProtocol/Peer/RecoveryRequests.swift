@@ -173,6 +173,7 @@ package struct RecoveryRead: Hashable, WireCodable {
         package var offset: UInt32
         package var length: UInt32
         package init(offset: UInt32, length: UInt32) { (self.offset, self.length) = (offset, length) }
+        package var bytes: Swift.Range<Int> { Int(offset)..<Int(offset) + Int(length) }
         package init(from reader: inout WireReader) throws(WireError) {
             offset = try reader.read()
             length = try reader.read()
@@ -213,21 +214,28 @@ package struct RecoveryRead: Hashable, WireCodable {
     }
 }
 
-/// Asks for a digest of each 64 KiB of exactly this object; the reply is a ``RecoveryDigests``.
+/// Asks for a digest of each 64 KiB of a part of exactly this object; the reply is a ``RecoveryDigests``.
 package struct RecoveryDigest: Hashable, WireCodable {
     package var receiverBoot: BootID
     package var object: ObjectName
+    /// Multiples of 64 KiB.
+    package var range: RecoveryRead.Range
 
-    package init(receiverBoot: BootID, object: ObjectName) { (self.receiverBoot, self.object) = (receiverBoot, object) }
+    package init(receiverBoot: BootID, object: ObjectName, range: RecoveryRead.Range) {
+        (self.receiverBoot, self.object, self.range) = (receiverBoot, object, range)
+    }
 
     package init(from reader: inout WireReader) throws(WireError) {
         receiverBoot = try reader.readValue()
         object = try reader.readValue()
+        range = try reader.readValue()
+        guard range.offset % 65_536 == 0, range.length % 65_536 == 0 else { throw .invalid("digests that begin or end elsewhere") }
     }
 
     package func encode(to writer: inout WireWriter) {
         writer.write(receiverBoot)
         writer.write(object)
+        writer.write(range)
     }
 }
 
