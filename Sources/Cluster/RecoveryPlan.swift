@@ -29,8 +29,8 @@ package struct RecoveryPlan: Hashable, Sendable {
     package init(for disk: DiskID, in state: ControlState) {
         guard let record = state.disks[disk] else { return }
         var found: [Task] = []
-        for piece in state.membership.pieces(of: record.exceptions(for: state.copiesInUse)) {
-            Self.append(Self.tasks(for: disk, piece, in: state), to: &found)
+        for (groups, members) in state.membership.runs(in: record.exceptions(for: state.copiesInUse)) {
+            Self.append(Self.tasks(for: disk, groups, of: members, in: state), to: &found)
         }
         waiting = found.filter(\.sources.isEmpty)
         tasks = found.filter { !$0.sources.isEmpty }.sorted {
@@ -38,9 +38,8 @@ package struct RecoveryPlan: Hashable, Sendable {
         }
     }
 
-    /// A piece's tasks: its numbers of copies by what they have in common. Holding memberships are not brought back.
-    private static func tasks(for disk: DiskID, _ piece: GroupRange, in state: ControlState) -> [Task] {
-        let members = state.membership.members(of: PlacementGroup(rawValue: piece.first))
+    /// A run's tasks: its numbers of copies by what they have in common. Holding memberships are not brought back.
+    private static func tasks(for disk: DiskID, _ groups: GroupRange, of members: [GroupMember], in state: ControlState) -> [Task] {
         guard let own = members.first(where: { $0.disk == disk }) else { return [] }
         var tasks: [Task] = []
         var waitsForCleanStop = false
@@ -50,7 +49,7 @@ package struct RecoveryPlan: Hashable, Sendable {
                 let sources = inSync.filter(\.isUp)
                 if sources.isEmpty, !inSync.isEmpty { waitsForCleanStop = true }
                 let task = Task(
-                    range: piece, copies: CopyCounts(copies: copies), since: layer.since,
+                    range: groups, copies: CopyCounts(copies: copies), since: layer.since,
                     isSyncing: layer.state == .syncing, sources: sources)
                 if let same = tasks.firstIndex(where: { isAlike($0, task) }) {
                     tasks[same].copies.formUnion(task.copies)
@@ -67,10 +66,10 @@ package struct RecoveryPlan: Hashable, Sendable {
         a.since == b.since && a.isSyncing == b.isSyncing && a.sources == b.sources
     }
 
-    /// Neighbouring pieces with the same task are one.
+    /// Neighbouring runs with the same task are one.
     private static func append(_ tasks: [Task], to found: inout [Task]) {
         for task in tasks {
-            // A piece has a task for each number of copies at most, so its neighbour's are among the last.
+            // A run has a task for each number of copies at most, so its neighbour's are among the last.
             let neighbour = found.suffix(2 * 31).lastIndex { Int($0.range.last) + 1 >= Int(task.range.first) && $0.copies == task.copies }
             if let neighbour, Int(found[neighbour].range.last) + 1 == Int(task.range.first), isAlike(found[neighbour], task) {
                 found[neighbour].range.last = task.range.last

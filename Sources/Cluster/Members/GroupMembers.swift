@@ -54,6 +54,11 @@ extension Membership {
         return pieces
     }
 
+    /// The groups of `ranges`, run by run, and each run's members.
+    func runs(in ranges: [GroupRange], besides other: [UInt16] = []) -> MemberRuns {
+        MemberRuns(of: self, pieces: pieces(of: ranges, besides: other))
+    }
+
     /// The k for which some of these members is in sync.
     static func served(by members: [GroupMember]) -> CopyCounts {
         members.reduce(into: []) { $0.formUnion($1.inSync) }
@@ -67,13 +72,59 @@ extension Membership {
     }
 }
 
+/// The same as ``Membership/pieces(of:besides:)`` and ``Membership/members(of:)`` for each, in a tenth of the time: every sheep asks for all of a
+/// thousand runs whenever members change, while clients wait.
+struct MemberRuns: Swift.Sequence, IteratorProtocol {
+    private let pieces: [GroupRange]
+    private let placed: [DiskID]
+    private let held: [DiskID]
+    private var position = 0
+    private var lists: RangeMap<[UInt16]>.Cursor
+    /// Of the placed disks, then of the held ones.
+    private var standings: [RangeMap<Standing>.Cursor]
+
+    init(of membership: Membership, pieces: [GroupRange]) {
+        self.pieces = pieces
+        placed = membership.placement.members.map(\.disk)
+        held = membership.holders
+        lists = membership.placement.cursor
+        standings = pieces.isEmpty ? [] : (placed + held).map { membership.disks[$0]!.standings.cursor }
+    }
+
+    mutating func next() -> (groups: GroupRange, members: [GroupMember])? {
+        guard position < pieces.count else { return nil }
+        let groups = pieces[position]
+        position += 1
+        let list = lists.value(of: groups.first)
+        var members: [GroupMember] = []
+        members.reserveCapacity(list.count + held.count)
+        for (place, member) in list.enumerated() {
+            let standing = standings[Int(member)].value(of: groups.first)
+            members.append(GroupMember(disk: placed[Int(member)], placed: .above(place), standing: standing))
+        }
+        for (number, holder) in held.enumerated() where !members.contains(where: { $0.disk == holder }) {
+            let standing = standings[placed.count + number].value(of: groups.first)
+            if !standing.holding.isEmpty { members.append(GroupMember(disk: holder, placed: [], standing: standing)) }
+        }
+        return (groups, members)
+    }
+}
+
 /// New standings, gathered piece by piece and then put in place together.
 struct StandingChanges {
     private var changes: [DiskID: [(range: GroupRange, value: Standing)]] = [:]
 
     /// Ranges must come in ascending order for a disk, once each.
     mutating func set(_ disk: DiskID, _ range: GroupRange, to standing: Standing) {
-        changes[disk, default: []].append((range, standing))
+        Self.append(range, standing, to: &changes[disk, default: []])
+    }
+
+    private static func append(_ range: GroupRange, _ standing: Standing, to runs: inout [(range: GroupRange, value: Standing)]) {
+        if let last = runs.last, Int(last.range.last) + 1 == Int(range.first), last.value == standing {
+            runs[runs.count - 1].range.last = range.last
+        } else {
+            runs.append((range, standing))
+        }
     }
 
     /// The entry `index` makes and touches what was gathered.

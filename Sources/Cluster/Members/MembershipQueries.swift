@@ -42,8 +42,8 @@ extension Membership {
     /// The lowest `since` of any member that is out or syncing for a number of copies in use; nil: all are in sync.
     package func oldestOutSince(copiesInUse: CopyCounts) -> LogIndex? {
         var oldest: LogIndex?
-        for piece in pieces(of: disks.values.flatMap { $0.exceptions(for: copiesInUse) }) {
-            for member in members(of: PlacementGroup(rawValue: piece.first)) {
+        for (_, members) in runs(in: disks.values.flatMap { $0.exceptions(for: copiesInUse) }) {
+            for member in members {
                 for layer in member.standing.layers
                 where !layer.copies.isDisjoint(with: member.copies.intersection(copiesInUse)) {
                     oldest = min(oldest ?? layer.since, layer.since)

@@ -92,9 +92,8 @@ extension Membership {
     /// the objects of volumes of that k.
     private mutating func move(to next: Placement, at index: LogIndex, copiesInUse: CopyCounts) {
         var changes = StandingChanges()
-        for piece in pieces(of: [.all], besides: next.starts) {
+        for (piece, former) in runs(in: [.all], besides: next.starts) {
             let group = PlacementGroup(rawValue: piece.first)
-            let former = members(of: group)
             let served = Self.served(by: former)
             let list = next.disks(of: group)
             for member in former {

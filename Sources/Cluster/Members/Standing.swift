@@ -100,11 +100,13 @@ package struct Standing: Hashable, Sendable {
 
     /// Changes the layers and restores their order.
     private mutating func rebuild(_ change: (inout [Layer]) -> Void) {
-        var changed = layers
-        change(&changed)
+        change(&layers)
+        layers.removeAll { $0.copies.isEmpty }
+        // Mostly there is one at most.
+        guard layers.count > 1 else { return }
+        let changed = layers.sorted { ($0.since, $0.state.rawValue) < ($1.since, $1.state.rawValue) }
         layers = []
-        for layer in changed.sorted(by: { ($0.since, $0.state.rawValue) < ($1.since, $1.state.rawValue) })
-        where !layer.copies.isEmpty {
+        for layer in changed {
             if let last = layers.last, (last.since, last.state) == (layer.since, layer.state) {
                 layers[layers.count - 1].copies.formUnion(layer.copies)
             } else {

@@ -22,8 +22,7 @@ extension Membership {
         try check(disk, boot: boot)
         var changes = StandingChanges()
         var isAny = false
-        for piece in pieces(of: ranges) {
-            let members = members(of: PlacementGroup(rawValue: piece.first))
+        for (piece, members) in runs(in: ranges) {
             guard let own = members.first(where: { $0.disk == disk }) else { continue }
             let others = members.filter { $0.disk != disk && nodes[disks[$0.disk]!.node]!.isUp }
             let leaving = Self.served(by: others).intersection(own.inSync).intersection(copiesInUse)
@@ -46,8 +45,7 @@ extension Membership {
     ) throws(SheepError) {
         try check(disk, boot: boot)
         var changes = StandingChanges()
-        for piece in pieces(of: ranges) {
-            let members = members(of: PlacementGroup(rawValue: piece.first))
+        for (piece, members) in runs(in: ranges) {
             guard let own = members.first(where: { $0.disk == disk }) else { continue }
             let ready = Self.served(by: members).intersection(own.copies)
             let out = own.standing.copies(.out).intersection(copiesInUse)
@@ -68,8 +66,7 @@ extension Membership {
     mutating func settle(_ ranges: [GroupRange], at index: LogIndex) {
         guard !holders.isEmpty else { return }
         var changes = StandingChanges()
-        for piece in pieces(of: ranges) {
-            let members = members(of: PlacementGroup(rawValue: piece.first))
+        for (piece, members) in runs(in: ranges) {
             precondition(members.contains { !$0.placed.isEmpty }, "an epoch has a member at least")
             let unsettled = members.reduce(into: CopyCounts()) {
                 $0.formUnion($1.placed.intersection($1.standing.exceptions))
@@ -88,11 +85,12 @@ extension Membership {
 
     /// Layers for groups and k of which the disk is no member mean nothing; without them equal runs merge.
     private mutating func dropMeaninglessLayers(of disk: DiskID) {
+        let standings = disks[disk]!.standings
+        guard standings.values.contains(where: { !$0.layers.isEmpty }) else { return }
         var changes: [(range: GroupRange, value: Standing)] = []
-        for piece in pieces(of: [.all]) {
-            let group = PlacementGroup(rawValue: piece.first)
-            let copies = members(of: group).first { $0.disk == disk }?.copies ?? []
-            changes.append((piece, disks[disk]!.standings[group].inSync(CopyCounts.all.subtracting(copies))))
+        for (piece, members) in runs(in: [.all]) {
+            let copies = members.first { $0.disk == disk }?.copies ?? []
+            changes.append((piece, standings[PlacementGroup(rawValue: piece.first)].inSync(CopyCounts.all.subtracting(copies))))
         }
         disks[disk]!.standings.assign(changes)
     }
@@ -171,8 +169,7 @@ extension Membership {
         _ counts: CopyCounts, othersMissAll: Bool = false, choose: ([GroupMember], UInt8) -> [DiskID]
     ) -> StandingChanges {
         var changes = StandingChanges()
-        for piece in pieces(of: [.all]) {
-            let members = members(of: PlacementGroup(rawValue: piece.first))
+        for (piece, members) in runs(in: [.all]) {
             var opened: [DiskID: CopyCounts] = [:]
             var waiting = counts.subtracting(Self.served(by: members))
             while let copies = waiting.smallest {

@@ -41,6 +41,8 @@ package struct Placement: Hashable, Sendable {
 
     package func disks(of group: PlacementGroup) -> [DiskID] { list(of: group).map { members[Int($0)].disk } }
 
+    var cursor: RangeMap<[UInt16]>.Cursor { lists.cursor }
+
     /// Where runs of equal lists start.
     package var starts: [UInt16] { lists.starts }
 }

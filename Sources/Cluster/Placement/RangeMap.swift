@@ -21,6 +21,21 @@ package struct RangeMap<Value: Hashable & Sendable>: Hashable, Sendable {
 
     package var runCount: Int { starts.count }
 
+    /// Values of groups that are asked for in ascending order, each found from the one before.
+    package struct Cursor {
+        fileprivate let map: RangeMap
+        private var run = 0
+
+        fileprivate init(map: RangeMap) { self.map = map }
+
+        package mutating func value(of group: UInt16) -> Value {
+            while run + 1 < map.starts.count, map.starts[run + 1] <= group { run += 1 }
+            return map.values[run]
+        }
+    }
+
+    package var cursor: Cursor { Cursor(map: self) }
+
     /// The runs within `range`, clipped to it, in ascending order.
     package func forEach(in range: GroupRange = .all, _ body: (GroupRange, Value) -> Void) {
         var run = run(of: range.first)

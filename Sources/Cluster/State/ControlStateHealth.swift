@@ -40,8 +40,7 @@ extension ControlState {
         var absent: Set<NodeID> = []
         let counts = closingCounts
         // Where every member is in sync nothing is closed.
-        for piece in membership.pieces(of: disks.values.flatMap { $0.exceptions(for: counts) }) {
-            let members = membership.members(of: PlacementGroup(rawValue: piece.first))
+        for (_, members) in membership.runs(in: disks.values.flatMap { $0.exceptions(for: counts) }) {
             let served = Membership.served(by: members)
             for copies in counts.subtracting(served).counts {
                 let last = Membership.lastMembers(members, copies: copies)
@@ -72,9 +71,7 @@ extension ControlState {
 
     /// Some group has no in-sync member for volumes of so many copies.
     package func hasClosedGroups(copies: UInt8) -> Bool {
-        membership.pieces(of: [.all]).contains { piece in
-            !Membership.served(by: membership.members(of: PlacementGroup(rawValue: piece.first))).contains(copies: copies)
-        }
+        membership.runs(in: [.all]).contains { !Membership.served(by: $0.members).contains(copies: copies) }
     }
 
     /// Before the first volume the default counts, so that an empty cluster opens as well.
@@ -87,9 +84,8 @@ extension ControlState {
     package func isInSync(_ disk: DiskID) -> Bool {
         guard let record = disks[disk] else { return false }
         let counts = closingCounts
-        return membership.pieces(of: record.exceptions(for: counts)).allSatisfy { piece in
-            let own = membership.members(of: PlacementGroup(rawValue: piece.first)).first { $0.disk == disk }
-            guard let own else { return true }
+        return membership.runs(in: record.exceptions(for: counts)).allSatisfy { run in
+            guard let own = run.members.first(where: { $0.disk == disk }) else { return true }
             return own.standing.exceptions.isDisjoint(with: own.copies.intersection(counts))
         }
     }

@@ -31,8 +31,7 @@ package struct ForcedOpening: Sendable {
     init(of membership: Membership, counts: CopyCounts, abandoning abandoned: NodeID? = nil) {
         var absent: Set<NodeID> = []
         // Where every member is in sync nothing is closed.
-        for piece in membership.pieces(of: membership.disks.values.flatMap { $0.exceptions(for: counts) }) {
-            let members = membership.members(of: PlacementGroup(rawValue: piece.first))
+        for (piece, members) in membership.runs(in: membership.disks.values.flatMap { $0.exceptions(for: counts) }) {
             var worst: GroupFate?
             for copies in counts.subtracting(Membership.served(by: members)).counts {
                 let (fate, since): (GroupFate, LogIndex?)
