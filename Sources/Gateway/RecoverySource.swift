@@ -94,7 +94,8 @@ package final class RecoverySource<Env: NodeEnvironment> {
 
     func read(_ request: RecoveryRead, reply: @escaping PeerCompletion) {
         admit(boot: request.receiverBoot, index: .zero, reply: reply) { [self] _ in
-            readNext(request.ranges[...], of: request.object, into: ByteBuffer()) { [weak self] result in
+            let buffer = ByteBufferAllocator().buffer(capacity: request.ranges.reduce(0) { $0 + Int($1.length) })
+            readNext(request.ranges[...], of: request.object, into: buffer) { [weak self] result in
                 self?.node.whenLeaseHeld { reply(result.map { PeerReply(payload: $0) }) }
             }
         }
