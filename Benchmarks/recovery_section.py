@@ -60,6 +60,7 @@ class Client:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.stop()
+        self.output.close()
 
     def stop(self):
         """Ends it, and takes what it measured."""

@@ -21,7 +21,7 @@ def main(uri, size, pace):
         time.sleep(max(0, due - time.monotonic()))
         started = time.monotonic()
         handle.pwrite(block, numbers.randrange(size // 4096) * 4096)
-        print(f"{started} {time.monotonic() - started}")
+        print(f"{started} {time.monotonic() - started}", flush=True)
 
 
 if __name__ == "__main__":

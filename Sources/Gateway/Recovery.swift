@@ -59,7 +59,8 @@ package final class Recovery<Env: NodeEnvironment> {
     private static var rest: UInt64 { 10_000_000_000 }
     private var pace = RecoveryPace()
     private var advancePending = false
-    private static var widthBesideClients: Int { 2 }
+    /// Fetches under way at the same time beside clients: one, or so many where that is too slow for the rate.
+    private static var widthBesideClients: Int { 4 }
     private var fetchesUnderWay = 0
     private var waitingFetches = CircularBuffer<(bytes: Int, fetch: (FetchPermit) -> Void)>()
 
@@ -401,7 +402,7 @@ package final class Recovery<Env: NodeEnvironment> {
     ///
     /// Beside clients few go at a time: a client's request waits behind what came to a loop before it.
     func fetch(_ bytes: Int, _ fetch: @escaping (FetchPermit) -> Void) {
-        guard fetchesUnderWay < (isBesideClients ? Self.widthBesideClients : Self.width) else { return waitingFetches.append((bytes, fetch)) }
+        guard mayFetch else { return waitingFetches.append((bytes, fetch)) }
         fetchesUnderWay += 1
         let permit = FetchPermit { [weak self] in self?.fetched() }
         let delay = pace.reserve(bytes, now: node.clock.now())
@@ -409,10 +410,14 @@ package final class Recovery<Env: NodeEnvironment> {
         node.clock.schedule(after: delay) { fetch(permit) }
     }
 
+    private var mayFetch: Bool {
+        guard isBesideClients else { return fetchesUnderWay < Self.width }
+        return fetchesUnderWay < (pace.isBehind(now: node.clock.now()) ? Self.widthBesideClients : 1)
+    }
+
     private func fetched() {
         fetchesUnderWay -= 1
-        guard let next = waitingFetches.popFirst() else { return }
-        fetch(next.bytes, next.fetch)
+        while mayFetch, let next = waitingFetches.popFirst() { fetch(next.bytes, next.fetch) }
     }
 
     private func ended(_ slot: ObjectSlot, _ outcome: SlotOutcome) {

@@ -2,7 +2,7 @@ package import ObjectModel
 package import SheepProtocol
 
 /// How fast a sheep that catches up may fetch: as fast as it can when every sheep has told that no client wants the machines, else at a rate that
-/// begins low, halves when the clients' requests take more than twice as long as without recovery, and grows by an eighth while they take as
+/// begins low, halves when the clients' requests take more than twice as long as without recovery, and grows by a quarter a second while they take as
 /// long as ever: what a client waits for on its own way to the sheep is not in what the sheep sees.
 ///
 /// Redundancy must come back however busy the clients are, so the rate has a floor. An operator may limit the objects begun in
@@ -17,12 +17,15 @@ package struct RecoveryPace {
     /// How far back a sheep's ``ClientLoad`` goes, in nanoseconds.
     private static let hindsight: UInt64 = 1_000_000_000
 
+    /// Of fewer requests in a second the 99th percentile is the longest one, which says little of the others.
+    private static let many: UInt32 = 100
+
     package var throttle = RecoveryThrottle.none
     /// Nil: without limit, because no client asks for anything.
     package private(set) var rate: UInt64?
     private var loads: [NodeID: (load: ClientLoad, at: UInt64)] = [:]
     private var nextFetch: UInt64 = 0
-    private var loweredAt: UInt64 = 0
+    private var changedAt: UInt64 = 0
     private var begun: UInt32 = 0
     private var intervalBegan: UInt64 = 0
 
@@ -35,7 +38,7 @@ package struct RecoveryPace {
     /// Copying begins, among sheep whose clients may suffer from it: gently, until all of them have told what their clients ask for.
     package mutating func began(among sheep: [NodeID], now: UInt64) {
         (self.sheep, cautiousUntil) = (sheep, now + Self.caution)
-        rate = rate ?? Self.slowest
+        if rate == nil { (rate, changedAt) = (Self.slowest, now) }
     }
 
     /// What a sheep sees of clients.
@@ -49,13 +52,14 @@ package struct RecoveryPace {
             if now >= cautiousUntil || sheep.allSatisfy({ loads[$0] != nil }) { rate = nil }
             return
         }
-        guard let before = rate else { return rate = Self.slowest }
-        // What the loads show goes back a second: they say nothing yet of a rate that was lowered since.
-        if now < loweredAt + Self.hindsight { return }
-        // In quarters of the calm one, of which the histogram's next step is the fifth.
-        let slower = busy.lazy.map { 4 * UInt64($0.tail) / max(1, UInt64($0.calmTail)) }.max()!
-        if slower <= 5 { rate = min(Self.fastest, before + before / 8) }
-        if slower > 8, before > Self.slowest { (rate, loweredAt) = (max(Self.slowest, before / 2), now) }
+        guard let before = rate else { return (rate, changedAt) = (Self.slowest, now) }
+        // What the loads show goes back a second: they say nothing yet of a rate that was changed since.
+        if now < changedAt + Self.hindsight { return }
+        if busy.contains(where: { UInt64($0.tail) > 2 * UInt64($0.calmTail) }) {
+            if before > Self.slowest { (rate, changedAt) = (max(Self.slowest, before / 2), now) }
+        } else if busy.allSatisfy({ $0.requests < Self.many || 4 * UInt64($0.tail) <= 5 * UInt64($0.calmTail) }) {
+            (rate, changedAt) = (min(Self.fastest, before + before / 4), now)
+        }
     }
 
     /// Takes the right to fetch so many bytes; returns after how many nanoseconds it may begin.
@@ -68,6 +72,10 @@ package struct RecoveryPace {
         nextFetch = begins + UInt64(bytes) * 1_000_000_000 / rate
         return begins - now
     }
+
+    /// What is under way does not use up what the rate allows: more at once may.
+    package func isBehind(now: UInt64) -> Bool { rate != nil && now > nextFetch + Self.patience }
+    private static let patience: UInt64 = 4_000_000
 
     /// Takes the right to begin with one more object; returns after how many nanoseconds to ask again, 0 when granted.
     package mutating func begin(now: UInt64) -> UInt64 {

@@ -102,7 +102,7 @@ package final class RecoverySource<Env: NodeEnvironment> {
     }
 
     private func readNext(
-        _ ranges: ArraySlice<RecoveryRead.Range>, of object: ObjectName, into buffer: ByteBuffer,
+        _ ranges: ArraySlice<RecoveryRead.Range>, of object: ObjectName, into buffer: consuming ByteBuffer,
         completion: @escaping (Result<ByteBuffer, SheepError>) -> Void
     ) {
         guard let range = ranges.first else { return completion(.success(buffer)) }

@@ -16,7 +16,7 @@ enum SlotOutcome {
 final class SlotRecovery<Env: NodeEnvironment> {
     /// The longest read of a source: what a loop does for it at a time holds up a client's request by some ten microseconds.
     private static var largestRead: Int { 64 << 10 }
-    /// Bytes of an object that are compared by their digests at a time: as much work as to fetch ``largestRead``.
+    /// Bytes of an object that are compared by their digests at a time: some 100 µs of work on both sides, about what a fetch of ``largestRead`` takes.
     private static var digestsTogether: Int { 8 * digestSize }
     /// Bytes written at a time beside clients.
     private static var shortWrite: Int { 16 << 10 }
@@ -325,9 +325,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
             let end = object.table.count * blockSize
             let bytes = from..<min(end, from + Self.digestsTogether)
             if bytes.upperBound < end { believed.append((object, bytes.upperBound)) }
-            let written = object.table[from / blockSize..<bytes.upperBound / blockSize].count { $0 != ChecksumTable.neverWritten }
-            guard written > 0 else { continue }
-            return node.recovery.fetch(written * blockSize / 8) { [weak self] permit in
+            let blocks = object.table[from / blockSize..<bytes.upperBound / blockSize].count { $0 != ChecksumTable.neverWritten }
+            guard blocks > 0 else { continue }
+            return node.recovery.fetch(blocks * blockSize / 8) { [weak self] permit in
                 guard let self, !isEnded else { return permit.end() }
                 digest(object, bytes, from: source, boot: boot, permit: permit)
             }
@@ -340,7 +340,9 @@ final class SlotRecovery<Env: NodeEnvironment> {
         let request = RecoveryDigest(receiverBoot: boot, object: object.name, range: range)
         node.network.send(.recoveryDigest, body: request.wire, payload: nil, to: source) { [weak self] result in
             guard let self, !isEnded else { return permit.end() }
-            guard case .success(let reply) = result, let theirs = try? RecoveryDigests(wire: reply.body) else {
+            guard case .success(let reply) = result, let theirs = try? RecoveryDigests(wire: reply.body),
+                theirs.values.count == bytes.count / digestSize
+            else {
                 permit.end()
                 return postpone("its source gives no digest of \(object.name)")
             }

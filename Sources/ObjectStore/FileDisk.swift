@@ -133,7 +133,7 @@ package final class FileDisk: Disk {
     ) {
         let target = Carried(value: buffer)
         background({
-            if end > offset + UInt64(target.value.count) { FileCalls.readAhead(file.descriptor, offset, Int(end - offset)) }
+            if end - offset > UInt64(Self.courteousRead) { FileCalls.readAhead(file.descriptor, offset, Int(end - offset)) }
             return FileCalls.outcome { () throws(DiskError) in
                 for start in stride(from: 0, to: target.value.count, by: Self.courteousRead) {
                     if start > 0 { sched_yield() }

@@ -79,7 +79,7 @@ extension ObjectStore {
             try disk.tryRead(file.handle, at: UInt64(first * blockSize), into: bytes)
             file.table.record(first: first, UnsafeRawBufferPointer(bytes))
             first += count
-            disk.giveWay()
+            if givesWay { disk.giveWay() }
         }
     }
 

@@ -53,7 +53,7 @@ extension ObjectStore {
     }
 
     /// Those of a region that was written whole are as many as it has objects: to write all at once would hold everybody up. Where more become idle
-    /// than a few at a time, it is a part of them, so that none waits longer than a few seconds.
+    /// than a few at a time, it is a part of them: of ten thousand the last one waits for twenty seconds.
     private func writeBackTables(of idle: [Region<D>]) {
         var left = max(Self.writtenBackAtOnce, idle.reduce(0) { $0 + $1.dirtyTables.count } / 64)
         for region in idle {
@@ -146,7 +146,11 @@ extension ObjectStore {
 
     /// The same for all of them, as long as `goesOn` says so: before anybody uses the store, whose first write to each object would wait.
     package func verifySuspects(while goesOn: @escaping () -> Bool, completion: @escaping () -> Void) {
-        verifySuspects(suspects.count, while: goesOn, completion: completion)
+        givesWay = true
+        verifySuspects(suspects.count, while: goesOn) { [self] in
+            givesWay = false
+            completion()
+        }
     }
 
     private func verifySuspects(_ regions: Int, while goesOn: @escaping () -> Bool, completion: @escaping () -> Void) {

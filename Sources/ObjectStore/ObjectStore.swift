@@ -82,8 +82,10 @@ package final class ObjectStore<D: Disk> {
     var shallWipe = false
     var counters = StoreStatistics()
     let trailer = AlignedBytes(count: ObjectFile.trailerSize(ObjectShift(rawValue: ObjectShift.allowed.upperBound)!))
-    /// For tables that are made anew.
-    let scratch = AlignedBytes(count: 16 * blockSize)
+    /// For what is read to be looked at only: tables that are made anew, digests.
+    let scratch = AlignedBytes(count: digestSize)
+    /// Nobody uses the store yet: to make tables anew takes no processor from others.
+    var givesWay = false
 
     init(disk: D, configuration: StoreConfiguration, opened: OpenedStore<D>) {
         self.disk = disk

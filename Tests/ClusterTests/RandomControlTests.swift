@@ -240,12 +240,40 @@ private struct ControlWorld {
         for copies: UInt8 in 1...4 {
             for group in groups { check(talk.replicas(group, copies: copies), group, copies, talk.state, command) }
         }
-        // It walks all groups, so not every time.
+        // These walk all groups, so not every time.
         let oldest = talk.now.rawValue % 4 == 0 ? talk.state.oldestOutSince : .zero
+        if talk.now.rawValue % 4 == 0 { checkWalks(after: command) }
         for birth in stocks.keys.sorted() {
             guard let copies = talk.state.volume(birth)?.copies else { continue }
             for group in groups {
                 if let stock = stocks[birth]![group] { check(stock, of: birth, group, copies, oldest, command) }
+            }
+        }
+    }
+
+    /// What is found by walking all groups agrees with each group asked by itself.
+    private func checkWalks(after command: ControlCommand) {
+        let state = talk.state
+        let plans = Dictionary(uniqueKeysWithValues: state.disks.keys.map { ($0, RecoveryPlan(for: $0, in: state)) })
+        let inSync = Set(state.disks.keys.filter { state.isInSync($0) })
+        for copies in state.copiesInUse.counts {
+            for group in groups {
+                let set = talk.replicas(group, copies: copies)
+                let behind = Set((set.syncing + set.out).map(\.disk))
+                #expect(!set.inSync.isEmpty || state.hasClosedGroups(copies: copies), "seed \(seed) group \(group), after \(command)")
+                #expect(inSync.isDisjoint(with: behind), "seed \(seed) group \(group), after \(command)")
+                for (disk, plan) in plans {
+                    let planned = (plan.tasks + plan.waiting).filter {
+                        $0.range.contains(PlacementGroup(rawValue: group)) && $0.copies.contains(copies: copies)
+                    }
+                    #expect(planned.count <= 1 && (planned.isEmpty || behind.contains(disk)), "seed \(seed) group \(group), after \(command)")
+                    // What a disk only holds it does not fetch.
+                    let isHolding = state.disks[disk]!.standings[PlacementGroup(rawValue: group)].holding.contains(copies: copies)
+                    #expect(!planned.isEmpty || isHolding || !behind.contains(disk), "seed \(seed) group \(group), after \(command)")
+                    if let task = planned.first, !task.sources.isEmpty {
+                        #expect(task.sources == set.inSync.filter(\.isUp), "seed \(seed) group \(group), after \(command)")
+                    }
+                }
             }
         }
     }

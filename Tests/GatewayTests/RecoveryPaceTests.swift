@@ -49,7 +49,11 @@ import Testing
         for _ in 0..<20 { tell(tail: 50_000) }
         #expect(pace.rate == RecoveryPace.slowest)
         tell(tail: 2_000)
-        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 8)
+        #expect(pace.rate == RecoveryPace.slowest, "not slower than allowed, and not as ever")
+        tell(tail: 1_250)
+        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 4)
+        for _ in 0..<3 { tell(tail: 10) }
+        #expect(pace.rate == RecoveryPace.slowest + RecoveryPace.slowest / 4, "what is told goes back a second: it says nothing yet of the higher rate")
         for _ in 0..<100 { tell(tail: 10) }
         #expect(pace.rate == RecoveryPace.fastest)
         for _ in 0..<4 { tell(tail: 50_000) }
@@ -68,6 +72,26 @@ import Testing
         let piece = Int(RecoveryPace.slowest) / 100
         let waits = (0..<3).map { _ in pace.reserve(piece, now: 0) }
         #expect(waits[0] == 0 && waits[1].distance(to: Self.second / 100).magnitude < 1_000 && waits[2] > waits[1])
+    }
+
+    @Test("what does not use up the rate may have more under way")
+    func behind() {
+        var pace = RecoveryPace()
+        #expect(!pace.isBehind(now: Self.second), "without limit there is nothing to fall behind")
+        pace.noted(ClientLoad(requests: 500, tail: 1, calmTail: 1), at: gateway, now: Self.second)
+        pace.adapt(now: Self.second)
+        _ = pace.reserve(Int(RecoveryPace.slowest) / 10, now: Self.second)
+        #expect(!pace.isBehind(now: Self.second + Self.second / 10) && pace.isBehind(now: Self.second + Self.second / 5))
+    }
+
+    @Test("a few requests keep no recovery slow that they do not suffer from")
+    func few() {
+        var pace = RecoveryPace()
+        for (at, rate) in [(Self.second, RecoveryPace.slowest), (2 * Self.second, RecoveryPace.slowest / 4 * 5)] {
+            pace.noted(ClientLoad(requests: 30, tail: 1_900, calmTail: 1_000), at: gateway, now: at)
+            pace.adapt(now: at)
+            #expect(pace.rate == rate)
+        }
     }
 
     @Test("an operator's limit: so many objects in each interval")

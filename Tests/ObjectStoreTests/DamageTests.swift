@@ -25,6 +25,27 @@ import Testing
         #expect(driver.store.statistics.checksumFailures == 2)
     }
 
+    @Test("digests of a part: equal for equal bytes, 0 for what was never written or cannot be vouched for, and no others")
+    func digests() throws {
+        let driver = try settled()
+        let together = digestSize / blockSize
+        #expect(driver.write(name(0), together, filled(1, blocks: 2)) == nil)
+        #expect(driver.write(name(1), 2 * together, filled(1, blocks: 2)) == nil)
+        func digests(_ name: ObjectName, _ bytes: Range<Int>) throws -> [UInt64] {
+            try driver.await { driver.store.digests(of: name, in: bytes, completion: $0) }
+        }
+        let all = try digests(name(0), 0..<testShift.objectSize)
+        #expect(all.count == testShift.objectSize / digestSize && all[0] != 0 && all[0] == all[1] && all[2...].allSatisfy { $0 == 0 })
+        #expect(try digests(name(0), digestSize..<3 * digestSize) == [all[0], 0])
+        #expect(try digests(name(1), 2 * digestSize..<3 * digestSize) == [all[0]])
+        try driver.world.disk.flipBit(in: ObjectPath.path(name(0)), at: 5000)
+        #expect(try digests(name(0), 0..<2 * digestSize) == [0, all[1]])
+        for bytes in [0..<blockSize, blockSize..<digestSize, 0..<testShift.objectSize + digestSize] {
+            let error = #expect(throws: SheepError.self) { try digests(name(0), bytes) }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
     @Test("rot: a damaged table makes the object damaged until it is reset and written anew")
     func damagedTable() throws {
         let driver = try settled()

@@ -58,6 +58,10 @@ struct PeerTests {
                 ranges: [.init(offset: 4096, length: 4096), .init(offset: 0, length: 8192)]))
         try expectRoundTrip(RecoveryDigest(receiverBoot: context.receiverBoot, object: name, range: .init(offset: 65_536, length: 131_072)))
         try expectRoundTrip(RecoveryDigests([0, 1, .max]))
+        for range in [RecoveryRead.Range(offset: 4096, length: 65_536), .init(offset: 0, length: 4096), .init(offset: 0, length: 2 << 20)] {
+            let request = RecoveryDigest(receiverBoot: context.receiverBoot, object: name, range: range)
+            #expect(throws: WireError.self) { try RecoveryDigest(wire: request.wire) }
+        }
         try expectRoundTrip(Hello(node: NodeID(high: 1, low: 2), boot: context.receiverBoot))
         let load = ClientLoad(requests: 1, tail: 2, calmTail: 3)
         try expectRoundTrip(load)

@@ -29,6 +29,7 @@ package struct RangeMap<Value: Hashable & Sendable>: Hashable, Sendable {
         fileprivate init(map: RangeMap) { self.map = map }
 
         package mutating func value(of group: UInt16) -> Value {
+            precondition(map.starts[run] <= group, "groups must ascend")
             while run + 1 < map.starts.count, map.starts[run + 1] <= group { run += 1 }
             return map.values[run]
         }

@@ -218,7 +218,7 @@ package struct RecoveryRead: Hashable, WireCodable {
 package struct RecoveryDigest: Hashable, WireCodable {
     package var receiverBoot: BootID
     package var object: ObjectName
-    /// Multiples of 64 KiB.
+    /// Multiples of 64 KiB, not longer than a ``RecoveryRead``.
     package var range: RecoveryRead.Range
 
     package init(receiverBoot: BootID, object: ObjectName, range: RecoveryRead.Range) {
@@ -229,7 +229,9 @@ package struct RecoveryDigest: Hashable, WireCodable {
         receiverBoot = try reader.readValue()
         object = try reader.readValue()
         range = try reader.readValue()
-        guard range.offset % 65_536 == 0, range.length % 65_536 == 0 else { throw .invalid("digests that begin or end elsewhere") }
+        guard range.offset % 65_536 == 0, range.length % 65_536 == 0, range.length <= RecoveryRead.largest else {
+            throw .invalid("a part for digests")
+        }
     }
 
     package func encode(to writer: inout WireWriter) {
