@@ -1,5 +1,7 @@
 """a gateway stores nothing and serves volumes; it is killed, then a storing sheep is"""
 
+import signal
+
 from acceptance import MiB, VerifyingLoad, check
 from contents import Contents
 from waiting import wait_until
@@ -7,6 +9,8 @@ from waiting import wait_until
 SHEEP, COPIES, LIMIT = 3, 3, 240
 SIZE = 24 * MiB
 OBJECT = 4 * MiB
+# Bytes of a record of a store's logs, and the kind of one that ends an intent, in its ninth byte.
+RECORD, RETIRED = 40, 8
 
 
 def scenario(bed):
@@ -66,6 +70,23 @@ def is_mapped(bed, gateway):
     bed.dog("vdi", "delete", "far")
 
 
+def leaves_its_store(sheep):
+    """Killed in the middle of writes and started as a gateway, it compares nothing: its next start must still know what was in doubt."""
+    intents = sheep.store / "intents"
+    before = intents.read_bytes()
+    check(before.strip(b"\0"), "a sheep killed in the middle of writes has no intents")
+    sheep.extra_options.append("-g")
+    sheep.start()
+    sheep.wait_listening()
+    sheep.signal(signal.SIGTERM)
+    sheep.wait_ended()
+    sheep.extra_options.remove("-g")
+    added = intents.read_bytes().removeprefix(before)
+    check(len(added) + len(before) == intents.stat().st_size, "a gateway wrote its store's intents anew")
+    kinds = {added[at + 8] for at in range(0, len(added), RECORD)}
+    check(RETIRED not in kinds, f"a gateway ended intents of its store's former run: records of the kinds {kinds} were added")
+
+
 def storing_sheep_killed(bed, contents, gateway):
     """Under a load through the gateway; two copies are enough to go on."""
     contents.create_foreign("busy", SIZE, 3)
@@ -75,6 +96,7 @@ def storing_sheep_killed(bed, contents, gateway):
     contents.verify()
     contents.write(gateway, "volume", 0, 4 * MiB)
     check(load.running(), "the load ended when a storing sheep was killed")
+    leaves_its_store(bed.sheep[1])
     bed.sheep[1].start()
     bed.sheep[1].wait_listening()
     bed.cluster.wait_recovered()
