@@ -16,7 +16,7 @@ enum SlotOutcome {
 final class SlotRecovery<Env: NodeEnvironment> {
     /// The longest read of a source: what a loop does for it at a time holds up a client's request by some ten microseconds.
     private static var largestRead: Int { 64 << 10 }
-    /// Bytes of an object that are compared by their digests at a time: some 100 µs of work on both sides, about what a fetch of ``largestRead`` takes.
+    /// Bytes of an object that are compared by their digests at a time. Neither side gives its loop back in between.
     private static var digestsTogether: Int { 8 * digestSize }
     /// Bytes written at a time beside clients.
     private static var shortWrite: Int { 16 << 10 }

@@ -20,7 +20,7 @@ package final class FileDisk: Disk {
     /// More dirty files and folders than this are synced by one `syncfs`.
     private static let singleSyncsMax = 16
 
-    /// Bytes that a thread in the background reads before it lets others have the processor: 10 to 30 µs of it, when they are in memory.
+    /// Bytes that a thread in the background reads before it lets others have the processor.
     private static let courteousRead = 64 << 10
 
     private let root: Int32

@@ -10,24 +10,29 @@ struct GroupMember {
     /// All k for which it is a member.
     var copies: CopyCounts { placed.union(standing.holding) }
     var inSync: CopyCounts { copies.subtracting(standing.exceptions) }
+
+    /// As placed, then holding ones. `standing` is asked with a disk's id and its place among `placed` and, behind these, `holders`.
+    fileprivate static func inOrder(
+        _ list: [UInt16], of placed: [PlacementMember], holders: [DiskID], standing: (DiskID, Int) -> Standing
+    ) -> [GroupMember] {
+        var members: [GroupMember] = []
+        members.reserveCapacity(list.count + holders.count)
+        for (position, number) in list.enumerated() {
+            let disk = placed[Int(number)].disk
+            members.append(GroupMember(disk: disk, placed: .above(position), standing: standing(disk, Int(number))))
+        }
+        for (number, holder) in holders.enumerated() where !members.contains(where: { $0.disk == holder }) {
+            let standing = standing(holder, placed.count + number)
+            if !standing.holding.isEmpty { members.append(GroupMember(disk: holder, placed: [], standing: standing)) }
+        }
+        return members
+    }
 }
 
 extension Membership {
     /// The members of a group in member order: as placed, then holding ones by id.
     func members(of group: PlacementGroup) -> [GroupMember] {
-        members(of: group, in: placement)
-    }
-
-    func members(of group: PlacementGroup, in placement: Placement) -> [GroupMember] {
-        var members = placement.list(of: group).enumerated().map { position, member in
-            let disk = placement.members[Int(member)].disk
-            return GroupMember(disk: disk, placed: .above(position), standing: disks[disk]!.standings[group])
-        }
-        for holder in holders where !members.contains(where: { $0.disk == holder }) {
-            let standing = disks[holder]!.standings[group]
-            if !standing.holding.isEmpty { members.append(GroupMember(disk: holder, placed: [], standing: standing)) }
-        }
-        return members
+        GroupMember.inOrder(placement.list(of: group), of: placement.members, holders: holders) { disk, _ in disks[disk]!.standings[group] }
     }
 
     /// Cuts `ranges` so that within a piece no member's list position and no disk's standing changes.
@@ -72,12 +77,12 @@ extension Membership {
     }
 }
 
-/// The same as ``Membership/pieces(of:besides:)`` and ``Membership/members(of:)`` for each, in a tenth of the time: every sheep asks for all of a
-/// thousand runs whenever members change, while clients wait.
+/// The same as ``Membership/pieces(of:besides:)`` and ``Membership/members(of:)`` for each, but nothing is looked up twice: every sheep asks for
+/// all of a thousand runs whenever members change, while clients wait.
 struct MemberRuns: Swift.Sequence, IteratorProtocol {
     private let pieces: [GroupRange]
-    private let placed: [DiskID]
-    private let held: [DiskID]
+    private let placed: [PlacementMember]
+    private let holders: [DiskID]
     private var position = 0
     private var lists: RangeMap<[UInt16]>.Cursor
     /// Of the placed disks, then of the held ones.
@@ -85,26 +90,18 @@ struct MemberRuns: Swift.Sequence, IteratorProtocol {
 
     init(of membership: Membership, pieces: [GroupRange]) {
         self.pieces = pieces
-        placed = membership.placement.members.map(\.disk)
-        held = membership.holders
+        placed = membership.placement.members
+        holders = membership.holders
         lists = membership.placement.cursor
-        standings = pieces.isEmpty ? [] : (placed + held).map { membership.disks[$0]!.standings.cursor }
+        standings = pieces.isEmpty ? [] : (placed.map(\.disk) + holders).map { membership.disks[$0]!.standings.cursor }
     }
 
     mutating func next() -> (groups: GroupRange, members: [GroupMember])? {
         guard position < pieces.count else { return nil }
         let groups = pieces[position]
         position += 1
-        let list = lists.value(of: groups.first)
-        var members: [GroupMember] = []
-        members.reserveCapacity(list.count + held.count)
-        for (place, member) in list.enumerated() {
-            let standing = standings[Int(member)].value(of: groups.first)
-            members.append(GroupMember(disk: placed[Int(member)], placed: .above(place), standing: standing))
-        }
-        for (number, holder) in held.enumerated() where !members.contains(where: { $0.disk == holder }) {
-            let standing = standings[placed.count + number].value(of: groups.first)
-            if !standing.holding.isEmpty { members.append(GroupMember(disk: holder, placed: [], standing: standing)) }
+        let members = GroupMember.inOrder(lists.value(of: groups.first), of: placed, holders: holders) { _, number in
+            standings[number].value(of: groups.first)
         }
         return (groups, members)
     }
