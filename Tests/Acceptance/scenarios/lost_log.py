@@ -58,48 +58,50 @@ def restored(bed, contents, sheep, without=()):
 
 def removed(bed, contents):
     """An empty log would be an empty cluster, which whoever formats it would lose everything by."""
-    kill_all(*bed.sheep)
+    (first, restorer, third) = bed.sheep
+    # The last one to stop has the newest copy.
+    kill_all(first, third, restorer)
     folder(bed).rename(folder(bed).with_name("lost"))
     for sheep in bed.sheep:
         refused(sheep, "the control log ends at entry 0, but this store's copy of it at entry", "--restore-log")
-    restored(bed, contents, bed.sheep[1])
+    restored(bed, contents, restorer)
 
 
 def damaged(bed, contents):
     """In the middle of what was acted upon. A sheep that was away meanwhile has too old a copy."""
-    away = bed.sheep[2]
+    (restorer, other, away) = bed.sheep
     away.kill()
     wait_until(lambda: bed.cluster.node_state(away) == "down", "the sheep is down", 30)
     for name in ("a", "b", "c"):
         contents.create(name, MiB, 2)
-    contents.write(bed.sheep[0], "a", 0, MiB)
-    kill_all(*bed.sheep[:2])
+    contents.write(restorer, "a", 0, MiB)
+    kill_all(other, restorer)
     rot(segment(bed))
     for sheep in bed.sheep:
         refused(sheep, "is damaged", "cannot be read", "--restore-log")
     away.extra_options.append("--restore-log")
     refused(away, "restore it by the sheep of this machine that ran last")
     away.extra_options.remove("--restore-log")
-    restored(bed, contents, bed.sheep[0])
+    restored(bed, contents, restorer)
 
 
 def too_old_a_copy(bed, contents):
     """The log is lost, and a sheep that was away restores it: those that have more are not taken in as if they had less."""
-    away = bed.sheep[2]
+    (restorer, other, away) = bed.sheep
     away.kill()
     wait_until(lambda: bed.cluster.node_state(away) == "down", "the sheep is down", 30)
-    contents.write(bed.sheep[0], "volume", 0, MiB)
-    kill_all(*bed.sheep[:2])
+    contents.write(restorer, "volume", 0, MiB)
+    kill_all(other, restorer)
     folder(bed).rename(folder(bed).with_name("lost again"))
     away.extra_options.append("--restore-log")
     away.start()
     away.wait_listening()
     away.extra_options.remove("--restore-log")
-    for sheep in bed.sheep[:2]:
+    for sheep in (restorer, other):
         refused(sheep, "was made anew from a copy that ended at entry", "move the log away")
     away.kill()
     folder(bed).rename(folder(bed).with_name("too old"))
-    restored(bed, contents, bed.sheep[0], without=[away])
+    restored(bed, contents, restorer, without=[away])
     # It acted on nothing that the others do not know.
     refused(away, "--restore-log")
 
