@@ -3,7 +3,8 @@
 //    told so.
 // 2. A note goes when its gateway has the reply or is gone, when the change failed, and when this disk begins to copy the object's group
 //    from another one: what it had done there counts no more. What that one knows comes with the copy.
-// 3. What is undone was not done. But a change that a process left in part stays in doubt: some of it may have been read before.
+// 3. What is undone was not done. But a change that a process left in part stays in doubt: some of it may have been read before. So does
+//    one that is undone with the bytes of a member that may have some of it.
 import NIOCore
 import ObjectModel
 import ObjectStore
@@ -17,6 +18,8 @@ struct ForwardedNotes<D: Disk> {
         let change: ReplicaRecord
         /// Nil: the disk has no room for it.
         let slot: Int?
+        /// In part, as this run found the change under way at the member that it copied from.
+        let isInherited: Bool
         /// Counts the notes, those that were left first.
         let number: UInt64
     }
@@ -54,7 +57,7 @@ struct ForwardedNotes<D: Disk> {
         }
     }
 
-    private mutating func keep(_ change: ReplicaRecord, slot: Int?, in store: ObjectStore<D>) {
+    private mutating func keep(_ change: ReplicaRecord, slot: Int?, isInherited: Bool = false, in store: ObjectStore<D>) {
         let origin = change.record.origin!
         if let known = notes[origin] {
             guard known.change.record.isPartial, !change.record.isPartial else {
@@ -64,7 +67,7 @@ struct ForwardedNotes<D: Disk> {
             remove(origin, from: store)
         }
         noted += 1
-        notes[origin] = Note(change: change, slot: slot, number: noted)
+        notes[origin] = Note(change: change, slot: slot, isInherited: isInherited, number: noted)
         origins[change.volume, default: []].insert(origin)
     }
 
@@ -91,11 +94,34 @@ struct ForwardedNotes<D: Disk> {
         guard let origin = change.origin else { return nil }
         // A process that dies in the middle must not call done what is undone.
         if origin.isUndo {
-            remove(change.context.volume, from: store) { !$0.isPartial && $0.origin.map(origin.undoes) ?? false }
+            undo(change, origin, in: store)
             return nil
         }
         if memory(of: origin) == .done { return nil }
         return store.addNote(ForwardedNote(change: Self.record(change), signs: signs()).wire)
+    }
+
+    /// Another change takes its place, and may leave some of it.
+    private mutating func undo(_ change: ReplicaChange, _ origin: ChangeOrigin, in store: ObjectStore<D>) {
+        let undone = inOrder(origins[change.context.volume] ?? []).filter { origin.undoes($0.change.record.origin!) }
+        for note in undone where !note.change.record.isPartial || note.isInherited && origin.doubted == nil {
+            remove(note.change.record.origin!, from: store)
+        }
+        guard let doubted = origin.doubted else { return }
+        var left = Self.record(change)
+        (left.record.origin, left.record.isPartial) = (doubted, true)
+        // No sequence settles it: it waits for its gateway.
+        (left.record.term, left.record.sequence) = (.zero, .zero)
+        add(left, to: store)
+    }
+
+    /// The object was copied from a member that was in the middle of it: should that one be gone, its gateway's repeat is not known to
+    /// be the first. What puts all of it here, or what was there before it, ends that.
+    mutating func inherit(_ change: ReplicaRecord, to store: ObjectStore<D>) {
+        guard let origin = change.record.origin, memory(of: origin) == .notDone else { return }
+        var change = change
+        change.record.isPartial = true
+        add(change, isInherited: true, to: store)
     }
 
     /// The change failed: it counts as done nowhere.
@@ -117,7 +143,7 @@ struct ForwardedNotes<D: Disk> {
         add(change, slot: begun.slot, to: store)
     }
 
-    mutating func add(_ change: ReplicaRecord, slot: Int? = nil, to store: ObjectStore<D>) {
+    mutating func add(_ change: ReplicaRecord, slot: Int? = nil, isInherited: Bool = false, to store: ObjectStore<D>) {
         guard let origin = change.record.origin, !origin.isUndo else { return }
         switch memory(of: origin) {
         case .notDone: break
@@ -126,7 +152,7 @@ struct ForwardedNotes<D: Disk> {
         }
         let note = ForwardedNote(change: change, signs: nil).wire
         let kept = slot.map { store.changeNote($0, to: note) ? $0 : nil } ?? store.addNote(note)
-        keep(change, slot: kept, in: store)
+        keep(change, slot: kept, isInherited: isInherited, in: store)
         let known = origins[change.volume]!
         if known.count > Self.limit { remove(known.min { notes[$0]!.number < notes[$1]!.number }!, from: store) }
     }
@@ -157,7 +183,7 @@ struct ForwardedNotes<D: Disk> {
         for note in inOrder(origins.removeValue(forKey: old) ?? []) {
             let change = ReplicaRecord(volume: new, record: note.change.record)
             let slot = note.slot.flatMap { store.changeNote($0, to: ForwardedNote(change: change, signs: nil).wire) ? $0 : nil }
-            notes[change.record.origin!] = Note(change: change, slot: slot, number: note.number)
+            notes[change.record.origin!] = Note(change: change, slot: slot, isInherited: note.isInherited, number: note.number)
             origins[new, default: []].insert(change.record.origin!)
         }
     }

@@ -355,6 +355,7 @@ package final class ReplicaService<Env: NodeEnvironment> {
     func inherit(_ records: [ReplicaRecord]) {
         for one in records where node.facts(of: one.volume) != nil {
             windows[one.volume, default: UnsettledWindow()].inherit(one.record)
+            notes.inherit(one, to: store)
         }
     }
 

@@ -165,8 +165,7 @@ final class Takeover<Env: NodeEnvironment> {
         // The group opens with a copy that is not here: whether that one has it will show.
         if inSync.isEmpty { return rollNext() }
         let whole = holders.intersection(inSync).sorted()
-        // Best is one that surely has nothing of it.
-        let others = inSync.subtracting(holders).sorted { (holding.partial.contains($0) ? 1 : 0, $0) < (holding.partial.contains($1) ? 1 : 0, $1) }
+        let others = surestFirst(inSync.subtracting(holders))
         // Only members that are still syncing have it, or some that have it in part, or one that is no member any more, from which some may
         // have got it when they caught up: it did not happen, and all get what one has.
         if whole.isEmpty { return recall(record, at: others) }
@@ -183,7 +182,9 @@ final class Takeover<Env: NodeEnvironment> {
         for member in members {
             session.ask(member, for: origin, durable: false) { [self] answer in
                 switch answer {
-                case .success(let memory): if memory == .done { holders.append(member) }
+                case .success(.done): holders.append(member)
+                case .success(.inPart): rolling?.partial.insert(member)
+                case .success(.notDone): break
                 case .failure: isAnswered = false
                 }
                 remaining -= 1
@@ -192,9 +193,15 @@ final class Takeover<Env: NodeEnvironment> {
                     node.clock.schedule(after: NodeTiming.retry) { [self] in rollAgain() }
                     return
                 }
-                read(record, from: holders.sorted(), orFrom: members.filter { !holders.contains($0) }, isSame: !holders.isEmpty)
+                read(record, from: holders.sorted(), orFrom: surestFirst(Set(members).subtracting(holders)), isSame: !holders.isEmpty)
             }
         }
+    }
+
+    /// Best is one that surely has nothing of the change.
+    private func surestFirst(_ members: Set<NodeID>) -> [NodeID] {
+        let mayHaveSome = rolling?.partial ?? []
+        return members.subtracting(mayHaveSome).sorted() + members.intersection(mayHaveSome).sorted()
     }
 
     /// Reads the range at one of its holders, or, when none of them can give it, at one of the others: then it did not happen.
@@ -224,7 +231,7 @@ final class Takeover<Env: NodeEnvironment> {
                 length: Int(record.length), appendingTo: .init(), patience: holders.count == 1 ? .full : .none
             ) { [self] result in
                 switch result {
-                case .success(let data): redo(record, kind: .write, data: data, isSame: isSame)
+                case .success(let data): redo(record, kind: .write, data: data, isSame: isSame, from: source)
                 case .failure(let failure) where failure.error.code == .unavailable: later()
                 case .failure: next()
                 }
@@ -237,7 +244,7 @@ final class Takeover<Env: NodeEnvironment> {
         node.network.send(.replicaRead, body: request.wire, payload: nil, to: source) { [self] result in
             guard isStillOwner else { return }
             switch result {
-            case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame)
+            case .success(let reply): redo(record, kind: .write, data: reply.payload, isSame: isSame, from: source)
             case .failure(let error) where error.code != .damaged && error.code != .inputOutput && node.storingNodes.contains(source):
                 later()
             case .failure: next()
@@ -258,11 +265,13 @@ final class Takeover<Env: NodeEnvironment> {
     private var isStillOwner: Bool { node.control.state.leases[session.birth]?.term == term }
 
     /// `isSame`: it is the change itself, not what was there before it. Its gateway's repeat is answered without being done, so
-    /// this is as durable as anybody may have asked.
-    private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool) {
+    /// this is as durable as anybody may have asked. Else the bytes of `source` take its place: where that one may have some of the change,
+    /// it may be read from now on, and the gateway's repeat is not done over what somebody writes after that.
+    private func redo(_ record: UnsettledRecord, kind: ChangeKind, data: ByteBuffer?, isSame: Bool, from source: NodeID? = nil) {
+        let isInDoubt = source.map { rolling?.partial.contains($0) ?? false } ?? false
         session.startChange(
-            kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length),
-            data: data ?? .init(), durable: true, from: ChangeSender(origin: isSame ? record.origin : .undo(of: record.origin))
+            kind, index: record.object.index, offset: Int(record.offset), length: Int(record.length), data: data ?? .init(), durable: true,
+            from: ChangeSender(origin: isSame ? record.origin : .undo(of: record.origin, inDoubt: isInDoubt))
         ) { [self] error in
             if isSame, error == nil { happened(record) }
             rollNext()

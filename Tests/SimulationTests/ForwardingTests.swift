@@ -9,10 +9,10 @@ import Testing
     /// Without storage: the one that passes the write on, the owner, and the next owner.
     private static let (gateway, owner, successor) = (3, 4, 5)
 
-    private func begin(_ seed: UInt64, durable: Bool) -> DirectedCluster {
+    private func begin(_ seed: UInt64, durable: Bool, leastCopies: UInt8 = 2) -> DirectedCluster {
         var profile = Profile.network
         (profile.nodes, profile.largestNodes, profile.gateways) = (2, 2, 3)
-        (profile.copies, profile.leastCopies, profile.alwaysDurable) = (2, 2, durable)
+        (profile.copies, profile.leastCopies, profile.alwaysDurable) = (2, leastCopies, durable)
         let run = DirectedCluster(seed: seed, profile: profile)
         for sheep in [Self.owner, Self.gateway, Self.successor] { run.succeed(run.write(0..<64, through: sheep)) }
         return run
@@ -95,6 +95,42 @@ import Testing
         expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
         expect(isInPart || forwarded.hasSucceeded || !inOrder, forwarded.failure ?? "")
         expect(!isInPart || !forwarded.hasSucceeded, "it succeeded, though nobody can know what of it was done")
+        endQuietly(run)
+    }
+
+    @Test("a disk fails in the middle of the write, and who copied the object from it is left alone: what there is of the write may be read, so its repeat fails", arguments: 1...12 as ClosedRange<UInt64>, [false, true])
+    func copierOfPartIsLeft(seed: UInt64, asNextRun: Bool) {
+        let (source, copier) = (1, 2)
+        let run = begin(seed, durable: false, leastCopies: 1)
+        defer { run.end() }
+        run.kill(copier)
+        run.succeed(run.write(0..<64, through: Self.owner))
+        run.start(copier)
+        expect(run.run(atMost: 10 * Self.second) { run.syncingCopies == 1 }, "it does not sync")
+        run.cut(from: Self.owner, to: copier)
+        run.cut(from: source, to: Self.owner)
+        run.failWrites(source, chance: 0.5)
+        let blocks: [Range<UInt64>] = [56..<64, 64..<72]
+        let forwarded = run.write(56..<72, through: Self.gateway)
+        run.run(for: Self.second / 50)
+        run.failWrites(source, chance: 0)
+        // Before the owner, which it does not hear, has it called out of sync.
+        expect(run.run(atMost: Self.second) { run.copies.inSync == 2 }, "it is not in sync")
+        run.pause(Self.gateway, for: 8 * Self.second)
+        for sheep in [Self.owner, source] { run.kill(sheep) }
+        if asNextRun {
+            expect(run.run(atMost: 5 * Self.second) { run.copies.inSync == 1 && run.syncingCopies == 0 }, "the source is not called down")
+            run.kill(copier)
+            run.start(copier)
+        }
+        run.healLinks()
+        let isInPart = blocks.count { run.holds(forwarded, $0, at: copier) } == 1
+        run.succeed(run.read(56..<72, through: Self.successor))
+        run.succeed(run.write(56..<72, through: Self.successor))
+        expect(!forwarded.isAnswered, "the repeat came first")
+        expect(run.run(atMost: 30 * Self.second) { forwarded.isAnswered }, "no answer")
+        expect(!isInPart || !forwarded.hasSucceeded, "it succeeded, though some of it was read before")
+        run.start(source)
         endQuietly(run)
     }
 

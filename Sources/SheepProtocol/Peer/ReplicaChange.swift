@@ -10,16 +10,26 @@ package struct ChangeOrigin: Hashable, WireCodable {
     package init(boot: BootID, request: UInt64) { (self.boot, self.request) = (boot, request) }
 
     /// No gateway's: a new owner puts back what was there before a change that it found on too few members. `other` is that change's origin.
-    package static func undo(of other: ChangeOrigin?) -> ChangeOrigin {
-        ChangeOrigin(boot: other?.boot ?? BootID(rawValue: 0), request: (other?.request ?? 0) | undoFlag)
+    /// `inDoubt`: what it puts there comes from a member that may have had some of the change, as there is no other.
+    package static func undo(of other: ChangeOrigin?, inDoubt: Bool = false) -> ChangeOrigin {
+        ChangeOrigin(
+            boot: other?.boot ?? BootID(rawValue: 0), request: (other?.request ?? 0) | undoFlag | (inDoubt ? doubtFlag : 0))
     }
 
     package var isUndo: Bool { request & Self.undoFlag != 0 }
 
     /// It puts back what was there before the change of this origin, which did not happen.
-    package func undoes(_ other: ChangeOrigin) -> Bool { self == .undo(of: other) && !other.isUndo }
+    package func undoes(_ other: ChangeOrigin) -> Bool { isUndo && !other.isUndo && boot == other.boot && request & Self.number == other.request }
+
+    /// Of an undo that leaves some of a gateway's change behind, maybe: that change's origin.
+    package var doubted: ChangeOrigin? {
+        guard isUndo, request & Self.doubtFlag != 0, boot.rawValue != 0 else { return nil }
+        return ChangeOrigin(boot: boot, request: request & Self.number)
+    }
 
     private static let undoFlag: UInt64 = 1 << 63
+    private static let doubtFlag: UInt64 = 1 << 62
+    private static let number = ~(undoFlag | doubtFlag)
 
     package init(from reader: inout WireReader) throws(WireError) {
         boot = try reader.readValue()

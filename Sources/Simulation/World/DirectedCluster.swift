@@ -84,6 +84,11 @@ package final class DirectedCluster {
         sheep(number).disk.faults.readMisses = 1
         sheep(number).disk.readSlowness = factor
     }
+    /// Each call that writes to an object on its disk fails with this chance; one write is up to two such calls.
+    package func failWrites(_ number: Int, chance: Double) {
+        sheep(number).disk.faults.writeFails = chance
+        sheep(number).disk.faults.prefix = chance > 0 ? "objects" : ""
+    }
     /// It has room for so many blocks more, of 4 KiB.
     package func fillDisk(_ number: Int, leaving blocks: Int) { sheep(number).disk.fillUp(leaving: blocks) }
     package func emptyDisk(_ number: Int) { sheep(number).disk.capacity = .max / blockSize }
